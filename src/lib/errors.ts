@@ -18,8 +18,10 @@ export type ErrorReason =
   | "CONSUL_UNAVAILABLE"
   | "UNAUTHENTICATED"
   | "PERMISSION_DENIED"
-  | "DEADLINE_EXCEEDED"
+  | "TIMED_OUT"
   | "CANCELLED"
+  | "FILE_HELD"
+  | "STORE_UNAVAILABLE"
   | "SHUTTING_DOWN";
 
 /** A request field that breaks a rule. */
