@@ -1,0 +1,130 @@
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import * as nodeFs from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/** The operations that writing durably needs; tests pass their own to stop between two of them. */
+export type FileSystem = Pick<
+  typeof nodeFs,
+  "open" | "rename" | "link" | "unlink" | "readFile" | "stat" | "realpath"
+>;
+
+/** How a replacement ended. */
+export type Replaced =
+  /** The new content is in place and durable. */
+  | { readonly kind: "replaced" }
+  /** Somebody else changed the file since `expected` was read. Their content is in place, ours is not. */
+  | { readonly kind: "foreign"; readonly found: Buffer };
+
+/** What a replacement may be told. */
+export interface ReplaceOptions {
+  /** What the file is believed to hold; when it holds anything else nothing is replaced. Undefined: it does not exist yet. */
+  readonly expected: Uint8Array | undefined;
+  /** Permission bits of a file that does not exist yet. Default 0o600. An existing file keeps its mode, owner and group. */
+  readonly mode?: number;
+  /** Default: Node's. */
+  readonly fs?: FileSystem;
+}
+
+/**
+ * Replaces a file's content in one step that survives a power loss: temporary file beside it, fsync, rename, fsync of the directory. A symbolic
+ * link stays one: its target is replaced. The content is compared with `expected` just before the rename, and the former inode once more after it, so that
+ * an edit that lands in between is put back in place and reported, never lost.
+ */
+export async function replaceFile(path: string, content: Uint8Array, options: ReplaceOptions): Promise<Replaced> {
+  const fs = options.fs ?? nodeFs;
+  const target = await resolveLink(fs, path);
+  const directory = dirname(target);
+  const suffix = randomBytes(6).toString("hex");
+  const temporary = join(directory, `.${basename(target)}.haplane-new-${suffix}`);
+  const former = join(directory, `.${basename(target)}.haplane-old-${suffix}`);
+  try {
+    await writeSynced(fs, temporary, content, await attributesOf(fs, target, options.mode ?? 0o600));
+    const before = await readIfThere(fs, target);
+    if (!same(before, options.expected)) return { kind: "foreign", found: before ?? Buffer.alloc(0) };
+    if (before !== undefined) await fs.link(target, former);
+    await fs.rename(temporary, target);
+    await syncDirectory(fs, directory);
+    if (before === undefined) return { kind: "replaced" };
+    const after = await fs.readFile(former);
+    if (same(after, options.expected)) return { kind: "replaced" };
+    await fs.rename(former, target);
+    await syncDirectory(fs, directory);
+    return { kind: "foreign", found: after };
+  } finally {
+    await unlinkIfThere(fs, temporary);
+    await unlinkIfThere(fs, former);
+  }
+}
+
+/** Reads a file whole; undefined when there is none. */
+export async function readIfThere(fs: Pick<FileSystem, "readFile">, path: string): Promise<Buffer | undefined> {
+  try {
+    return await fs.readFile(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+interface Attributes {
+  readonly mode: number;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+async function writeSynced(fs: FileSystem, path: string, content: Uint8Array, attributes: Attributes): Promise<void> {
+  const file = await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    await file.writeFile(content);
+    if (attributes.owner !== undefined) await file.chown(attributes.owner.uid, attributes.owner.gid);
+    await file.chmod(attributes.mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function attributesOf(fs: FileSystem, path: string, mode: number): Promise<Attributes> {
+  try {
+    const stat = await fs.stat(path);
+    return { mode: stat.mode & 0o7777, owner: { uid: stat.uid, gid: stat.gid } };
+  } catch (error) {
+    if (isMissing(error)) return { mode };
+    throw error;
+  }
+}
+
+async function resolveLink(fs: FileSystem, path: string): Promise<string> {
+  try {
+    return await fs.realpath(path);
+  } catch (error) {
+    if (isMissing(error)) return path;
+    throw error;
+  }
+}
+
+async function syncDirectory(fs: FileSystem, path: string): Promise<void> {
+  const directory = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.unlink(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+function same(found: Uint8Array | undefined, expected: Uint8Array | undefined): boolean {
+  if (found === undefined || expected === undefined) return found === expected;
+  return Buffer.compare(found, expected) === 0;
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "ENOENT";
+}

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readSettings, SettingsError } from "./settings.ts";
+
+test("the embedded default needs nothing", () => {
+  const settings = readSettings("start", [], {});
+  assert.equal(settings.stateDir, ".haplane/state");
+  assert.deepEqual(settings.config, [".haplane/state/haproxy.cfg"]);
+  assert.deepEqual(settings.grpc, { host: "127.0.0.1", port: 5555 });
+  assert.deepEqual(settings.consul, { host: "127.0.0.1", port: 8500 });
+  assert.equal(settings.logFile, ".haplane/state/haplane.log");
+});
+
+test("flags win over the environment, which wins over defaults", () => {
+  const env = {
+    HAPLANE_STATE_DIR: "/var/a",
+    HAPLANE_GRPC: "[::1]:7000",
+    HAPLANE_NO_CONSUL: "1",
+    HAPLANE_CONFIG: "/etc/a.cfg,/etc/b.cfg",
+  };
+  const settings = readSettings(
+    "serve",
+    ["--state-dir", "/var/b", "--config=/etc/c.cfg", "--config=/etc/d.cfg"],
+    env,
+  );
+  assert.equal(settings.stateDir, "/var/b");
+  assert.deepEqual(settings.grpc, { host: "::1", port: 7000 });
+  assert.deepEqual(settings.config, ["/etc/c.cfg", "/etc/d.cfg"]);
+  assert.equal(settings.consul, undefined);
+  assert.deepEqual(readSettings("serve", [], env).config, ["/etc/a.cfg", "/etc/b.cfg"]);
+});
+
+for (const [argv, expected] of [
+  [["--grpc", "5555"], /--grpc is "5555"; write HOST:PORT/],
+  [["--grpc", "127.0.0.1:70000"], /--grpc is "127.0.0.1:70000"/],
+  [["--reflection", "maybe"], /--reflection is "maybe"; allowed are on, local, off/],
+  [["--log-level", "loud"], /--log-level is "loud"/],
+  [["--sate-dir", "x"], /Unknown option '--sate-dir'/],
+  [["--state-dir="], /--state-dir is empty/],
+  [["stray"], /Unexpected argument 'stray'/],
+] as const) {
+  test(`refused: ${argv.join(" ")}`, () => {
+    assert.throws(
+      () => readSettings("serve", argv, {}),
+      (error) => error instanceof SettingsError && expected.test(error.message),
+    );
+  });
+}

@@ -1,0 +1,186 @@
+import { parseArgs } from "node:util";
+
+/** Where a listener listens. */
+export type Address = { readonly host: string; readonly port: number };
+
+/** A part of haplane's settings: name, meaning, and how its text is read. */
+interface Setting {
+  /** One line for `--help`. */
+  readonly help: string;
+  /** What stands for the value in `--help`; none for a flag without one. */
+  readonly value?: string;
+  /** The flag may be given more than once. */
+  readonly multiple?: boolean;
+}
+
+/**
+ * Every setting, by its flag's name. The environment has the same names: `--state-dir` is `HAPLANE_STATE_DIR`; a flag wins over the environment. This table is
+ * the only place that knows them; `--help` and docs/settings.md are printed from it.
+ */
+export const SETTINGS = {
+  "state-dir": {
+    value: "DIR",
+    help: "haplane's own directory: history, tokens, sockets. Default: .haplane/state (start), /var/lib/haplane (serve)",
+  },
+  grpc: { value: "ADDRESS", help: "where gRPC listens. Default 127.0.0.1:5555" },
+  connect: {
+    value: "ADDRESS",
+    help: "where Connect, gRPC-Web, JSON, /metrics and /healthz listen. Default 127.0.0.1:5556",
+  },
+  haproxy: {
+    value: "FILE",
+    help: "HAProxy's binary. Default: the first haproxy on PATH or in /usr/sbin, /usr/local/sbin",
+  },
+  config: {
+    value: "FILE",
+    multiple: true,
+    help: "haproxy.cfg; more than once for several files. Default: STATE_DIR/haproxy.cfg (start), /etc/haproxy/haproxy.cfg (serve)",
+  },
+  "master-socket": {
+    value: "FILE",
+    help: "master socket of an HAProxy that somebody else runs; without it haplane runs HAProxy itself",
+  },
+  "stats-socket": {
+    value: "FILE",
+    help: "HAProxy's stats socket. Default: the first unix `stats socket` with level admin in the configuration",
+  },
+  reflection: {
+    value: "WHEN",
+    help: "who may list the services without credentials: on (anyone), local (loopback and sockets), off. Default local",
+  },
+  "log-level": { value: "LEVEL", help: "trace, debug, info, warn, error or silent. Default info" },
+  "log-file": {
+    value: "FILE",
+    help: "where logs go. Default: STATE_DIR/haplane.log (start), standard error (serve)",
+  },
+  http: {
+    value: "ADDRESS",
+    help: "start: where the frontend of a new starter configuration listens. Default 127.0.0.1:8080",
+  },
+  consul: {
+    value: "ADDRESS",
+    help: "start: the local Consul's HTTP API; one is started there unless one answers. Default 127.0.0.1:8500",
+  },
+  "no-consul": { help: "start: leave Consul and its source out" },
+} as const satisfies Record<string, Setting>;
+
+type SettingName = keyof typeof SETTINGS;
+
+/** Who may use reflection without credentials. */
+export type ReflectionPolicy = "on" | "local" | "off";
+
+const REFLECTION: readonly string[] = ["on", "local", "off"] satisfies ReflectionPolicy[];
+const LOG_LEVELS: readonly string[] = ["trace", "debug", "info", "warn", "error", "silent"];
+
+/** The settings of one run, checked. */
+export interface Settings {
+  readonly stateDir: string;
+  readonly grpc: Address;
+  readonly connect: Address;
+  /** Undefined: look for it. */
+  readonly haproxy: string | undefined;
+  readonly config: readonly string[];
+  /** Undefined: haplane runs HAProxy itself. */
+  readonly masterSocket: string | undefined;
+  /** Undefined: as the configuration says. */
+  readonly statsSocket: string | undefined;
+  readonly reflection: ReflectionPolicy;
+  readonly logLevel: string;
+  /** Undefined: standard error. */
+  readonly logFile: string | undefined;
+  readonly http: Address;
+  /** Undefined: no Consul. */
+  readonly consul: Address | undefined;
+}
+
+/** Which defaults hold: `start` is the embedded default of a checkout, `serve` is production. */
+export type Profile = "start" | "serve";
+
+/** Settings that cannot be used; the message names the setting, what was found, and what would be right. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
+/** Reads flags and environment. Throws SettingsError. */
+export function readSettings(
+  profile: Profile,
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const flags = parseFlags(argv);
+  const all = (name: SettingName): string[] | undefined => {
+    const flag = flags[name];
+    if (flag !== undefined) return [flag].flat().map(String);
+    const variable = env[environmentName(name)];
+    if (variable === undefined || variable === "") return undefined;
+    return "multiple" in SETTINGS[name] ? variable.split(",") : [variable];
+  };
+  const text = (name: SettingName): string | undefined => {
+    const value = all(name)?.at(-1);
+    if (value === "") throw new SettingsError(`--${name} is empty`);
+    return value;
+  };
+  const address = (name: SettingName, fallback: string): Address =>
+    parseAddress(name, text(name) ?? fallback);
+  const oneOf = (name: SettingName, allowed: readonly string[], fallback: string): string => {
+    const value = text(name) ?? fallback;
+    if (!allowed.includes(value))
+      throw new SettingsError(`--${name} is "${value}"; allowed are ${allowed.join(", ")}`);
+    return value;
+  };
+
+  const start = profile === "start";
+  const stateDir = text("state-dir") ?? (start ? ".haplane/state" : "/var/lib/haplane");
+  return {
+    stateDir,
+    grpc: address("grpc", "127.0.0.1:5555"),
+    connect: address("connect", "127.0.0.1:5556"),
+    haproxy: text("haproxy"),
+    config: all("config") ?? [start ? `${stateDir}/haproxy.cfg` : "/etc/haproxy/haproxy.cfg"],
+    masterSocket: text("master-socket"),
+    statsSocket: text("stats-socket"),
+    reflection: oneOf("reflection", REFLECTION, "local") as ReflectionPolicy,
+    logLevel: oneOf("log-level", LOG_LEVELS, "info"),
+    logFile: text("log-file") ?? (start ? `${stateDir}/haplane.log` : undefined),
+    http: address("http", "127.0.0.1:8080"),
+    consul: isSet(text("no-consul")) ? undefined : address("consul", "127.0.0.1:8500"),
+  };
+}
+
+/** The environment variable of a setting. */
+export function environmentName(name: string): string {
+  return `HAPLANE_${name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+function parseFlags(
+  argv: readonly string[],
+): Partial<Record<SettingName, string | boolean | (string | boolean)[]>> {
+  const options = Object.fromEntries(
+    Object.entries(SETTINGS).map(([name, setting]: [string, Setting]) => [
+      name,
+      {
+        type: setting.value === undefined ? ("boolean" as const) : ("string" as const),
+        multiple: setting.multiple ?? false,
+      },
+    ]),
+  );
+  try {
+    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw new SettingsError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== "false" && value !== "0";
+}
+
+function parseAddress(name: string, text: string): Address {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined || port > 65535) {
+    throw new SettingsError(`--${name} is "${text}"; write HOST:PORT, such as 127.0.0.1:5555 or [::1]:5555`);
+  }
+  return { host, port };
+}
