@@ -26,7 +26,9 @@ test("keeps mode and symbolic link of an existing file, and leaves nothing besid
   await nodeFs.writeFile(target, "before");
   await nodeFs.chmod(target, 0o640);
   await nodeFs.symlink("target", link);
-  assert.deepEqual(await replaceFile(link, bytes("after"), { expected: bytes("before") }), { kind: "replaced" });
+  assert.deepEqual(await replaceFile(link, bytes("after"), { expected: bytes("before") }), {
+    kind: "replaced",
+  });
   assert.equal(await nodeFs.readlink(link), "target");
   assert.equal(await nodeFs.readFile(target, "utf8"), "after");
   assert.equal((await nodeFs.stat(target)).mode & 0o777, 0o640);
@@ -81,7 +83,9 @@ test("the file is whole, old or new, wherever an operation fails", async (t) => 
       readFile: step(nodeFs.readFile as (path: string) => Promise<Buffer>),
       stat: step(nodeFs.stat as (path: string) => ReturnType<typeof nodeFs.stat>),
     } as unknown as FileSystem;
-    const outcome = await replaceFile(path, bytes("after"), { expected: bytes("before"), fs }).catch((error: Error) => error);
+    const outcome = await replaceFile(path, bytes("after"), { expected: bytes("before"), fs }).catch(
+      (error: Error) => error,
+    );
     assert.match(await nodeFs.readFile(path, "utf8"), /^(before|after)$/);
     assert.deepEqual(await nodeFs.readdir(directory), ["file"]);
     if (!(outcome instanceof Error)) {

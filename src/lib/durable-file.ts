@@ -31,7 +31,11 @@ export interface ReplaceOptions {
  * link stays one: its target is replaced. The content is compared with `expected` just before the rename, and the former inode once more after it, so that
  * an edit that lands in between is put back in place and reported, never lost.
  */
-export async function replaceFile(path: string, content: Uint8Array, options: ReplaceOptions): Promise<Replaced> {
+export async function replaceFile(
+  path: string,
+  content: Uint8Array,
+  options: ReplaceOptions,
+): Promise<Replaced> {
   const fs = options.fs ?? nodeFs;
   const target = await resolveLink(fs, path);
   const directory = dirname(target);
@@ -58,7 +62,10 @@ export async function replaceFile(path: string, content: Uint8Array, options: Re
 }
 
 /** Reads a file whole; undefined when there is none. */
-export async function readIfThere(fs: Pick<FileSystem, "readFile">, path: string): Promise<Buffer | undefined> {
+export async function readIfThere(
+  fs: Pick<FileSystem, "readFile">,
+  path: string,
+): Promise<Buffer | undefined> {
   try {
     return await fs.readFile(path);
   } catch (error) {
@@ -72,7 +79,12 @@ interface Attributes {
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
-async function writeSynced(fs: FileSystem, path: string, content: Uint8Array, attributes: Attributes): Promise<void> {
+async function writeSynced(
+  fs: FileSystem,
+  path: string,
+  content: Uint8Array,
+  attributes: Attributes,
+): Promise<void> {
   const file = await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
     await file.writeFile(content);
