@@ -1,0 +1,53 @@
+import type { Logger } from "pino";
+import type {
+  CreateSourceRequest,
+  DeleteSourceRequest,
+  Source,
+  UpdateSourceRequest,
+} from "../../gen/haplane/v1/service_discovery_pb.js";
+import type { Clock } from "../lib/clock.ts";
+import type { SourceStore } from "./source-store.ts";
+import type { Target } from "./target.ts";
+
+/**
+ * All sources of this haplane: the registries that are watched, and the backends that follow them. Requests and answers are the messages of the API, so that an
+ * error's field paths are those of the request. Answers carry the etag and the status, and never a token.
+ *
+ * All throw `DomainError`: `FIELD_INVALID` with one violation per field, `RESOURCE_EXISTS`, `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH` (metadata `expected`, `found`).
+ */
+export interface Sources {
+  /** Reads the store and starts what is enabled. Resolves when all are on their way, not when they have an answer. */
+  start(): Promise<void>;
+  /** Ends every watch at once, keeps what has to be remembered, and changes nothing in HAProxy. */
+  stop(): Promise<void>;
+  /** Durable when it resolves. */
+  create(request: CreateSourceRequest): Promise<Source>;
+  get(name: string): Source;
+  /** All sources, ordered by name. */
+  list(): readonly Source[];
+  /** Goes on with the new settings; what was found so far stays live meanwhile. */
+  update(request: UpdateSourceRequest): Promise<Source>;
+  /** Ends the watch at once; backends stay as they are. */
+  delete(request: DeleteSourceRequest): Promise<void>;
+  /** Calls `listener` when a source is created, updated or deleted and when its state changes (not per query). Returns the way to stop. */
+  subscribe(listener: (change: SourceChange) => void): () => void;
+}
+
+/** Something happened to a source. */
+export interface SourceChange {
+  readonly type: "added" | "updated" | "removed";
+  /** The source after it (before it, when removed), as an answer has it. */
+  readonly source: Source;
+}
+
+/** What `createSources` is given. */
+export interface SourcesOptions {
+  readonly target: Target;
+  readonly store: SourceStore;
+  /** Makes an etag of a source's encoded settings; must not tell anything about them. */
+  readonly etag: (bytes: Uint8Array) => string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How long a confirmed loss of a backend's last server, or of most of its servers, is held back. Default 30,000 ms. */
+  readonly acceptLossAfterMs?: number;
+}
