@@ -1,16 +1,19 @@
 /** Time as it comes in by the door: the real one in the process, one turned by hand in tests. */
 export interface Clock {
-  /** Milliseconds since 1970-01-01T00:00:00Z, as `Date.now()`. */
+  /** The time of day in milliseconds since 1970, as `Date.now()`; it may jump. */
   now(): number;
-  /** Calls `callback` once after `ms` milliseconds, unless the returned function is called before. Does not keep the process alive. */
-  after(ms: number, callback: () => void): () => void;
+  /** Milliseconds since some fixed moment; it never goes back. For durations. */
+  monotonic(): number;
+  /** Calls `action` once after `delayMs` milliseconds, unless the returned function is called before. Does not keep the process alive. */
+  after(delayMs: number, action: () => void): () => void;
 }
 
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms);
+  monotonic: () => performance.now(),
+  after(delayMs, action) {
+    const timer = setTimeout(action, delayMs);
     timer.unref();
     return () => clearTimeout(timer);
   },
