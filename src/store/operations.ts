@@ -1,0 +1,96 @@
+import type { Event } from "../../gen/haplane/v1/events_pb.js";
+import type { Edit } from "./delta.ts";
+
+/**
+ * One change of the store. Those that are given to one `write` go into one transaction: all of them are durable, or none is there.
+ */
+export type Operation =
+  | { readonly kind: "append-revision"; readonly revision: NewRevision }
+  /** Events that watchers get together. More than one of these in a batch makes more than one message. */
+  | { readonly kind: "append-events"; readonly events: readonly Event[] }
+  | { readonly kind: "put-source"; readonly source: StoredSource }
+  | { readonly kind: "delete-source"; readonly name: string }
+  /** Inserts the record of a reload, or replaces the one with its number. */
+  | { readonly kind: "put-reload"; readonly reload: ReloadRecord }
+  | { readonly kind: "begin-intent"; readonly intent: NewIntent }
+  /** Forgets an intent: the write that it announced is done or undone. */
+  | { readonly kind: "finish-intent"; readonly id: string }
+  /** A value that has no table of its own, by its name. */
+  | { readonly kind: "put-meta"; readonly name: string; readonly value: Uint8Array }
+  | { readonly kind: "delete-meta"; readonly name: string };
+
+/** How a file's content came to be in a revision. A file that a revision does not name is as it was before. */
+export type FileChange =
+  /** The whole content. */
+  | { readonly kind: "content"; readonly path: string; readonly content: Uint8Array }
+  /** The parts that differ from the parent revision's content, in order of their offsets, none overlapping. */
+  | { readonly kind: "edits"; readonly path: string; readonly edits: readonly Edit[] }
+  /** The file does not exist any more. */
+  | { readonly kind: "absent"; readonly path: string };
+
+/** Which lane wrote a revision; discovery's are kept apart from the others', and for a shorter time. */
+export type RevisionLane = "runtime" | "reload" | "discovery" | "external";
+
+/** A revision to be appended. */
+export interface NewRevision {
+  /** Its number: more than the newest one's. Usually `parent + 1`. */
+  readonly number: number;
+  /** The revision that the edits are relative to: the newest one in the store, 0 when there is none. The batch is refused when it is another. */
+  readonly parent: number;
+  /** When it was committed, in milliseconds since 1970. */
+  readonly time: number;
+  /** Who caused it: `sources/{source}`, a user, `external`, or `haplane`. */
+  readonly author: string;
+  /** A sentence on what changed. */
+  readonly message: string;
+  readonly lane: RevisionLane;
+  /** Names of the resources that changed. */
+  readonly resources: readonly string[];
+  readonly files: readonly FileChange[];
+}
+
+/** A source as discovery keeps it; both byte strings are opaque here and may hold a token. */
+export interface StoredSource {
+  /** `sources/{source}`. */
+  readonly name: string;
+  /** The settings: an encoded `haplane.v1.Source`. */
+  readonly settings: Uint8Array;
+  /** What the source has to remember of its registry. */
+  readonly memory: Uint8Array;
+}
+
+/** How far a reload is. */
+export type ReloadOutcome = "running" | "succeeded" | "failed";
+
+/** One reload of HAProxy. */
+export interface ReloadRecord {
+  /** `reloads/{number}`. */
+  readonly number: number;
+  readonly state: ReloadOutcome;
+  /** Why it was needed. */
+  readonly reasons: readonly string[];
+  /** HAProxy's words. */
+  readonly output: string;
+  /** The revision that it makes HAProxy run. */
+  readonly revision: number;
+  /** When it began, in milliseconds since 1970. */
+  readonly startTime: number;
+  /** When it ended likewise; undefined while it runs. */
+  readonly endTime?: number;
+  /** What has to be given back to the new worker; opaque here. */
+  readonly captured?: Uint8Array;
+}
+
+/** The announcement of a write whose outcome a crash could leave open, with what is needed to undo it. */
+export interface NewIntent {
+  /** Unique among the pending ones. */
+  readonly id: string;
+  /** When it was begun, in milliseconds since 1970. */
+  readonly time: number;
+  /** The revision that the former content is told by: the newest one in the store. It is kept as long as the intent is. */
+  readonly base: number;
+  /** How the files' former content differs from `base`; files that do not are named in `data` alone, if at all. */
+  readonly former: readonly FileChange[];
+  /** What the writer needs to know of it after a crash; opaque here. */
+  readonly data: Uint8Array;
+}
