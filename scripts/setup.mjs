@@ -1,0 +1,63 @@
+/**
+ * Installs what this checkout needs and the machine lacks: `node scripts/setup.mjs MODE [ARGS]`.
+ *
+ * MODE is `start` (ARGS are those of the program: what they make needless is left out), `test` (all that the tests need)
+ * or `ci` (also real gRPC clients, where Go and Python are there). Plain JavaScript without a dependency, since it runs on
+ * whatever Node the machine has, before anything is installed. When nothing is missing it says nothing.
+ */
+
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { grpcurl, pythonClient } from "./setup/clients.mjs";
+import { consul } from "./setup/consul.mjs";
+import { haproxy } from "./setup/haproxy.mjs";
+import { createHost } from "./setup/host.mjs";
+import { isNeeded, parseMode } from "./setup/needs.mjs";
+import { packages } from "./setup/packages.mjs";
+import { ensure, SetupError } from "./setup/step.mjs";
+
+const host = createHost({
+  root: fileURLToPath(new URL("..", import.meta.url)),
+  env: process.env,
+  uid: process.getuid?.(),
+  pid: process.pid,
+  say: (line) => process.stderr.write(`set-up: ${line}\n`),
+});
+
+try {
+  if (Number.parseInt(process.versions.node, 10) < 20) {
+    throw new SetupError(`Node ${process.versions.node} is too old. Install Node 20 or newer, with npm.`);
+  }
+  const mode = parseMode(process.argv[2]);
+  const args = process.argv.slice(3);
+  await ensure(host, packages);
+  if (isNeeded("haproxy", mode, args, host.env)) await ensure(host, haproxy);
+  if (isNeeded("consul", mode, args, host.env)) await ensure(host, consul);
+  if (mode === "ci") {
+    for (const client of [grpcurl, pythonClient]) {
+      await ensure(host, client).catch((error) => {
+        if (!(error instanceof SetupError)) throw error;
+        host.say(error.message);
+      });
+    }
+  }
+} catch (error) {
+  // A system error is a sentence already: "EACCES: permission denied, mkdir '…/.haplane'".
+  const isExplained = error instanceof SetupError || (error instanceof Error && "syscall" in error);
+  if (!isExplained) throw error;
+  if (error instanceof SetupError && error.output) process.stderr.write(excerpt(error.output));
+  host.say(error.message);
+  process.exitCode = 1;
+}
+
+/**
+ * The beginning and the end of what a failed command printed: npm says what is wrong in its first lines, apt-get in its last.
+ *
+ * @param {string} output
+ * @returns {string}
+ */
+function excerpt(output) {
+  const lines = output.trim().split("\n");
+  const shown = lines.length <= 24 ? lines : [...lines.slice(0, 12), "…", ...lines.slice(-12)];
+  return shown.map((line) => `  | ${line}\n`).join("");
+}

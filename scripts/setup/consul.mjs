@@ -1,0 +1,95 @@
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { aptCandidate, aptMirror, privateApt } from "./apt.mjs";
+import { findProgram, isExecutable, readSystem, run } from "./host.mjs";
+import { SetupError } from "./step.mjs";
+
+/** The newest Debian release that has Consul, and the key that its archive is signed with. */
+const SUITE = "bullseye";
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+const BY_HAND =
+  "Put a `consul` binary, 1.8 or newer, on PATH. haplane itself runs without it: npm start -- --no-consul";
+
+/**
+ * Consul: the one on PATH, else a package of Debian's, unpacked below the checkout and not installed, so that it needs no root
+ * and starts nothing.
+ *
+ * @type {import("./step.mjs").Step}
+ */
+export const consul = {
+  isPresent: (host) => findProgram(host, "consul") !== undefined || isExecutable(unpackedBinary(host.tools)),
+
+  async install(host) {
+    const system = readSystem(host);
+    const hasTools = ["apt-get", "apt-cache", "dpkg-deb"].every((name) => findProgram(host, name));
+    if (!system.isDebianFamily || !hasTools) throw new SetupError(`Consul is missing. ${BY_HAND}`);
+    const work = mkdtempSync(join(host.tools, "consul-"));
+    try {
+      if (await aptCandidate(host, "consul")) {
+        host.say("Unpacking the package consul of this system below .haplane/tools.");
+        await unpack(host, work, []);
+      } else {
+        host.say(`Unpacking the package consul of Debian ${SUITE} below .haplane/tools.`);
+        await unpack(host, work, await useSuite(host, work, system));
+      }
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  },
+};
+
+/**
+ * @param {string} tools
+ * @returns {string}
+ */
+function unpackedBinary(tools) {
+  return join(tools, "consul", "usr", "bin", "consul");
+}
+
+/**
+ * Makes the suite that has Consul known to an apt that works below `work`.
+ *
+ * @param {import("./host.mjs").Host} host
+ * @param {string} work
+ * @param {{ id: string, codename: string }} system
+ * @returns {Promise<string[]>} The options of that apt.
+ */
+async function useSuite(host, work, system) {
+  const mirror = system.id === "debian" ? await aptMirror(host, system.codename) : undefined;
+  if (mirror === undefined) {
+    throw new SetupError(`Consul is missing, and the package sources of this system have none. ${BY_HAND}`);
+  }
+  mkdirSync(join(work, "lists", "partial"), { recursive: true });
+  mkdirSync(join(work, "archives", "partial"), { recursive: true });
+  writeFileSync(join(work, "status"), "");
+  writeFileSync(join(work, "sources.list"), `deb [signed-by=${KEYRING}] ${mirror} ${SUITE} main\n`);
+  const options = privateApt(work);
+  const { ok, output } = await run(host, "apt-get", ["update", "-q", ...options]);
+  if (!ok) throw new SetupError(`Debian ${SUITE} cannot be read from ${mirror}. ${BY_HAND}`, output);
+  return options;
+}
+
+/**
+ * Downloads the package (apt checks it against the archive's signature) and puts its files in place in one step.
+ *
+ * @param {import("./host.mjs").Host} host
+ * @param {string} work
+ * @param {readonly string[]} options
+ * @returns {Promise<void>}
+ */
+async function unpack(host, work, options) {
+  const download = await run(host, "apt-get", ["download", "-q", ...options, "consul"], { cwd: work });
+  const file = readdirSync(work).find((name) => name.endsWith(".deb"));
+  if (!download.ok || !file) {
+    throw new SetupError(`The package consul could not be downloaded. ${BY_HAND}`, download.output);
+  }
+  const unpacked = join(work, "unpacked");
+  const extract = await run(host, "dpkg-deb", ["-x", join(work, file), unpacked]);
+  if (!extract.ok || !isExecutable(join(unpacked, "usr", "bin", "consul"))) {
+    throw new SetupError(`The package consul could not be unpacked. ${BY_HAND}`, extract.output);
+  }
+  const target = join(host.tools, "consul");
+  rmSync(target, { recursive: true, force: true });
+  renameSync(unpacked, target);
+}
