@@ -52,11 +52,15 @@ export function quoteWords(values: readonly string[], options: QuoteOptions = {}
       return { ok: false, refusal: { kind: "empty", word: index } };
     const result = encode(value, escaped);
     if (typeof result !== "string") return { ok: false, refusal: { kind: result.refused, word: index } };
-    // A line that begins with a bracket is a scope line, unless the bracket is quoted.
-    const word = index === 0 && result.startsWith("[") ? `"${result}"` : result;
+    const word = index === 0 ? guardScope(result) : result;
     line = index === 0 ? word : `${line} ${word}`;
   }
   return { ok: true, text: line };
+}
+
+/** The first word of a line: a bracket in front would make a scope line of it, unless the bracket is quoted. */
+export function guardScope(word: string): string {
+  return word.startsWith("[") ? `"["${word.slice(1)}` : word;
 }
 
 /** Nothing that HAProxy, or the value notation, would take for more than itself. */

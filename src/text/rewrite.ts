@@ -1,5 +1,5 @@
 import type { Line } from "./line.ts";
-import { type Quoted, type QuoteOptions, type QuoteRefusal, quoteWord } from "./quote.ts";
+import { guardScope, type Quoted, type QuoteOptions, type QuoteRefusal, quoteWord } from "./quote.ts";
 import { MAX_WORDS, type Word } from "./words.ts";
 
 /** A line with other words, or why they cannot be written. */
@@ -40,10 +40,7 @@ function write(values: readonly string[], index: number, options: QuoteOptions):
   if (value === "" && index < values.length - 1)
     return { ok: false, refusal: { kind: "empty", word: index } };
   const written = quoteWord(value, options);
-  // A line that begins with a bracket is a scope line, unless the bracket is quoted.
-  if (written.ok && index === 0 && written.text.startsWith("["))
-    return { ok: true, text: `"${written.text}"` };
-  return written;
+  return written.ok && index === 0 ? { ok: true, text: guardScope(written.text) } : written;
 }
 
 function gapBefore(bytes: Buffer, words: readonly Word[], index: number): Buffer {
