@@ -1,7 +1,5 @@
 import { parseArgs } from "node:util";
-
-/** Where a listener listens. */
-export type Address = { readonly host: string; readonly port: number };
+import { type Address, parseAddress } from "./lib/address.ts";
 
 /** A part of haplane's settings: name, meaning, and how its text is read. */
 interface Setting {
@@ -120,8 +118,12 @@ export function readSettings(
     if (value === "") throw new SettingsError(`--${name} is empty`);
     return value;
   };
-  const address = (name: SettingName, fallback: string): Address =>
-    parseAddress(name, text(name) ?? fallback);
+  const address = (name: SettingName, fallback: string): Address => {
+    const value = text(name) ?? fallback;
+    const parsed = parseAddress(value);
+    if (parsed !== undefined) return parsed;
+    throw new SettingsError(`--${name} is "${value}"; write HOST:PORT, such as 127.0.0.1:5555 or [::1]:5555`);
+  };
   const oneOf = (name: SettingName, allowed: readonly string[], fallback: string): string => {
     const value = text(name) ?? fallback;
     if (!allowed.includes(value))
@@ -173,14 +175,4 @@ function parseFlags(
 
 function isSet(value: string | undefined): boolean {
   return value !== undefined && value !== "false" && value !== "0";
-}
-
-function parseAddress(name: string, text: string): Address {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined || port > 65535) {
-    throw new SettingsError(`--${name} is "${text}"; write HOST:PORT, such as 127.0.0.1:5555 or [::1]:5555`);
-  }
-  return { host, port };
 }

@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import { open, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { resourceAt } from "../config/resource-at.ts";
+import type { Haproxy } from "../haproxy/haproxy.ts";
+import type { LogMessage } from "../haproxy/log-messages.ts";
+import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
+import type { Document } from "../text/document.ts";
+
+/**
+ * Lets the running binary's `haproxy -c` read a document before it becomes the configuration. Its files lie beside the originals for that time, as dot-files, so that
+ * relative paths mean the same. Throws `CONFIGURATION_REFUSED` with HAProxy's alerts, traced back to file, line and resource.
+ */
+export async function checkCandidate(
+  haproxy: Haproxy,
+  document: Document,
+  signal: AbortSignal,
+): Promise<void> {
+  const suffix = randomBytes(6).toString("hex");
+  const files = document.parts.map(({ path }) =>
+    join(dirname(path), `.${basename(path)}.haplane-check-${suffix}`),
+  );
+  try {
+    for (const [part, file] of files.entries()) await writePrivate(file, document.print(part));
+    const outcome = await haproxy.check({ files }, { signal });
+    if (outcome.ok) return;
+    throw refused(alertsOf(outcome.messages, document, files), outcome.failure);
+  } finally {
+    for (const file of files) await unlink(file).catch(() => {});
+  }
+}
+
+/** HAProxy's alerts about a document whose parts it read from `files`. */
+export function alertsOf(
+  messages: readonly LogMessage[],
+  document: Document,
+  files: readonly string[] = document.parts.map(({ path }) => path),
+): ConfigurationAlert[] {
+  return messages
+    .filter(({ level }) => level === "alert")
+    .map(({ file, line, message }) => {
+      const part = files.indexOf(file);
+      if (part < 0) return { file, line, message };
+      const resource = resourceAt(document, { part, line });
+      return { file: document.parts[part]!.path, line, message, ...(resource !== undefined && { resource }) };
+    });
+}
+
+/** The error that says that HAProxy does not take a configuration. */
+export function refused(alerts: readonly ConfigurationAlert[], otherwise?: string): DomainError {
+  const first = alerts[0];
+  const where = first === undefined || first.file === "" ? "" : `${first.file}:${first.line}: `;
+  const why = first === undefined ? (otherwise ?? "no reason was given") : `${where}${first.message}`;
+  return new DomainError("CONFIGURATION_REFUSED", `HAProxy refuses the configuration: ${why}`, { alerts });
+}
+
+async function writePrivate(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(bytes);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,219 @@
+import type { Logger } from "pino";
+import type { Event } from "../../gen/haplane/v1/events_pb.js";
+import { defaultServerWords } from "../config/defaults.ts";
+import { formatName } from "../config/name.ts";
+import { backendSection, findServer, numberAfter, serversOf } from "../config/server.ts";
+import { addBackend } from "../config/server-edits.ts";
+import type { ChangeResult, NewBackend, ServerChange, Target, TargetServer } from "../discovery/target.ts";
+import type { Haproxy } from "../haproxy/haproxy.ts";
+import type { ProcessState } from "../haproxy/process-state.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { DomainError } from "../lib/errors.ts";
+import type { Store } from "../store/store.ts";
+import type { Document } from "../text/document.ts";
+import { ConfigFiles } from "./config-files.ts";
+import type { Edit } from "./edit.ts";
+import { FileWriter } from "./file-writer.ts";
+import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
+import { type FindServer, givenBack } from "./given-back.ts";
+import { History } from "./history.ts";
+import { recover } from "./recovery.ts";
+import { type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
+import { RuntimeLane } from "./runtime-lane.ts";
+import { serverEvent } from "./server-event.ts";
+import { WorkingDocument } from "./working-document.ts";
+
+/** What the commit is built from. */
+export interface CommitOptions {
+  /** The files that HAProxy reads, in its order. */
+  readonly paths: readonly string[];
+  readonly haproxy: Haproxy;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Hands events to the streams that are open, before it returns. */
+  readonly publishEphemeral: (events: readonly Event[]) => void;
+}
+
+/** What there is to see of the commit, for status and metrics. */
+export interface CommitStatus {
+  readonly stage: ReloadStage;
+  /** Why live changes are not in the file, and since when. */
+  readonly lagging: { readonly since: number; readonly reason: string } | undefined;
+  /** Why somebody's edit of the file is not adopted. */
+  readonly held: DomainError | undefined;
+}
+
+/** The one way by which the configuration changes; see docs/decisions/0001-commit.md. Everything is wired here, the lanes do the work. */
+export class Commit implements Target {
+  readonly #haproxy: Haproxy;
+  readonly #logger: Logger;
+  readonly #options: CommitOptions;
+  readonly #working: WorkingDocument;
+  readonly #files: ConfigFiles;
+  readonly #history: History;
+  readonly #writer: FileWriter;
+  readonly #reloads: ReloadLane;
+  readonly #runtime: RuntimeLane;
+  readonly #foreign: ForeignEdits;
+  readonly #listeners = new Set<() => void>();
+  #unsubscribe: (() => void) | undefined;
+
+  private constructor(options: CommitOptions, files: ConfigFiles, document: Document, history: History) {
+    const { haproxy, store, clock, logger, publishEphemeral } = options;
+    this.#options = options;
+    this.#haproxy = haproxy;
+    this.#logger = logger;
+    this.#files = files;
+    this.#history = history;
+    const working = new WorkingDocument(document);
+    const onForeign = () => void this.#foreign.look();
+    const writer = new FileWriter({ working, files, history, clock, logger, onForeign });
+    const reloads = new ReloadLane({
+      ...{ haproxy, store, working, files, writer, history, clock, logger, onForeign },
+      beforeReload: () => haproxy.runtime.serverStates().catch(() => []),
+      afterReload: (reloaded) => this.#afterReload(reloaded),
+    });
+    this.#working = working;
+    this.#writer = writer;
+    this.#reloads = reloads;
+    this.#runtime = new RuntimeLane({ haproxy, working, writer, reloads, clock, logger, publishEphemeral });
+    this.#foreign = new ForeignEdits({
+      ...{ haproxy, working, files, writer, reloads, history, clock, logger },
+      onAdopted: () => this.#notify(),
+    });
+  }
+
+  /** Reads the files and the newest revision. Throws `NOT_SUPPORTED` when a file is missing. Nothing is written or started yet. */
+  static async open(options: CommitOptions): Promise<Commit> {
+    const files = new ConfigFiles(options.paths);
+    const found = await files.peek();
+    files.believe(found);
+    const history = new History(options.store, options.clock);
+    await history.load();
+    return new Commit(options, files, found.document, history);
+  }
+
+  /** Ends what a crash left open, records what changed while haplane was not there, and begins to watch the files. HAProxy has been started. */
+  async start(): Promise<void> {
+    const { store } = this.#options;
+    this.#unsubscribe = this.#haproxy.subscribe((state, previous) => this.#processChanged(state, previous));
+    if (await recover({ haproxy: this.#haproxy, store, files: this.#files, logger: this.#logger })) {
+      const found = await this.#files.peek();
+      this.#files.believe(found);
+      this.#working.rebase(found.document, this.#writer.written);
+    }
+    if (!this.#history.isNewest(this.#files.believed)) {
+      const document = this.#working.current;
+      await this.#history.append({ document, lane: "external", edits: [externalEdit(document)] });
+    }
+    this.#foreign.start();
+  }
+
+  /** Brings the file after what is live, and stops. */
+  async stop(): Promise<void> {
+    this.#foreign.stop();
+    this.#unsubscribe?.();
+    await this.#reloads.stop();
+    await this.#writer.flush();
+  }
+
+  /** What the file is to hold and HAProxy is to run. */
+  get document(): Document {
+    return this.#working.current;
+  }
+
+  /** What there is to see. */
+  get status(): CommitStatus {
+    return { stage: this.#reloads.stage, lagging: this.#writer.failure, held: this.#foreign.held };
+  }
+
+  /** Whether the configuration has this server. */
+  isConfigured(backend: string, server: string): boolean {
+    return finder(this.document)(backend, server) !== undefined;
+  }
+
+  servers(backend: string): readonly TargetServer[] | undefined {
+    const document = this.document;
+    const section = backendSection(document, backend);
+    if (section === undefined) return undefined;
+    const inheritedWeight = numberAfter(defaultServerWords(document, section), "weight") ?? 1;
+    return serversOf(section).map(({ name, address, port, weight, id }) => ({
+      name,
+      address,
+      port,
+      weight: weight ?? inheritedWeight,
+      id: id ?? 0,
+    }));
+  }
+
+  async createBackends(backends: readonly NewBackend[], author: string): Promise<void> {
+    const edits = backends.map((backend) => backendEdit(backend, author));
+    await Promise.all(
+      edits.map((edit) => this.#reloads.submit(edit, `${edit.message.replace("adds", "new")}`)),
+    );
+    this.#notify();
+  }
+
+  changeServers(
+    backend: string,
+    changes: readonly ServerChange[],
+    author: string,
+  ): Promise<readonly ChangeResult[]> {
+    return this.#runtime.changeServers(backend, changes, author);
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #afterReload({ old, before, after, since }: Reloaded): Promise<void> {
+    this.#runtime.workerChanged("from-document");
+    await this.#runtime.catchUp(since);
+    const caughtUp = new Set(since.flatMap((edit) => edit.resources));
+    const changes = givenBack(old, finder(before), finder(after)).filter(
+      ({ backend, server }) => !caughtUp.has(formatName("backends", backend, "servers", server)),
+    );
+    if (changes.length === 0) return;
+    const outcomes = await this.#haproxy.runtime.applyServers(changes);
+    for (const [index, outcome] of outcomes.entries()) {
+      if (!outcome.ok)
+        this.#logger.error(
+          { change: changes[index], err: outcome.error },
+          "what was set at runtime could not be given back after the reload",
+        );
+    }
+  }
+
+  /** A worker that we did not reload ourselves: it may have started from an older file, or have been there before us. */
+  #processChanged(state: ProcessState, previous: ProcessState): void {
+    if (state.kind !== "running" || this.#reloads.stage === "reloading") return;
+    if (previous.kind === "running" && previous.workerPid === state.workerPid) return;
+    this.#runtime.workerChanged("unknown");
+    this.#notify();
+  }
+}
+
+function finder(document: Document): FindServer {
+  return (backend, server) => {
+    const section = backendSection(document, backend);
+    return section === undefined ? undefined : findServer(section, server);
+  };
+}
+
+function backendEdit({ name, servers }: NewBackend, author: string): Edit {
+  const resource = formatName("backends", name);
+  return {
+    apply: (document) =>
+      backendSection(document, name) === undefined ? addBackend(document, name, servers) : document,
+    resources: [resource, ...servers.map((server) => formatName("backends", name, "servers", server.name))],
+    author,
+    message: `adds ${resource}`,
+    events: servers.map((server) => serverEvent({ type: "added", backend: name, server }, false)),
+  };
+}

@@ -1,0 +1,75 @@
+import * as nodeFs from "node:fs/promises";
+import { type FileSystem, readIfThere, replaceFile } from "../lib/durable-file.ts";
+import { DomainError } from "../lib/errors.ts";
+import { Document, type PartInput } from "../text/document.ts";
+
+/** How a write ended. */
+export type Written =
+  | { readonly kind: "written" }
+  /** The files held it already. */
+  | { readonly kind: "unchanged" }
+  /** Somebody else changed a file since it was last read or written; what they wrote is in place. */
+  | { readonly kind: "foreign" };
+
+/** What the files hold. */
+export interface Found {
+  readonly parts: readonly PartInput[];
+  readonly document: Document;
+}
+
+/** The files that HAProxy reads, and what they are believed to hold. */
+export class ConfigFiles {
+  readonly paths: readonly string[];
+  readonly #fs: FileSystem;
+  #believed: readonly Buffer[] = [];
+
+  constructor(paths: readonly string[], fs: FileSystem = nodeFs) {
+    this.paths = paths;
+    this.#fs = fs;
+  }
+
+  /** What the files held when they were last read or written. */
+  get believed(): readonly PartInput[] {
+    return this.paths.map((path, index) => ({ path, bytes: this.#believed[index] ?? Buffer.alloc(0) }));
+  }
+
+  /** What the files hold now, without believing it. Throws `NOT_SUPPORTED` when one is missing. */
+  async peek(): Promise<Found> {
+    const parts = await Promise.all(
+      this.paths.map(async (path) => {
+        const bytes = await readIfThere(this.#fs, path);
+        if (bytes !== undefined) return { path, bytes };
+        throw new DomainError("NOT_SUPPORTED", `there is no configuration file ${path}`, {
+          metadata: { needs: path },
+        });
+      }),
+    );
+    return { parts, document: Document.parse(parts) };
+  }
+
+  /** From now on this is what the files are believed to hold. */
+  believe(found: Found): void {
+    this.#believed = found.parts.map(({ bytes }) => bytes);
+  }
+
+  /** Whether the files hold something else than is believed. */
+  async isForeign(): Promise<boolean> {
+    const found = await Promise.all(this.paths.map((path) => readIfThere(this.#fs, path)));
+    return found.some((bytes, index) => !bytes?.equals(this.#believed[index] ?? Buffer.alloc(0)));
+  }
+
+  /** Makes the files hold the document, durably; those that hold it already are left alone. */
+  async write(document: Document): Promise<Written> {
+    let outcome: Written = { kind: "unchanged" };
+    for (const [index, path] of this.paths.entries()) {
+      const bytes = document.print(index);
+      const expected = this.#believed[index];
+      if (expected?.equals(bytes)) continue;
+      const replaced = await replaceFile(path, bytes, { expected, fs: this.#fs });
+      if (replaced.kind === "foreign") return { kind: "foreign" };
+      this.#believed = this.#believed.with(index, bytes);
+      outcome = { kind: "written" };
+    }
+    return outcome;
+  }
+}

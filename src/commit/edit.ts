@@ -1,0 +1,17 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { EventSchema } from "../../gen/haplane/v1/events_pb.js";
+import type { Document } from "../text/document.ts";
+
+/** A change of the document that can be made again on a newer one; that is what rebasing is. */
+export interface Edit {
+  /** The document with the change. Throws a `DomainError` when it cannot be made on this one. */
+  readonly apply: (document: Document) => Document;
+  /** Names of the resources that it writes. */
+  readonly resources: readonly string[];
+  /** Who wants it: `sources/{source}`, a user, `external`, or `haplane`. */
+  readonly author: string;
+  /** What it does, for the history: `adds backends/web/servers/a`. */
+  readonly message: string;
+  /** What watchers are told once it is durable. Time, revision and author are filled in then. */
+  readonly events: readonly MessageInitShape<typeof EventSchema>[];
+}

@@ -1,0 +1,161 @@
+import { type FSWatcher, watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import type { Logger } from "pino";
+import type { Haproxy } from "../haproxy/haproxy.ts";
+import type { Clock } from "../lib/clock.ts";
+import { DomainError } from "../lib/errors.ts";
+import type { Document } from "../text/document.ts";
+import { checkCandidate } from "./candidate.ts";
+import type { ConfigFiles } from "./config-files.ts";
+import type { Edit } from "./edit.ts";
+import type { FileWriter } from "./file-writer.ts";
+import type { History } from "./history.ts";
+import type { ReloadLane } from "./reload-lane.ts";
+import type { WorkingDocument } from "./working-document.ts";
+
+/** An editor writes in several steps; it is looked at this long after the last of them. */
+const SETTLE_MS = 150;
+
+/** What it is given. */
+export interface ForeignEditsOptions {
+  readonly haproxy: Haproxy;
+  readonly working: WorkingDocument;
+  readonly files: ConfigFiles;
+  readonly writer: FileWriter;
+  readonly reloads: ReloadLane;
+  readonly history: History;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called when servers or backends may have changed by somebody else's edit. */
+  readonly onAdopted: () => void;
+}
+
+/**
+ * The file belongs to people too. What somebody else wrote is noticed by content, checked, and adopted: it becomes the base, edits of ours that were not in the file yet are made on it again,
+ * and HAProxy is reloaded. While HAProxy refuses it, nothing of ours is written, and changes that need a reload are refused.
+ */
+export class ForeignEdits {
+  readonly #options: ForeignEditsOptions;
+  readonly #stopping = new AbortController();
+  #watchers: FSWatcher[] = [];
+  #cancelLook: (() => void) | undefined;
+  #held: DomainError | undefined;
+
+  constructor(options: ForeignEditsOptions) {
+    this.#options = options;
+  }
+
+  /** Why somebody's edit is not adopted; undefined when there is none. */
+  get held(): DomainError | undefined {
+    return this.#held;
+  }
+
+  /** Begins to watch the files' directories. */
+  start(): void {
+    const { files, logger } = this.#options;
+    const names = new Map<string, Set<string>>();
+    for (const path of files.paths)
+      names.set(dirname(path), (names.get(dirname(path)) ?? new Set()).add(basename(path)));
+    for (const [directory, own] of names) {
+      const watcher = watch(directory, (_event, name) => {
+        if (name === null || own.has(name)) this.#lookSoon();
+      });
+      watcher.on("error", (error) =>
+        logger.warn(
+          { err: error, directory },
+          "the directory cannot be watched; edits by hand are noticed at our next write",
+        ),
+      );
+      this.#watchers.push(watcher);
+    }
+  }
+
+  /** Stops watching. */
+  stop(): void {
+    this.#stopping.abort();
+    this.#cancelLook?.();
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  /** Looks now; resolves when what was found is adopted or held. */
+  async look(): Promise<void> {
+    const { writer, logger } = this.#options;
+    try {
+      const adopted = await writer.exclusive(() => this.#adopt());
+      if (adopted) await this.#options.reloads.submit(undefined, "the configuration file was edited by hand");
+    } catch (error) {
+      if (!this.#stopping.signal.aborted)
+        logger.error({ err: error }, "an edit by hand could not be adopted");
+    }
+  }
+
+  #lookSoon(): void {
+    this.#cancelLook?.();
+    this.#cancelLook = this.#options.clock.after(SETTLE_MS, () => void this.look());
+  }
+
+  async #adopt(): Promise<boolean> {
+    const { haproxy, working, files, writer, reloads, history, logger, onAdopted } = this.#options;
+    if (!(await files.isForeign())) {
+      this.#release();
+      return false;
+    }
+    writer.rest();
+    const found = await files.peek();
+    try {
+      await checkCandidate(haproxy, found.document, this.#stopping.signal);
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.reason !== "NOT_SUPPORTED") {
+        this.#hold(error);
+        return false;
+      }
+    }
+    files.believe(found);
+    await history.append({
+      document: found.document,
+      lane: "external",
+      edits: [externalEdit(found.document)],
+    });
+    const lost = working.rebase(found.document, writer.written);
+    if (lost.length > 0) {
+      logger.warn(
+        { edits: lost.map(({ message }) => message) },
+        "changes that were not in the file yet do not fit the edit by hand",
+      );
+    }
+    this.#release();
+    reloads.hold(undefined);
+    onAdopted();
+    return true;
+  }
+
+  #hold(error: unknown): void {
+    const alerts = error instanceof DomainError ? error.alerts : [];
+    const why = error instanceof Error ? error.message : String(error);
+    this.#held = new DomainError(
+      "FILE_HELD",
+      `the configuration file was edited by hand and cannot be used as it is, so nothing is written until it is mended: ${why}`,
+      { alerts, cause: error },
+    );
+    this.#options.reloads.hold(this.#held);
+    this.#options.logger.error({ alerts }, this.#held.message);
+  }
+
+  #release(): void {
+    if (this.#held !== undefined) this.#options.logger.info("the configuration file can be used again");
+    this.#held = undefined;
+    this.#options.reloads.hold(undefined);
+    this.#options.writer.resume();
+  }
+}
+
+/** Somebody else's edit, as the history tells it. */
+export function externalEdit(document: Document): Edit {
+  return {
+    apply: () => document,
+    resources: [],
+    author: "external",
+    message: "edited by hand",
+    events: [],
+  };
+}

@@ -1,0 +1,166 @@
+import { EventKind, EventType } from "../../gen/haplane/v1/events_pb.js";
+import type { Clock } from "../lib/clock.ts";
+import { Serial } from "../lib/serial.ts";
+import type { Edit as ByteEdit } from "../store/delta.ts";
+import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/operations.ts";
+import type { Store } from "../store/store.ts";
+import type { Document, PartInput } from "../text/document.ts";
+import type { Edit } from "./edit.ts";
+import { eventNow } from "./server-event.ts";
+
+/** What is to be recorded. */
+export interface Entry {
+  /** The document whose bytes are in the files. */
+  readonly document: Document;
+  readonly lane: RevisionLane;
+  /** The edits since the revision before. */
+  readonly edits: readonly Edit[];
+  /** What goes into the same transaction, e.g. the end of an intent. Given the revision's number. */
+  readonly with?: (revision: number) => readonly Operation[];
+  /** Further events of the revision, handed to watchers together with those of the edits. */
+  readonly events?: readonly Edit["events"][number][];
+}
+
+/** The revisions, appended one after another. */
+export class History {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #serial = new Serial();
+  /** What the newest revision's files hold. */
+  #recorded: ReadonlyMap<string, Buffer> = new Map();
+  #newest: number;
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#newest = store.newestRevision;
+  }
+
+  /** Number of the newest revision. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** Reads what the newest revision's files hold, so that the next one can be told by what differs. */
+  async load(): Promise<void> {
+    if (this.#newest === 0) return;
+    const recorded = new Map<string, Buffer>();
+    for (const { path } of await this.#store.revisions.files(this.#newest)) {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of this.#store.revisions.read(this.#newest, path)) pieces.push(piece);
+      recorded.set(path, Buffer.concat(pieces));
+    }
+    this.#recorded = recorded;
+  }
+
+  /** The announcement of a write over files that hold `former` now. */
+  intent(id: string, former: readonly PartInput[]): NewIntent {
+    const files = this.#changes(new Map(former.map(({ path, bytes }) => [path, bytes])));
+    return { id, time: this.#clock.now(), base: this.#newest, former: files, data: new Uint8Array() };
+  }
+
+  /** Whether the newest revision's files hold exactly these bytes. */
+  isNewest(parts: readonly PartInput[]): boolean {
+    return (
+      parts.length === this.#recorded.size &&
+      parts.every(({ path, bytes }) => this.#recorded.get(path)?.equals(bytes))
+    );
+  }
+
+  /** Appends a revision with its events, in one transaction; resolves with its number when it is durable. Rejects with `STORE_UNAVAILABLE`, and can then be tried again. */
+  append(entry: Entry): Promise<number> {
+    return this.#serial.run(async () => {
+      const { document, lane, edits } = entry;
+      const number = this.#newest + 1;
+      const now = this.#clock.now();
+      const author = authorOf(edits);
+      const message = messageOf(edits);
+      const resources = [...new Set(edits.flatMap((edit) => edit.resources))];
+      const content = new Map(document.parts.map(({ path }, part) => [path, document.print(part)]));
+      const committed = {
+        kind: EventKind.REVISION,
+        type: EventType.ADDED,
+        resource: `revisions/${number}`,
+        payload: { case: "revisionCommitted" as const, value: { message, resources } },
+      };
+      const events = [
+        eventNow(committed, now, { author, revision: number }),
+        ...edits.flatMap((edit) =>
+          edit.events.map((event) => eventNow(event, now, { author: edit.author, revision: number })),
+        ),
+        ...(entry.events ?? []).map((event) => eventNow(event, now, { author, revision: number })),
+      ];
+      await this.#store.write([
+        {
+          kind: "append-revision",
+          revision: {
+            number,
+            parent: this.#newest,
+            time: now,
+            author,
+            message,
+            lane,
+            resources,
+            files: this.#changes(content),
+          },
+        },
+        { kind: "append-events", events },
+        ...(entry.with?.(number) ?? []),
+      ]);
+      this.#newest = number;
+      this.#recorded = content;
+      return number;
+    });
+  }
+
+  #changes(content: ReadonlyMap<string, Buffer>): FileChange[] {
+    const changes: FileChange[] = [];
+    for (const [path, bytes] of content) {
+      const before = this.#recorded.get(path);
+      if (before === undefined) changes.push({ kind: "content", path, content: bytes });
+      else if (!before.equals(bytes)) changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
+    }
+    for (const path of this.#recorded.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
+    return changes;
+  }
+}
+
+/** The one stretch in which two contents differ. */
+export function byteEdit(before: Buffer, after: Buffer): ByteEdit {
+  const shorter = Math.min(before.length, after.length);
+  const head = commonLength(shorter, (length) =>
+    before.subarray(0, length).equals(after.subarray(0, length)),
+  );
+  const tail = commonLength(shorter - head, (length) =>
+    before.subarray(before.length - length).equals(after.subarray(after.length - length)),
+  );
+  return {
+    offset: head,
+    length: before.length - head - tail,
+    bytes: after.subarray(head, after.length - tail),
+  };
+}
+
+/** The greatest length up to `limit` for which `same` holds; it holds for all below that. Halving leaves the comparing to memcmp. */
+function commonLength(limit: number, same: (length: number) => boolean): number {
+  let [low, high] = [0, limit];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (same(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function authorOf(edits: readonly Edit[]): string {
+  const authors = new Set(edits.map((edit) => edit.author));
+  return authors.size === 1 ? [...authors][0]! : "haplane";
+}
+
+const NAMED_IN_MESSAGE = 3;
+
+function messageOf(edits: readonly Edit[]): string {
+  const messages = edits.map((edit) => edit.message);
+  if (messages.length <= NAMED_IN_MESSAGE) return messages.join(", ");
+  return `${messages.slice(0, NAMED_IN_MESSAGE).join(", ")} and ${messages.length - NAMED_IN_MESSAGE} more`;
+}

@@ -1,0 +1,51 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Event, EventKind, EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
+import { formatName } from "../config/name.ts";
+import type { ConfiguredServer } from "../config/server.ts";
+
+/** What happens to a server, and the server after it (before it, when removed). */
+export interface ServerEventFacts {
+  readonly type: "added" | "updated" | "removed";
+  readonly backend: string;
+  readonly server: Pick<ConfiguredServer, "name" | "address" | "port" | "weight">;
+}
+
+const TYPES = { added: EventType.ADDED, updated: EventType.UPDATED, removed: EventType.REMOVED };
+
+/** The event that a change of a server is, or is going to be. */
+export function serverEvent(
+  { type, backend, server }: ServerEventFacts,
+  planned: boolean,
+): MessageInitShape<typeof EventSchema> {
+  return {
+    kind: EventKind.SERVER,
+    type: TYPES[type],
+    resource: formatName("backends", backend, "servers", server.name),
+    payload: {
+      case: "server",
+      value: {
+        planned,
+        backend,
+        server: server.name,
+        address: server.address,
+        port: server.port,
+        weight: server.weight ?? 1,
+      },
+    },
+  };
+}
+
+/** An event that happens now. */
+export function eventNow(
+  draft: MessageInitShape<typeof EventSchema>,
+  now: number,
+  facts: { readonly author: string; readonly revision?: number },
+): Event {
+  return create(EventSchema, {
+    ...draft,
+    time: timestampFromMs(now),
+    author: facts.author,
+    revision: BigInt(facts.revision ?? 0),
+  });
+}

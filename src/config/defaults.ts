@@ -1,0 +1,48 @@
+import type { Document } from "../text/document.ts";
+import type { Section } from "../text/section.ts";
+import { directiveReader } from "./section-lines.ts";
+
+/** Longest chain of `defaults … from …` that is followed; HAProxy refuses a circle, a document may still hold one. */
+const MAX_CHAIN = 32;
+
+const defaultServerLines = directiveReader("default-server");
+const balanceLines = directiveReader("balance");
+
+/**
+ * The sections that a proxy inherits from, the nearest first: the `defaults` named behind `from`, else the last one above it, and what that one names in turn
+ * (configuration manual, section 4).
+ */
+export function defaultsOf(document: Document, section: Section): Section[] {
+  const chain: Section[] = [];
+  let next =
+    section.from === undefined ? lastAbove(document, section) : document.find("defaults", section.from)[0];
+  while (next !== undefined && chain.length < MAX_CHAIN) {
+    chain.push(next);
+    next = next.from === undefined ? undefined : document.find("defaults", next.from)[0];
+  }
+  return chain;
+}
+
+/** The words of the `default-server` lines that hold for a server at the end of a section, in the order in which HAProxy takes them. */
+export function defaultServerWords(document: Document, section: Section): string[] {
+  return [...defaultsOf(document, section).reverse(), section].flatMap((from) =>
+    defaultServerLines(from).flat(),
+  );
+}
+
+/** The words of the `balance` line that holds for a section; `["roundrobin"]`, HAProxy's default, when there is none. */
+export function balanceOf(document: Document, section: Section): readonly string[] {
+  for (const from of [section, ...defaultsOf(document, section)]) {
+    const last = balanceLines(from).at(-1);
+    if (last !== undefined) return last;
+  }
+  return ["roundrobin"];
+}
+
+function lastAbove(document: Document, section: Section): Section | undefined {
+  const own = document.positionOf(section);
+  return document.list("defaults").findLast((candidate) => {
+    const { part, line } = document.positionOf(candidate);
+    return part < own.part || (part === own.part && line < own.line);
+  });
+}

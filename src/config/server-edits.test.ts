@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Document } from "../text/document.ts";
+import { addBackend, editServer, type ServerEdit } from "./server-edits.ts";
+
+const parse = (text: string) => Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(text) }]);
+const print = (document: Document) => document.print(0).toString();
+
+const BEFORE = `defaults
+  mode http
+
+# the web
+backend web
+  default-server inter 2s
+  server   a  127.0.0.1:80 check   # the first
+  server b [::1]:81 id 2 weight 5 maxconn 10
+
+  # next comes api
+backend api
+  balance leastconn
+`;
+
+const EDITS: readonly {
+  readonly edit: ServerEdit;
+  readonly backend: string;
+  readonly replace: readonly [string, string];
+}[] = [
+  {
+    backend: "web",
+    edit: { kind: "add", name: "c", address: "10.0.0.1", port: 8080, weight: 1, id: 3 },
+    replace: ["maxconn 10\n", "maxconn 10\n  server c 10.0.0.1:8080 id 3\n"],
+  },
+  {
+    backend: "web",
+    edit: { kind: "add", name: "c", address: "fe80::1", port: 8080, weight: 20, id: 3 },
+    replace: ["maxconn 10\n", "maxconn 10\n  server c [fe80::1]:8080 id 3 weight 20\n"],
+  },
+  {
+    backend: "api",
+    edit: { kind: "add", name: "x", address: "10.0.0.1", port: 1, weight: 0, id: 1 },
+    replace: ["leastconn\n", "leastconn\n  server x 10.0.0.1:1 id 1 weight 0\n"],
+  },
+  {
+    backend: "web",
+    edit: { kind: "set-address", name: "a", address: "10.0.0.2", port: 90 },
+    replace: ["127.0.0.1:80", "10.0.0.2:90"],
+  },
+  { backend: "web", edit: { kind: "set-weight", name: "b", weight: 6 }, replace: ["weight 5", "weight 6"] },
+  {
+    backend: "web",
+    edit: { kind: "set-weight", name: "a", weight: 6 },
+    replace: ["check   #", "check weight 6   #"],
+  },
+  {
+    backend: "web",
+    edit: { kind: "remove", name: "b" },
+    replace: ["  server b [::1]:81 id 2 weight 5 maxconn 10\n", ""],
+  },
+];
+
+for (const { backend, edit, replace } of EDITS) {
+  test(`${edit.kind} ${edit.name} in ${backend} touches its own line only`, () => {
+    assert.ok(BEFORE.includes(replace[0]));
+    assert.equal(print(editServer(parse(BEFORE), backend, edit)), BEFORE.replace(...replace));
+  });
+}
+
+const REFUSED: readonly {
+  readonly why: string;
+  readonly text?: string;
+  readonly backend: string;
+  readonly edit: ServerEdit;
+}[] = [
+  { why: "RESOURCE_NOT_FOUND", backend: "none", edit: { kind: "remove", name: "a" } },
+  { why: "RESOURCE_NOT_FOUND", backend: "web", edit: { kind: "remove", name: "z" } },
+  {
+    why: "RESOURCE_EXISTS",
+    backend: "web",
+    edit: { kind: "add", name: "a", address: "127.0.0.1", port: 1, weight: 1, id: 9 },
+  },
+  {
+    why: "FIELD_INVALID",
+    backend: "web",
+    edit: { kind: "add", name: "x", address: "127.0.0.1\n", port: 1, weight: 1, id: 9 },
+  },
+  {
+    why: "RESOURCE_NOT_FOUND",
+    text: "backend web\n server a :1\nbackend web\n server a :1\n",
+    backend: "web",
+    edit: { kind: "remove", name: "a" },
+  },
+  {
+    why: "RESOURCE_NOT_FOUND",
+    text: "global\n.if 1\nbackend web\n server a :1\n.endif\n",
+    backend: "web",
+    edit: { kind: "remove", name: "a" },
+  },
+];
+
+for (const { why, text = BEFORE, backend, edit } of REFUSED) {
+  test(`${edit.kind} ${JSON.stringify(edit.name)} in ${backend} of ${JSON.stringify(text.slice(0, 20))} is refused: ${why}`, () => {
+    assert.throws(() => editServer(parse(text), backend, edit), { reason: why });
+  });
+}
+
+test("a backend goes after the last one", () => {
+  const after = print(
+    addBackend(parse(BEFORE), "new", [{ name: "s", address: "127.0.0.1", port: 1, weight: 1, id: 1 }]),
+  );
+  assert.equal(after, `${BEFORE}\nbackend new\n  server s 127.0.0.1:1 id 1\n`);
+  assert.throws(() => addBackend(parse(BEFORE), "web", []), { reason: "RESOURCE_EXISTS" });
+});

@@ -1,0 +1,141 @@
+import { isIP } from "node:net";
+import { DomainError } from "../lib/errors.ts";
+import type { Document } from "../text/document.ts";
+import { deleteLines, insertLines, insertSection, ownEnd, replaceLine } from "../text/edit.ts";
+import { quoteWords } from "../text/quote.ts";
+import { rewriteLine } from "../text/rewrite.ts";
+import type { Section } from "../text/section.ts";
+import { literalValue } from "../text/value.ts";
+import { formatName } from "./name.ts";
+import { backendSection, indexOfServer, serversOf } from "./server.ts";
+
+/** A server to be written. */
+export interface ServerDraft {
+  readonly name: string;
+  /** An IPv4 or IPv6 address without brackets. */
+  readonly address: string;
+  /** 1 to 65535. */
+  readonly port: number;
+  /** 0 to 256; HAProxy's default, 1, is not written. */
+  readonly weight: number;
+  /** HAProxy's numeric id: explicit, so that a reload does not number the servers anew. */
+  readonly id: number;
+}
+
+/** A change of one server of a backend. */
+export type ServerEdit =
+  | ({ readonly kind: "add" } & ServerDraft)
+  | { readonly kind: "set-address"; readonly name: string; readonly address: string; readonly port: number }
+  | { readonly kind: "set-weight"; readonly name: string; readonly weight: number }
+  | { readonly kind: "remove"; readonly name: string };
+
+/**
+ * The document with one server changed; nothing but its own line is touched, and what people added to that line stays.
+ * Throws `RESOURCE_NOT_FOUND`, `RESOURCE_EXISTS`, `FIELD_INVALID`.
+ */
+export function editServer(document: Document, backend: string, edit: ServerEdit): Document {
+  const section = backendSection(document, backend);
+  if (section === undefined) throw missing("backend", formatName("backends", backend));
+  switch (edit.kind) {
+    case "add":
+      return addServer(document, section, edit);
+    case "set-address":
+      return rewriteServer(document, section, edit.name, (words) =>
+        words.with(2, hostPort(edit.address, edit.port)),
+      );
+    case "set-weight":
+      return rewriteServer(document, section, edit.name, (words) =>
+        withParameter(words, "weight", String(edit.weight)),
+      );
+    case "remove":
+      return deleteLines(document, section, requireServer(section, edit.name), 1).document;
+  }
+}
+
+/** The words of a server's line behind its address. */
+export function serverWords({ weight, id }: ServerDraft): string[] {
+  return ["id", String(id), ...(weight === 1 ? [] : ["weight", String(weight)])];
+}
+
+/**
+ * The document with a backend at the end of its last file, with these servers. Refused with `NOT_SUPPORTED` when the document holds no section yet; with `RESOURCE_EXISTS` when the name is taken.
+ */
+export function addBackend(document: Document, name: string, servers: readonly ServerDraft[]): Document {
+  if (document.find(["backend", "listen"], name).length > 0) {
+    throw new DomainError("RESOURCE_EXISTS", `there is a backend ${name} already`, {
+      resource: { type: "backend", name: formatName("backends", name) },
+    });
+  }
+  const last = document.list("backend").at(-1);
+  const placement = last === undefined ? { endOf: document.parts.length - 1 } : { after: last };
+  const header = line(["backend", name]);
+  return insertSection(document, placement, header, servers.map(serverLine)).document;
+}
+
+function addServer(document: Document, section: Section, draft: ServerDraft): Document {
+  if (section.lines.find("server", draft.name).length > 0) {
+    const name = formatName("backends", section.name, "servers", draft.name);
+    throw new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, {
+      resource: { type: "server", name },
+    });
+  }
+  return insertLines(document, section, placeForServer(section), [serverLine(draft)]).document;
+}
+
+/** Behind the last server, so that `default-server` lines above it hold for it; else behind the section's last own line. */
+function placeForServer(section: Section): number {
+  const last = serversOf(section).at(-1);
+  const index = last === undefined ? undefined : section.lines.find("server", last.name).at(-1);
+  return index === undefined ? ownEnd(section, false) : index + 1;
+}
+
+function rewriteServer(
+  document: Document,
+  section: Section,
+  name: string,
+  change: (words: string[]) => string[],
+): Document {
+  const index = requireServer(section, name);
+  const old = section.lines.at(index)!;
+  const words = old.words.map((word) => word.value);
+  const rewritten = rewriteLine(old, change(words));
+  if (!rewritten.ok) throw unwritable(rewritten.refusal.kind);
+  return replaceLine(document, section, index, rewritten.line).document;
+}
+
+function requireServer(section: Section, name: string): number {
+  const index = indexOfServer(section, name);
+  if (index !== undefined) return index;
+  throw missing("server", formatName("backends", section.name, "servers", name));
+}
+
+function withParameter(words: readonly string[], keyword: string, value: string): string[] {
+  const at = words.lastIndexOf(keyword);
+  return at > 2 && at + 1 < words.length ? words.with(at + 1, value) : [...words, keyword, value];
+}
+
+function serverLine(draft: ServerDraft): string {
+  return line(["server", draft.name, hostPort(draft.address, draft.port), ...serverWords(draft)]);
+}
+
+function line(words: readonly string[]): string {
+  const quoted = quoteWords(words.map(literalValue));
+  if (!quoted.ok) throw unwritable(quoted.refusal.kind);
+  return quoted.text;
+}
+
+function hostPort(address: string, port: number): string {
+  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function missing(type: string, name: string): DomainError {
+  return new DomainError("RESOURCE_NOT_FOUND", `the configuration has no ${name}`, {
+    resource: { type, name },
+  });
+}
+
+function unwritable(kind: string): DomainError {
+  return new DomainError("FIELD_INVALID", `a value cannot stand in haproxy.cfg (${kind})`, {
+    metadata: { kind },
+  });
+}

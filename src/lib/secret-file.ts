@@ -1,0 +1,21 @@
+import { randomBytes } from "node:crypto";
+import { chmod, readFile } from "node:fs/promises";
+import { replaceFile } from "./durable-file.ts";
+
+/**
+ * Reads the secret kept in a file, or makes one of 256 random bits (base64url, one line) on first use. The file is 0600, also when somebody had widened it.
+ * Throws when the file is there but holds nothing that can serve as a secret.
+ */
+export async function readOrCreateSecret(path: string): Promise<string> {
+  const fresh = `${randomBytes(32).toString("base64url")}\n`;
+  const outcome = await replaceFile(path, Buffer.from(fresh), { expected: undefined, mode: 0o600 });
+  if (outcome.kind === "replaced") return fresh.trim();
+  await chmod(path, 0o600);
+  const secret = (await readFile(path, "utf8")).trim();
+  if (!/^[\x21-\x7e]{16,512}$/.test(secret)) {
+    throw new Error(
+      `${path} must hold one secret of 16 to 512 printable characters without spaces; delete the file to have a new one made`,
+    );
+  }
+  return secret;
+}
