@@ -1,9 +1,115 @@
-import type { Caller } from "./handler.ts";
+import { createHash, timingSafeEqual } from "node:crypto";
+import { type DescMethod, getOption } from "@bufbuild/protobuf";
+import { Role, RoleSchema, role as roleOption } from "../../gen/haplane/v1/options_pb.js";
+import { DomainError } from "../lib/errors.ts";
+import type { Caller, Peer } from "./handler.ts";
+import { isLoopback, type ListenAddress, type ListenerPolicy } from "./listener.ts";
 
 /** What a client sends to prove who it is. */
-export type Credentials =
-  | { readonly scheme: "bearer"; readonly token: string }
-  | { readonly scheme: "basic"; readonly user: string; readonly password: string };
+export interface Credentials {
+  readonly scheme: "bearer";
+  readonly token: string;
+}
 
 /** Says who the credentials belong to, or `undefined` when they are wrong. Takes the same time for every wrong one. */
 export type Verifier = (credentials: Credentials) => Caller | undefined | Promise<Caller | undefined>;
+
+/** What it takes to call a method or to get a route. */
+export type Access =
+  | { readonly kind: "role"; readonly role: Role }
+  | { readonly kind: "reflection" }
+  | { readonly kind: "health" };
+
+/** The caller of what is open to everyone. */
+export const ANONYMOUS: Caller = { name: "anonymous", role: Role.UNSPECIFIED };
+
+/** Whoever the permissions of a unix socket let in. */
+const SOCKET_OWNER: Caller = { name: "socket", role: Role.ADMIN };
+
+/** A bearer token as it is kept: never the token itself. */
+export interface TokenRecord {
+  readonly caller: Caller;
+  /** SHA-256 of the token. */
+  readonly sha256: Uint8Array;
+}
+
+/** Knows bearer tokens by their hash. Compares with all of them, each in constant time. */
+export function tokenVerifier(records: readonly TokenRecord[]): Verifier {
+  return ({ token }) => {
+    const hash = hashToken(token);
+    let found: Caller | undefined;
+    for (const record of records) {
+      if (timingSafeEqual(hash, record.sha256)) found = record.caller;
+    }
+    return found;
+  };
+}
+
+/** The hash under which a token is kept. */
+export function hashToken(token: string): Uint8Array {
+  return createHash("sha256").update(token).digest();
+}
+
+/** The role that a method names as its option. Throws when it names none: a method that nobody thought about must not be served. */
+export function requiredRole(method: DescMethod): Access {
+  const role = getOption(method, roleOption);
+  if (role === Role.UNSPECIFIED || RoleSchema.value[role] === undefined) {
+    throw new Error(`method ${method.parent.typeName}.${method.name} has no (haplane.v1.role)`);
+  }
+  return { kind: "role", role };
+}
+
+/** Decides who may call what on one listener: made once, asked for every call before its body is read. */
+export type Gate = (
+  access: Access,
+  peer: Peer,
+  authorization: string | undefined,
+) => Caller | Promise<Caller>;
+
+/** The gate of a listener. It throws `UNAUTHENTICATED` or `PERMISSION_DENIED`. What the policy switches off is not served at all (see `serves`). */
+export function createGate(address: ListenAddress, policy: ListenerPolicy, verify: Verifier): Gate {
+  if (policy.authentication === "peer" && address.kind !== "unix") {
+    throw new Error("authentication by peer needs a unix socket");
+  }
+  const openReflection =
+    policy.reflection === "on" || ((policy.reflection ?? "local") === "local" && isLoopback(address));
+
+  return (access, _peer, authorization) => {
+    if (access.kind === "health" || (access.kind === "reflection" && openReflection)) return ANONYMOUS;
+    const needs = access.kind === "role" ? access.role : Role.VIEWER;
+    if (authorization === undefined && policy.authentication === "peer") return SOCKET_OWNER;
+    const credentials = parseAuthorization(authorization);
+    if (credentials === undefined) throw unauthenticated();
+    const caller = verify(credentials);
+    return caller instanceof Promise ? caller.then((found) => admit(found, needs)) : admit(caller, needs);
+  };
+}
+
+/** Whether a listener serves such methods at all. */
+export function serves(policy: ListenerPolicy, access: Access): boolean {
+  return access.kind === "role" || policy[access.kind] !== "off";
+}
+
+function admit(caller: Caller | undefined, needs: Role): Caller {
+  if (caller === undefined) throw unauthenticated();
+  if (caller.role >= needs) return caller;
+  const [has, needed] = [roleName(caller.role), roleName(needs)];
+  throw new DomainError("PERMISSION_DENIED", `this needs the role ${needed}; ${caller.name} has ${has}`, {
+    metadata: { role: has, needs: needed },
+  });
+}
+
+/** One answer for all: whether credentials are missing, malformed or wrong is nobody's business. */
+function unauthenticated(): DomainError {
+  return new DomainError("UNAUTHENTICATED", "send valid credentials: authorization: Bearer TOKEN");
+}
+
+function parseAuthorization(header: string | undefined): Credentials | undefined {
+  const token = header === undefined ? undefined : /^bearer +([\x21-\x7e]{1,4096})$/i.exec(header)?.[1];
+  return token === undefined ? undefined : { scheme: "bearer", token };
+}
+
+/** The word for a role, as in `viewer`. */
+function roleName(role: Role): string {
+  return (Role[role] ?? "unspecified").toLowerCase();
+}

@@ -1,10 +1,13 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import type { Role } from "../../gen/haplane/v1/options_pb.js";
-import type { Verifier } from "./auth.ts";
+import { Health as HealthService } from "../../gen/health/v1/health_pb.js";
+import { type Access, requiredRole, type Verifier } from "./auth.ts";
+import type { BoundMethod } from "./call.ts";
 import type { Service } from "./handler.ts";
-import type { Health } from "./health.ts";
-import type { Listener, ListenerOptions } from "./listener.ts";
+import { type Health, healthService } from "./health.ts";
+import { createRpcMetrics, type RpcMetrics } from "./metrics.ts";
+import { reflectionServices } from "./reflection.ts";
 
 /** What the edge is built from. */
 export interface EdgeOptions {
@@ -16,33 +19,36 @@ export interface EdgeOptions {
   readonly metrics: Registry;
 }
 
-/** The services with their roles checked, ready for listeners: what `createEdge(options: EdgeOptions): Edge` makes. Throws when a method lacks a role. */
+/** What all listeners share: methods, credentials, log and metrics. */
 export interface Edge {
-  readonly services: readonly Service[];
+  readonly methods: readonly BoundMethod[];
+  readonly verify: Verifier;
+  readonly log: Logger;
+  readonly metrics: RpcMetrics;
 }
 
-/** A plain HTTP route beside the RPCs, such as `/metrics`. */
-export interface Route {
-  /** Path without query. Only GET and HEAD are answered. */
-  readonly path: string;
-  /** `role`: needs credentials with that role. `health`: open, as the listener's policy for health says. */
-  readonly access: { readonly kind: "role"; readonly role: Role } | { readonly kind: "health" };
-  /** The whole answer. */
-  readonly handle: () => Promise<RouteAnswer>;
+/** Builds the edge. Throws when a method names no role. */
+export function createEdge(options: EdgeOptions): Edge {
+  const reflected = [...options.services.map(({ desc }) => desc), HealthService];
+  return {
+    methods: [
+      ...bind(options.services, requiredRole),
+      ...bind([healthService(options.health)], () => ({ kind: "health" })),
+      ...bind(reflectionServices(reflected), () => ({ kind: "reflection" })),
+    ],
+    verify: options.verify,
+    log: options.log,
+    metrics: createRpcMetrics(options.metrics),
+  };
 }
 
-/** The answer of a route. */
-export interface RouteAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
+function bind(services: readonly Service[], accessOf: (method: DescMethod) => Access): BoundMethod[] {
+  return services.flatMap(({ desc, handlers }) =>
+    desc.methods.map((method) => {
+      const handler = handlers[method.localName];
+      const name = `${desc.typeName}/${method.name}`;
+      if (handler === undefined) throw new Error(`method ${name} has no handler`);
+      return { desc: method, name, access: accessOf(method), handler };
+    }),
+  );
 }
-
-/** The signature of `createGrpcListener` (grpc.ts). */
-export type CreateGrpcListener = (edge: Edge, options: ListenerOptions) => Promise<Listener>;
-
-/** The signature of `createConnectListener` (connect.ts). */
-export type CreateConnectListener = (
-  edge: Edge,
-  options: ListenerOptions & { readonly routes: readonly Route[] },
-) => Promise<Listener>;

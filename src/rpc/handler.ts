@@ -33,14 +33,14 @@ export interface CallContext {
   /** Aborts at once when the client cancels or is gone, when the deadline passes, and when haplane stops: free what the call holds in its `abort` listener, a parked generator is not woken. */
   readonly signal: AbortSignal;
   /** When the client stops waiting, in milliseconds since the epoch. */
-  readonly deadline?: number;
+  readonly deadline: number | undefined;
   readonly peer: Peer;
   /** Open services (health, reflection) are called by `anonymous`, who has no role. */
   readonly caller: Caller;
   /** The client's `x-request-id` where it sent a sensible one, else ours; in the log and in every error. */
   readonly requestId: string;
   /** The W3C trace that the call belongs to, where the client sent one. */
-  readonly trace?: TraceContext;
+  readonly trace: TraceContext | undefined;
   /** A request header by lower-case name. Credentials are not among them. */
   header(name: string): string | undefined;
 }
@@ -72,7 +72,10 @@ export interface Service {
 }
 
 /** A handler of any kind, after its types have been checked by `service`. */
-export type AnyHandler = (request: never, context: CallContext) => Promise<unknown> | AsyncIterable<unknown>;
+export type AnyHandler = (
+  request: unknown,
+  context: CallContext,
+) => Promise<unknown> | AsyncIterable<unknown>;
 
 /** Joins a service and its handlers, checking their types. */
 export function service<S extends DescService>(desc: S, handlers: Handlers<S>): Service {

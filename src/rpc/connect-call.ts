@@ -1,0 +1,118 @@
+import { create, type DescMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { status as GrpcCode } from "@grpc/grpc-js";
+import { DomainError } from "../lib/errors.ts";
+import type { Call } from "./call.ts";
+import { Encoded } from "./encoded.ts";
+
+/** A call on its way through connect. */
+export interface Exchange {
+  readonly call: Call;
+  /** The handler has given its whole answer. */
+  answered: boolean;
+}
+
+/** Answers with one message. */
+export function answerOnce(
+  exchange: Exchange,
+  output: DescMessage,
+  answer: () => Promise<unknown>,
+): Promise<Message> {
+  const { call } = exchange;
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => reject(connectError(call, error));
+    call.whenAborted(fail);
+    if (call.ended) return;
+    answer()
+      .then((value) => {
+        const message = toMessage(output, value);
+        exchange.answered = true;
+        resolve(message);
+      })
+      .catch(fail);
+  });
+}
+
+/** Answers with a stream. Its end does not wait for a handler that is parked. */
+export function answerStream(
+  exchange: Exchange,
+  output: DescMessage,
+  answers: () => AsyncIterable<unknown>,
+): AsyncIterable<Message> {
+  const { call } = exchange;
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = answers()[Symbol.asyncIterator]();
+      let aborted: ConnectError | undefined;
+      let rejectNext: (error: ConnectError) => void = () => {};
+      const stop = () => {
+        iterator.return?.().catch(() => {});
+      };
+      call.whenAborted((reason) => {
+        aborted = connectError(call, reason);
+        rejectNext(aborted);
+        stop();
+      });
+      return {
+        next: () =>
+          new Promise((resolve, reject) => {
+            if (aborted !== undefined) return reject(aborted);
+            rejectNext = reject;
+            iterator
+              .next()
+              .then((step) => {
+                if (step.done !== true) return resolve({ done: false, value: toMessage(output, step.value) });
+                exchange.answered = true;
+                resolve({ done: true, value: undefined });
+              })
+              .catch((error: unknown) => {
+                reject(connectError(call, error));
+                stop();
+              });
+          }),
+        return() {
+          stop();
+          return Promise.resolve({ done: true, value: undefined });
+        },
+      };
+    },
+  };
+}
+
+/** The requests of a stream, with connect's own errors in our words. */
+export async function* requestsOf(call: Call, requests: AsyncIterable<Message>): AsyncGenerator<Message> {
+  try {
+    yield* requests;
+  } catch (error) {
+    throw call.signal.aborted ? call.signal.reason : domainError(error);
+  }
+}
+
+/** Ends the call with an error, unless it has ended, and returns what connect sends. */
+export function connectError(call: Call, error: unknown): ConnectError {
+  const { code, message, details } = call.status(error);
+  call.end(code, error);
+  return new ConnectError(message, code as number as Code, undefined, [...details]);
+}
+
+/** Ends the call when connect is done with it: `reason` is why its signal was aborted. */
+export function settle({ call, answered }: Exchange, reason: unknown): void {
+  if (call.ended) return;
+  const failed = reason instanceof ConnectError && reason.code !== Code.Canceled;
+  if (failed && reason.code !== Code.DeadlineExceeded) call.end(reason.code as number as GrpcCode, reason);
+  else if (answered) call.end(GrpcCode.OK);
+  else {
+    call.cancel();
+    connectError(call, reason);
+  }
+}
+
+function domainError(error: unknown): unknown {
+  if (!(error instanceof ConnectError)) return error;
+  const reason = error.code === Code.ResourceExhausted ? "LIMIT_EXCEEDED" : "FIELD_INVALID";
+  return new DomainError(reason, error.rawMessage, { cause: error });
+}
+
+function toMessage(output: DescMessage, answer: unknown): Message {
+  return answer instanceof Encoded ? answer.message : create(output, answer as MessageInitShape<DescMessage>);
+}

@@ -1,0 +1,143 @@
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { status as Code, Metadata } from "@grpc/grpc-js";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { DomainError } from "../lib/errors.ts";
+import type { Call } from "./call.ts";
+import { Encoded } from "./encoded.ts";
+import { type CallStatus, toRpcStatus } from "./status.ts";
+
+/** What grpc-js sends as the end of a call. */
+export interface GrpcStatus {
+  code: Code;
+  details: string;
+  metadata: Metadata | null;
+}
+
+/** The part of grpc-js's call that is used to answer: below its streams, where written messages are acknowledged one by one. */
+export interface Wire {
+  sendMessage(message: Buffer, sent: () => void): void;
+  sendStatus(status: GrpcStatus): void;
+}
+
+/** A call and the wire it is answered on. */
+export interface Link {
+  readonly call: Call;
+  readonly wire: Wire;
+}
+
+/** Bytes that may wait for a slow reader of one call, before the handler is asked for more. */
+const MAX_QUEUED_BYTES = 128 * 1024;
+/** What a queued message costs beside its bytes. */
+const MESSAGE_OVERHEAD = 256;
+
+/** Answers with one message. */
+export async function sendAnswer(
+  link: Link,
+  output: DescMessage,
+  answer: () => Promise<unknown>,
+): Promise<void> {
+  const { call, wire } = link;
+  call.whenAborted((reason) => fail(link, reason));
+  try {
+    const message = encode(output, await answer());
+    if (call.ended) return;
+    wire.sendMessage(message, () => succeed(link));
+  } catch (error) {
+    fail(link, error);
+  }
+}
+
+/** Answers with a stream: asks the handler for the next message when the last ones have gone out, and leaves it as soon as the call ends. */
+export async function sendAnswers(
+  link: Link,
+  output: DescMessage,
+  answers: () => AsyncIterable<unknown>,
+): Promise<void> {
+  const { call, wire } = link;
+  let iterator: AsyncIterator<unknown> | undefined;
+  let queued = 0;
+  let wake = () => {};
+  const stop = () => {
+    wake();
+    // A generator that is parked answers only when it wakes up; nobody waits for that.
+    iterator?.return?.().catch(() => {});
+  };
+  call.whenAborted((reason) => {
+    fail(link, reason);
+    stop();
+  });
+  if (call.ended) return;
+  try {
+    iterator = answers()[Symbol.asyncIterator]();
+    for (;;) {
+      const step = await iterator.next();
+      if (call.ended) return;
+      if (step.done === true) break;
+      const message = encode(output, step.value);
+      const cost = message.byteLength + MESSAGE_OVERHEAD;
+      queued += cost;
+      wire.sendMessage(message, () => {
+        queued -= cost;
+        wake();
+      });
+      while (queued > MAX_QUEUED_BYTES && !call.ended) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      if (call.ended) return;
+    }
+    succeed(link);
+  } catch (error) {
+    fail(link, error);
+    stop();
+  }
+}
+
+/** Reads a request. Throws `FIELD_INVALID` when the bytes are no such message. */
+export function decode(input: DescMessage, bytes: Uint8Array): unknown {
+  try {
+    return fromBinary(input, bytes);
+  } catch (cause) {
+    throw new DomainError("FIELD_INVALID", `the request is not a ${input.typeName}`, { cause });
+  }
+}
+
+/** Reads the requests of a stream, and ends with the call's reason when the call is aborted. */
+export async function* decodeAll(call: Call, input: DescMessage, requests: AsyncIterable<Uint8Array>) {
+  try {
+    for await (const bytes of requests) yield decode(input, bytes);
+  } catch (error) {
+    throw call.signal.aborted ? call.signal.reason : error;
+  }
+}
+
+/** Ends a call with an error; without effect when it has ended already. */
+export function fail({ call, wire }: Link, error: unknown): void {
+  if (call.ended) return;
+  const status = call.status(error);
+  call.end(status.code, error);
+  wire.sendStatus(toGrpcStatus(status));
+}
+
+function succeed({ call, wire }: Link): void {
+  if (call.ended) return;
+  call.end(Code.OK);
+  wire.sendStatus({ code: Code.OK, details: "", metadata: null });
+}
+
+function encode(output: DescMessage, answer: unknown): Buffer {
+  const bytes = answer instanceof Encoded ? answer.bytes : toBinary(output, toMessage(output, answer));
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function toMessage(output: DescMessage, answer: unknown) {
+  return create(output, answer as MessageInitShape<DescMessage>);
+}
+
+function toGrpcStatus(status: CallStatus): GrpcStatus {
+  const metadata = new Metadata();
+  const bytes = toBinary(StatusSchema, toRpcStatus(status));
+  metadata.set("grpc-status-details-bin", Buffer.from(bytes));
+  return { code: status.code, details: status.message, metadata };
+}

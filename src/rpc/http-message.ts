@@ -1,0 +1,70 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { formatAddress } from "../lib/address.ts";
+import type { Peer } from "./handler.ts";
+import { formatListenAddress, type ListenAddress } from "./listener.ts";
+
+/** What connect handlers answer with. */
+export interface UniversalResponse {
+  readonly status: number;
+  readonly header?: Headers;
+  readonly body?: AsyncIterable<Uint8Array> | Uint8Array;
+  readonly trailer?: Headers;
+}
+
+/** Where a request comes from. */
+export function peerOf(request: IncomingMessage, address: ListenAddress): Peer {
+  if (address.kind === "unix") return { kind: "unix", address: formatListenAddress(address) };
+  const { remoteAddress = "unknown", remotePort = 0 } = request.socket;
+  return { kind: "tcp", address: formatAddress({ host: remoteAddress, port: remotePort }) };
+}
+
+/** Where a response is written. */
+export interface ResponseSink {
+  /**
+   * Writes a response as fast as the peer reads it and no faster. Ends quietly when the peer is gone: the handler learns that from its signal.
+   */
+  write(response: UniversalResponse): Promise<void>;
+}
+
+/**
+ * Takes charge of writing a response; to be called before anything is awaited. (connect-node's own writer waits for ever when a peer whose buffer is full
+ * vanishes.)
+ */
+export function createSink(to: ServerResponse): ResponseSink {
+  let gone = false;
+  let wake = () => {};
+  to.on("drain", () => wake());
+  to.once("close", () => {
+    gone = true;
+    wake();
+  });
+  // The end of the response says it all.
+  to.on("error", () => {});
+  return {
+    async write({ status, header, body = [], trailer }) {
+      let headSent = false;
+      const sendHead = () => {
+        if (!headSent) to.writeHead(status, toNodeHeaders(header));
+        headSent = true;
+      };
+      for await (const chunk of body instanceof Uint8Array ? [body] : body) {
+        if (gone) return;
+        sendHead();
+        if (!to.write(chunk)) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        if (gone) return;
+      }
+      if (gone) return;
+      sendHead();
+      if (trailer !== undefined) to.addTrailers(toNodeHeaders(trailer));
+      to.end();
+    },
+  };
+}
+
+function toNodeHeaders(headers: Headers | undefined): Record<string, string> {
+  return headers === undefined ? {} : Object.fromEntries(headers);
+}

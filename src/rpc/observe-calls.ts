@@ -1,0 +1,56 @@
+import { status as Code } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { Role } from "../../gen/haplane/v1/options_pb.js";
+import { DomainError } from "../lib/errors.ts";
+import type { Call, CallEnd, CallObserver } from "./call.ts";
+import type { RpcMetrics } from "./metrics.ts";
+
+/** Counts calls and writes one line for each that has ended: `error` for a defect of ours, `info` for a change or a failure, `debug` for a read that went well. */
+export function observeCalls(
+  { log, metrics }: { readonly log: Logger; readonly metrics: RpcMetrics },
+  listener: string,
+): CallObserver {
+  return {
+    began: (call) => metrics.began(call),
+    ended(call, end) {
+      metrics.ended(call, end);
+      const level = levelOf(call, end);
+      if (log.isLevelEnabled(level)) log[level](lineOf(call, end, listener), "call");
+    },
+  };
+}
+
+function levelOf({ method }: Call, { code, error }: CallEnd): "error" | "info" | "debug" {
+  if (code === Code.INTERNAL && !(error instanceof DomainError)) return "error";
+  const changes = method.access.kind === "role" && method.access.role > Role.VIEWER;
+  return changes || (code !== Code.OK && code !== Code.CANCELLED) ? "info" : "debug";
+}
+
+function lineOf(call: Call, { code, error, durationMs }: CallEnd, listener: string): object {
+  return {
+    requestId: call.requestId,
+    method: call.method.name,
+    code: Code[code],
+    ms: Math.round(durationMs * 1_000) / 1_000,
+    peer: call.peer.address,
+    caller: call.caller.name,
+    protocol: call.protocol,
+    listener,
+    ...(call.trace === undefined ? {} : { traceId: call.trace.traceId }),
+    ...describeFailure(error),
+  };
+}
+
+/** Expected failures say what they are; only for what is unexpected does the log need to know where it came from. */
+function describeFailure(error: unknown): object {
+  if (error === undefined) return {};
+  if (!(error instanceof DomainError)) return { err: error };
+  const { reason, message, cause, violations, alerts } = error;
+  return {
+    reason,
+    error: message,
+    ...(violations.length === 0 ? {} : { violations }),
+    ...(alerts.length === 0 ? {} : { alerts }),
+    ...(cause === undefined ? {} : { err: cause }),
+  };
+}
