@@ -15,7 +15,7 @@ export interface EventLog {
   readonly oldest: number;
   /** Appends the events as one entry. When it resolves the entry is durable and listeners have it. */
   append(events: readonly Event[]): Promise<void>;
-  /** Whole entries after the one that ends with number `after`, in order: at least one if there is one, then as many as fit in both limits. */
+  /** Whole entries after the one that ends with number `after`, in order: at least one if there is one, then more until a limit is reached. */
   read(after: number, limit: ReadLimit): Promise<LogPage>;
   /** Calls `listener` with each entry once it is durable, in order, whoever appended it. Returns the way to stop. */
   subscribe(listener: (entries: readonly LogEntry[]) => void): () => void;

@@ -87,7 +87,7 @@ export interface NewIntent {
   readonly id: string;
   /** When it was begun, in milliseconds since 1970. */
   readonly time: number;
-  /** The revision that the former content is told by: the newest one in the store. It is kept as long as the intent is. */
+  /** The revision that the former content is told by, usually the newest; 0 for none. It is kept as long as the intent is. */
   readonly base: number;
   /** How the files' former content differs from `base`; files that do not are named in `data` alone, if at all. */
   readonly former: readonly FileChange[];

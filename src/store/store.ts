@@ -1,8 +1,20 @@
 import type { Logger } from "pino";
 import type { Clock } from "../lib/clock.ts";
-import type { FileEdits } from "./delta.ts";
 import type { EventLog } from "./event-log.ts";
-import type { Operation, ReloadRecord, RevisionLane, StoredSource } from "./operations.ts";
+import type { PendingIntent } from "./intent-table.ts";
+import type { FileEdits } from "./line-diff.ts";
+import { createMaintenance } from "./maintenance.ts";
+import type { Operation, ReloadRecord, StoredSource } from "./operations.ts";
+import type { ReadingCalls, ReadingThreadData } from "./reading-thread.ts";
+import { DEFAULT_RETENTION, type Retention } from "./retention.ts";
+import type { Revision, RevisionFile, RevisionPage } from "./revision-table.ts";
+import { takeStateDirectory } from "./state-directory.ts";
+import { type StoreHealth, StoreHealthWatch } from "./store-health.ts";
+import { StoredEventLog } from "./stored-event-log.ts";
+import { RestartingThread, Thread } from "./thread.ts";
+import { toWire, type WireBatch } from "./wire.ts";
+import { WriteQueue } from "./write-queue.ts";
+import type { WritingCalls, WritingThreadData } from "./writing-thread.ts";
 
 /**
  * The durable state of one haplane: revisions, reloads, sources, intents and the event log, in one SQLite database below the state directory, used off the event
@@ -20,16 +32,20 @@ export interface Store {
   readonly newestRevision: number;
   /** Number of the newest durable reload record; 0 when there is none. */
   readonly newestReload: number;
-  /** Set when the database was damaged and a new one was begun: where the damaged one was put. */
+  /** Where the database of before was put, when it was damaged and a new one was begun. */
   readonly setAside: string | undefined;
   /** Whether the last write succeeded, and if not, why and since when. */
   readonly health: StoreHealth;
-  /** Resolves, never rejects, when the store has failed for good (its thread died): the process should end and begin anew. */
+  /**
+   * Resolves, and never rejects, when the writing thread has died, which only a defect or want of memory can bring about. What it was writing is then unknown, and the start
+   * of the process is what settles such things: end it, with this error, and begin anew. Until then every write is refused.
+   */
   readonly failed: Promise<Error>;
 
   /**
    * Applies a batch in one transaction; it is durable when the promise resolves. Batches are applied in the order of the calls; those that wait for the disk at the
-   * same time share one transaction and one fsync, and still succeed or fail each for itself.
+   * same time share one transaction and one fsync, and still succeed or fail each for itself. What the batch refers to is copied before this returns.
+   * Rejects with a plain error, and stores nothing, when the batch contradicts what is stored: that is its sender's defect.
    */
   write(batch: readonly Operation[]): Promise<void>;
 
@@ -46,47 +62,18 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Whether the store can be written. */
-export type StoreHealth =
-  | { readonly state: "available" }
-  | { readonly state: "unavailable"; readonly reason: string; readonly sinceMs: number };
-
 /** The history of the configuration. Revisions that retention has dropped are as if they had never been. */
 export interface Revisions {
-  /** Newest first; `before` is exclusive, for the next page. At most `limit`. */
-  list(page: {
-    readonly before?: number;
-    readonly limit: number;
-    readonly lanes?: readonly RevisionLane[];
-  }): Promise<readonly Revision[]>;
+  /** Newest first. */
+  list(page: RevisionPage): Promise<readonly Revision[]>;
   /** Rejects with `RESOURCE_NOT_FOUND`. */
   get(number: number): Promise<Revision>;
   /** The files of a revision, ordered by path. Rejects with `RESOURCE_NOT_FOUND`. */
   files(number: number): Promise<readonly RevisionFile[]>;
-  /** The bytes of one file, whole and in pieces of at most 64 KiB. Rejects with `RESOURCE_NOT_FOUND`. */
+  /** The bytes of one file, in pieces of at most 64 KiB. Rejects with `RESOURCE_NOT_FOUND`. */
   read(number: number, path: string): AsyncIterable<Uint8Array>;
   /** What differs from one revision to another, line by line, per file, ordered by path. Rejects with `RESOURCE_NOT_FOUND`. */
   diff(from: number, to: number): Promise<readonly FileEdits[]>;
-}
-
-/** A revision without its content. */
-export interface Revision {
-  readonly number: number;
-  /** The kept revision before it; 0 when there is none. */
-  readonly parent: number;
-  /** When it was committed, in milliseconds since 1970. */
-  readonly time: number;
-  readonly author: string;
-  readonly message: string;
-  readonly lane: RevisionLane;
-  readonly resources: readonly string[];
-}
-
-/** A file of a revision. */
-export interface RevisionFile {
-  readonly path: string;
-  /** In bytes. */
-  readonly size: number;
 }
 
 /** The records of reloads. */
@@ -99,46 +86,154 @@ export interface Reloads {
 
 /** The sources, as discovery keeps them. */
 export interface Sources {
+  /** Ordered by name. */
   list(): Promise<readonly StoredSource[]>;
+  /** Inserts or replaces; durable when it resolves. */
   put(source: StoredSource): Promise<void>;
+  /** Forgets a source, if it is there; durable when it resolves. */
   delete(name: string): Promise<void>;
 }
 
-/** An intent that was not finished. */
-export interface PendingIntent {
-  readonly id: string;
-  readonly time: number;
-  readonly base: number;
-  readonly data: Uint8Array;
-  /** The content that the intent's files had before; undefined for one that did not exist. */
-  readonly former: ReadonlyMap<string, Uint8Array | undefined>;
-}
-
-/** What `openStore(directory, options)` takes. */
+/** What `openStore` takes beside the directory. */
 export interface StoreOptions {
   readonly clock: Clock;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   /** This process's id, kept beside the lock for whoever finds the directory locked. */
   readonly pid: number;
+  /** What is not given has the value in `DEFAULT_RETENTION`. */
   readonly retention?: Partial<Retention>;
 }
 
-/** How much history is kept. The newest revision, and what pending intents and kept revisions need, is always kept. */
-export interface Retention {
-  /** Revisions of people and of edits by hand. Default 1,000. */
-  readonly revisions: number;
-  /** Revisions of discovery. Default 1,000. */
-  readonly discoveryRevisions: number;
-  /** Age in milliseconds beyond which people's revisions go. Default 365 days. */
-  readonly revisionAgeMs: number;
-  /** The same for discovery's. Default 7 days. */
-  readonly discoveryRevisionAgeMs: number;
-  /** Bytes of content of all revisions; beyond it the oldest go, discovery's first. Default 256 MiB. */
-  readonly revisionBytes: number;
-  /** Reload records. Default 1,000. */
-  readonly reloads: number;
-  /** Bytes of encoded events. Default 64 MiB. */
-  readonly eventBytes: number;
-  /** Age in milliseconds beyond which events go. Default 7 days. */
-  readonly eventAgeMs: number;
+const PIECE_BYTES = 65_536;
+
+/**
+ * Takes the state directory for this process, creating it where there is none, and opens the store in it. Rejects with `STATE_LOCKED` when another haplane has the
+ * directory, `STORE_UNAVAILABLE` when it cannot be written, and `NOT_SUPPORTED` when it was written by a newer haplane. A damaged database is set aside and a new one begun.
+ */
+export async function openStore(directory: string, options: StoreOptions): Promise<Store> {
+  const { clock, logger, pid } = options;
+  const retention = { ...DEFAULT_RETENTION, ...options.retention };
+  const state = takeStateDirectory(directory, pid);
+  const path = state.database;
+  const writer = new Thread<WritingCalls>(new URL("./writing-thread.ts", import.meta.url), {
+    path,
+    now: clock.now(),
+  } satisfies WritingThreadData);
+  const reader = new RestartingThread<ReadingCalls>(new URL("./reading-thread.ts", import.meta.url), {
+    path,
+  } satisfies ReadingThreadData);
+
+  const release = async () => {
+    await Promise.all([writer.terminate(), reader.terminate()]);
+    state.release();
+  };
+  const opened = await writer.call("opened", []).catch(async (error) => {
+    await release();
+    throw error;
+  });
+  if (opened.setAside !== undefined) {
+    logger.error(
+      opened.setAside,
+      "the state database was damaged: it is set aside, and its history with it; a new one is begun, with the sources that could still be read",
+    );
+  }
+
+  let { newestRevision, newestReload } = opened;
+  const health = new StoreHealthWatch({ clock, logger, probe: () => void write(PROBE).catch(() => {}) });
+  const queue = new WriteQueue({
+    writeGroup: (batches, buffers) => writer.call("write", [batches], buffers),
+    onDurable(batches, entries) {
+      for (const { operations } of batches) {
+        for (const operation of operations) {
+          if (operation.kind === "append-revision") newestRevision = operation.revision.number;
+          if (operation.kind === "put-reload") newestReload = Math.max(newestReload, operation.reload.number);
+        }
+      }
+      events.appended(entries);
+    },
+    onOutcome: (failure) => health.outcome(failure),
+  });
+  const write = (batch: readonly Operation[]): Promise<void> => {
+    const wire: WireBatch = toWire(batch, clock.now());
+    return queue.write(wire);
+  };
+  const events = new StoredEventLog({
+    epoch: Buffer.from(opened.epoch).toString("base64url"),
+    newest: opened.newest,
+    oldest: opened.oldest,
+    append: (appended) => write([{ kind: "append-events", events: appended }]),
+    read: (after, limit) => reader.call("readEvents", [after, limit]),
+  });
+  const maintenance = createMaintenance({
+    clock,
+    logger,
+    step: async () => {
+      const { oldest, more } = await writer.call("maintain", [clock.now(), retention]);
+      events.pruned(oldest);
+      return more;
+    },
+  });
+  const failed = writer.over.then((error) => {
+    // After `close` there is nothing to tell, ever.
+    if (error === undefined) return new Promise<never>(() => {});
+    logger.error({ err: error }, "the thread that writes the state database has died");
+    return error;
+  });
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    maintenance.stop();
+    health.stop();
+    await queue.idle();
+    await writer
+      .call("close", [])
+      .catch((error) => logger.warn({ err: error }, "the store did not close cleanly"));
+    await release();
+  };
+
+  return {
+    epoch: events.epoch,
+    etagKey: opened.etagKey,
+    get newestRevision() {
+      return newestRevision;
+    },
+    get newestReload() {
+      return newestReload;
+    },
+    setAside: opened.setAside?.path,
+    get health() {
+      return health.state;
+    },
+    failed,
+    write,
+    revisions: {
+      list: (page) => reader.call("listRevisions", [page]),
+      get: (number) => reader.call("getRevision", [number]),
+      files: (number) => reader.call("revisionFiles", [number]),
+      async *read(number, file) {
+        const content = await reader.call("readRevisionFile", [number, file]);
+        for (let at = 0; at < content.length; at += PIECE_BYTES) yield content.subarray(at, at + PIECE_BYTES);
+      },
+      diff: (from, to) => reader.call("diffRevisions", [from, to]),
+    },
+    reloads: {
+      list: (page) => reader.call("listReloads", [page]),
+      get: (number) => reader.call("getReload", [number]),
+    },
+    sources: {
+      list: () => reader.call("listSources", []),
+      put: (source) => write([{ kind: "put-source", source }]),
+      delete: (name) => write([{ kind: "delete-source", name }]),
+    },
+    events,
+    pendingIntents: () => reader.call("pendingIntents", []),
+    meta: (name) => reader.call("getMeta", [name]),
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
 }
+
+// A write that changes nothing worth keeping, to find out whether writing works again.
+const PROBE: readonly Operation[] = [{ kind: "put-meta", name: "probe", value: new Uint8Array(1) }];

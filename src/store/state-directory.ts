@@ -1,0 +1,102 @@
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { DomainError } from "../lib/errors.ts";
+
+/** A state directory that this process alone uses. */
+export interface StateDirectory {
+  /** Path of the state database; the file is there, if only as an empty one, and readable by its owner alone. */
+  readonly database: string;
+  /** Lets another haplane have the directory. The kernel does the same when the process dies. */
+  release(): void;
+}
+
+/**
+ * Creates a state directory where there is none (mode 0700) and takes it for this process. Throws `STATE_LOCKED` when another haplane has it, and
+ * `STORE_UNAVAILABLE` when it cannot be created or written.
+ *
+ * Node has no flock, so the lock is SQLite's own: an exclusive transaction held open on a file of no content.
+ */
+export function takeStateDirectory(directory: string, pid: number): StateDirectory {
+  const database = join(directory, "haplane.db");
+  const lock = join(directory, "haplane.lock");
+  const pidFile = join(directory, "haplane.pid");
+  usable(directory, () => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // POSIX locks go when the process closes *any* descriptor of the file, so a lock file that may be held by this process is not opened again.
+    if (!existsSync(lock)) touch(lock);
+  });
+  const holder = usable(directory, () => new DatabaseSync(lock, { timeout: 0 }));
+  try {
+    usable(directory, () => holder.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE"));
+  } catch (error) {
+    holder.close();
+    if (((error as DomainError).cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
+    throw locked(directory, pidFile);
+  }
+  try {
+    usable(directory, () => {
+      writeFileSync(pidFile, `${pid}\n`, { mode: 0o600 });
+      touch(database);
+    });
+  } catch (error) {
+    holder.close();
+    throw error;
+  }
+  const release = () => {
+    // While the lock is still held: after it, the file may be the next one's.
+    rmSync(pidFile, { force: true });
+    holder.close();
+  };
+  return { database, release };
+}
+
+const SQLITE_BUSY = 5;
+
+/** Creates a file for its owner alone, or makes one so. */
+function touch(path: string): void {
+  const file = openSync(path, "a", 0o600);
+  try {
+    fchmodSync(file, 0o600);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function usable<T>(directory: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new DomainError(
+      "STORE_UNAVAILABLE",
+      `The state directory ${directory} cannot be used: ${(error as Error).message}.`,
+      { metadata: { directory }, cause: error },
+    );
+  }
+}
+
+function locked(directory: string, pidFile: string): DomainError {
+  const pid = readPid(pidFile);
+  const who = pid === undefined ? "Another haplane" : `Another haplane (process ${pid})`;
+  return new DomainError("STATE_LOCKED", `${who} is using the state directory ${directory}.`, {
+    metadata: { directory, ...(pid === undefined ? {} : { pid }) },
+  });
+}
+
+function readPid(path: string): string | undefined {
+  try {
+    return /^[1-9][0-9]*(?=\n)/.exec(readFileSync(path, "latin1"))?.[0];
+  } catch {
+    // It is being created, or somebody removed it; the lock is what counts.
+    return undefined;
+  }
+}
