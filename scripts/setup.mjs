@@ -30,18 +30,34 @@ try {
   }
   const mode = parseMode(process.argv[2]);
   const args = process.argv.slice(3);
-  await ensure(host, packages);
-  if (isNeeded("haproxy", mode, args, host.env)) await ensure(host, haproxy);
-  if (isNeeded("consul", mode, args, host.env)) await ensure(host, consul);
-  if (mode === "ci") {
-    for (const client of [grpcurl, pythonClient]) {
-      await ensure(host, client).catch((error) => {
-        if (!(error instanceof SetupError)) throw error;
-        host.say(error.message);
-      });
-    }
-  }
+  // All that is missing is said at once, and what needs a person before what takes its time.
+  if (isNeeded("haproxy", mode, args, host.env)) await attempt(haproxy);
+  if (isNeeded("consul", mode, args, host.env)) await attempt(consul);
+  await attempt(packages);
+  if (mode === "ci") for (const client of [grpcurl, pythonClient]) await attemptOptional(client);
 } catch (error) {
+  report(error);
+}
+
+/** @param {import("./setup/step.mjs").Step} step */
+async function attempt(step) {
+  await ensure(host, step).catch(report);
+}
+
+/** @param {import("./setup/step.mjs").Step} step */
+async function attemptOptional(step) {
+  await ensure(host, step).catch((error) => {
+    if (!(error instanceof SetupError)) throw error;
+    host.say(error.message);
+  });
+}
+
+/**
+ * Tells the person what went wrong, and fails the whole; what nobody foresaw stays an exception.
+ *
+ * @param {unknown} error
+ */
+function report(error) {
   // A system error is a sentence already: "EACCES: permission denied, mkdir '…/.haplane'".
   const isExplained = error instanceof SetupError || (error instanceof Error && "syscall" in error);
   if (!isExplained) throw error;
