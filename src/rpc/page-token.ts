@@ -1,59 +1,83 @@
 import { createHash } from "node:crypto";
-import { clone, type DescMessage, type Message, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { fieldInvalid } from "./fields.ts";
+import type { Message } from "@bufbuild/protobuf";
+import type { DomainError } from "../lib/errors.ts";
+import { fieldsInvalid } from "./fields.ts";
 
 /** A request of a List method (AIP-158). */
-type ListRequest = Message & { pageSize: number; pageToken: string };
+type ListRequest = Message & { readonly pageSize: number; readonly pageToken: string };
+
+/** How a list is cut into pages. */
+export interface Paging<T> {
+  /** Elements of a page when the request asks for 0. */
+  readonly defaultSize: number;
+  /** A request for more counts as one for this many. */
+  readonly maxSize: number;
+  /** Names an element; no two of a list have the same. */
+  readonly key: (item: T) => string;
+}
+
+/** A page of a list. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Empty on the last page. */
+  readonly nextPageToken: string;
+}
 
 /** Bytes of the hash that ties a token to its request. */
 const HASH_BYTES = 8;
 
 /**
- * Makes the token for the page that begins after `position`, for example the name of the last resource. The token is opaque to clients and holds only for
- * requests that are equal in everything but `page_size` and `page_token`.
+ * The page of a list that a request asks for. A token remembers the last element of its page by name and place: the next page begins after it, or, when it is gone,
+ * where it was. The token holds only for requests that are equal in everything but `page_size` and `page_token`.
+ * Throws `FIELD_INVALID` for a token that is not one, or one of another request, and for a negative size.
  */
-export function pageTokenAfter<Desc extends DescMessage>(
-  schema: Desc,
-  request: MessageShape<Desc> & ListRequest,
-  position: string,
-): string {
-  return Buffer.concat([hashOf(schema, request), Buffer.from(position)]).toString("base64url");
+export function paginate<T>(items: readonly T[], request: ListRequest, paging: Paging<T>): Page<T> {
+  if (request.pageSize < 0)
+    throw fieldsInvalid([{ field: "page_size", description: "must not be negative" }]);
+  const size = Math.min(request.pageSize === 0 ? paging.defaultSize : request.pageSize, paging.maxSize);
+  const start = request.pageToken === "" ? 0 : startAfter(items, readToken(request), paging.key);
+  const page = items.slice(start, start + size);
+  const last = page.at(-1);
+  const isLast = last === undefined || start + page.length === items.length;
+  const end = { index: start + page.length - 1, key: last === undefined ? "" : paging.key(last) };
+  return { items: page, nextPageToken: isLast ? "" : writeToken(request, end) };
 }
 
-/**
- * The position that the request's token stands for; undefined on the first page. Throws `FIELD_INVALID` for a token that is not one, or one of another request.
- * A token can be forged, so the position is to be treated like any other input.
- */
-export function pagePosition<Desc extends DescMessage>(
-  schema: Desc,
-  request: MessageShape<Desc> & ListRequest,
-): string | undefined {
-  if (request.pageToken === "") return undefined;
+/** Where a page ended. */
+interface Position {
+  readonly index: number;
+  readonly key: string;
+}
+
+function startAfter<T>(items: readonly T[], { index, key }: Position, keyOf: (item: T) => string): number {
+  const item = items[index];
+  if (item !== undefined && keyOf(item) === key) return index + 1;
+  const found = items.findIndex((candidate) => keyOf(candidate) === key);
+  return found === -1 ? index : found + 1;
+}
+
+function writeToken(request: ListRequest, { index, key }: Position): string {
+  return Buffer.concat([hashOf(request), Buffer.from(`${index} ${key}`)]).toString("base64url");
+}
+
+function readToken(request: ListRequest): Position {
   const bytes = Buffer.from(request.pageToken, "base64url");
-  const intact = bytes.length > HASH_BYTES && bytes.toString("base64url") === request.pageToken;
-  if (intact && bytes.subarray(0, HASH_BYTES).equals(hashOf(schema, request))) {
-    return bytes.toString("utf8", HASH_BYTES);
+  const [, index, key] = /^(\d{1,9}) (.*)$/s.exec(bytes.toString("utf8", HASH_BYTES)) ?? [];
+  if (index === undefined || key === undefined || bytes.toString("base64url") !== request.pageToken) {
+    throw wrongToken("is not the next_page_token of an answer");
   }
-  const description = intact
-    ? "belongs to a request with other fields; begin again with the first page"
-    : "is not a next_page_token of an answer";
-  throw fieldInvalid("page_token", description);
+  if (!bytes.subarray(0, HASH_BYTES).equals(hashOf(request))) {
+    throw wrongToken("belongs to a request with other fields; begin again with the first page");
+  }
+  return { index: Number(index), key };
 }
 
-/** The number of elements on a page: `fallback` for 0, never more than `most`. Throws `FIELD_INVALID` for a negative one. */
-export function pageSize(request: ListRequest, fallback: number, most: number): number {
-  if (request.pageSize < 0) throw fieldInvalid("page_size", "must not be negative");
-  return Math.min(request.pageSize === 0 ? fallback : request.pageSize, most);
+function wrongToken(description: string): DomainError {
+  return fieldsInvalid([{ field: "page_token", description }]);
 }
 
-function hashOf<Desc extends DescMessage>(schema: Desc, request: MessageShape<Desc> & ListRequest): Buffer {
-  const rest: MessageShape<Desc> & ListRequest = Object.assign(clone(schema, request), {
-    pageSize: 0,
-    pageToken: "",
-  });
-  return createHash("sha256")
-    .update(schema.typeName)
-    .update(toBinary(schema, rest))
-    .digest()
-    .subarray(0, HASH_BYTES);
+function hashOf(request: ListRequest): Buffer {
+  const { pageSize: _size, pageToken: _token, ...rest } = request;
+  const json = JSON.stringify(rest, (_key, value) => (typeof value === "bigint" ? String(value) : value));
+  return createHash("sha256").update(json).digest().subarray(0, HASH_BYTES);
 }
