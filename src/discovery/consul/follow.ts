@@ -1,0 +1,97 @@
+import type { Backoff } from "../../lib/backoff.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { DomainError } from "../../lib/errors.ts";
+import type { Answer, QueryMode } from "./client.ts";
+import type { Pauses } from "./pause.ts";
+import { createTokenBucket } from "./token-bucket.ts";
+
+/** One query that is asked again and again, each time as soon as its answer may have changed. */
+export interface Followed<T> {
+  /** Makes the query. Rejects with a `DomainError`. */
+  ask(mode: QueryMode, signal: AbortSignal): Promise<Answer>;
+  /** Reads an answer's body. Throws a `DomainError` when it is nonsense. */
+  read(body: unknown): T;
+  /** Whether two answers say the same. */
+  isSame(a: T, b: T): boolean;
+  /** How long Consul may let a query wait, in milliseconds. */
+  readonly waitMs: number;
+  /** The index that an earlier run reached; an answer below it counts as gone back. 0n when there is none. */
+  readonly resumeIndex: bigint;
+  /** A good answer; `value` is the same object as before when nothing changed. */
+  onAnswer(value: T, index: bigint): void;
+  /** What came before `onAnswer` makes the answer doubtful. */
+  onDoubt(reason: string): void;
+  /** No good answer; it is asked again after a while. */
+  onFailure(error: DomainError): void;
+}
+
+/** What all queries to one agent share. */
+export interface FollowContext {
+  readonly clock: Clock;
+  /** The waits of one query after its failures. */
+  readonly newBackoff: () => Backoff;
+  /** Where queries wait after a failure. */
+  readonly pauses: Pauses;
+  /** Where queries wait that are asked too often; never cut short. */
+  readonly damping: Pauses;
+}
+
+/** A change is worth one token; an answer that says nothing new, the mark of an index that churns, costs as much as five. */
+const BURST = 50;
+const TOKENS_PER_SECOND = 25;
+const COST_OF_CHANGE = 1;
+const COST_OF_NOTHING = 5;
+
+/** Follows a query until the signal aborts. Never rejects. */
+export async function follow<T>(
+  query: Followed<T>,
+  context: FollowContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const bucket = createTokenBucket(context.clock, BURST, TOKENS_PER_SECOND);
+  let last: { readonly value: T; readonly isFiltered: boolean } | undefined;
+  let highest = query.resumeIndex;
+  let mode: QueryMode = { kind: "now" };
+  const backoff = context.newBackoff();
+  let isFailing = false;
+  while (!signal.aborted) {
+    const asked = context.clock.monotonic();
+    let answer: Answer;
+    let value: T;
+    try {
+      answer = await query.ask(mode, signal);
+      value = query.read(answer.body);
+    } catch (error) {
+      if (signal.aborted) return;
+      isFailing = true;
+      // The next answer is wanted at once: the index may not be the same registry's any more.
+      mode = { kind: "now" };
+      query.onFailure(error as DomainError);
+      await context.pauses.wait(backoff.next(), signal);
+      continue;
+    }
+    if (signal.aborted) return;
+    if (isFailing) context.pauses.cutShort();
+    isFailing = false;
+    backoff.reset();
+
+    const wentBack = answer.index < highest;
+    if (wentBack) query.onDoubt(`the index went back from ${highest} to ${answer.index}`);
+    if (!answer.hasLeader) query.onDoubt("the cluster has no leader");
+    if (answer.isFiltered && last?.isFiltered === false) query.onDoubt("the token may see less than before");
+    // After going back, the whole answer is asked for once more before waiting on the new index.
+    mode = wentBack ? { kind: "now" } : { kind: "blocking", index: answer.index, waitMs: query.waitMs };
+    highest = answer.index;
+
+    const isNew = last === undefined || !query.isSame(last.value, value);
+    last = {
+      value: isNew || last === undefined ? value : last.value,
+      isFiltered: answer.isFiltered,
+    };
+    query.onAnswer(last.value, answer.index);
+
+    const tookItsTime = context.clock.monotonic() - asked >= query.waitMs;
+    const delayMs = tookItsTime ? 0 : bucket.take(isNew ? COST_OF_CHANGE : COST_OF_NOTHING);
+    if (delayMs > 0) await context.damping.wait(delayMs, signal);
+  }
+}

@@ -1,0 +1,213 @@
+import { createBackoff } from "../../lib/backoff.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { DomainError } from "../../lib/errors.ts";
+import type { Instance, Registry, RegistryEvent } from "../registry.ts";
+import { readInstances, readLeader, readServices, type ServiceAnswer } from "./answers.ts";
+import { type ClientLimits, type ConsulClient, createConsulClient } from "./client.ts";
+import { type FollowContext, follow } from "./follow.ts";
+import { createPauses } from "./pause.ts";
+import type { ConsulSettings } from "./settings.ts";
+
+/** Bounds of the adaptor; the defaults suit Consul's own. */
+export interface ConsulOptions extends ClientLimits {
+  readonly clock: Clock;
+  /** How long a query for the list of services may wait. It also bounds how late a Consul that went silent is noticed. */
+  readonly listWaitMs: number;
+  /** How long a query for one service's instances may wait. */
+  readonly serviceWaitMs: number;
+  /** How many services are watched, each over a connection of its own. Consul resets clients that hold more than 200. */
+  readonly maxWatches: number;
+}
+
+/** The bounds that haplane runs with. */
+export const CONSUL_DEFAULTS = {
+  answerMs: 10_000,
+  maxBytes: 64 * 1024 * 1024,
+  listWaitMs: 60_000,
+  serviceWaitMs: 300_000,
+  maxWatches: 100,
+} as const satisfies Omit<ConsulOptions, "clock">;
+
+type Report = (event: RegistryEvent) => void;
+
+/** Consul, watched by blocking queries: one for the list of services, and one for each service's instances. */
+export function createConsulRegistry(settings: ConsulSettings, options: ConsulOptions): Registry {
+  return {
+    async watch(report, resumeIndex, signal) {
+      const client = createConsulClient(settings, options);
+      const context: FollowContext = {
+        clock: options.clock,
+        newBackoff: () => createBackoff(settings.retry),
+        pauses: createPauses(options.clock),
+        damping: createPauses(options.clock),
+      };
+      const watches = createServiceWatches(client, context, options, report, signal);
+      try {
+        await followList(client, context, options, report, watches, resumeIndex, signal);
+      } finally {
+        await watches.ended();
+        client.close();
+      }
+    },
+    async confirm(service, signal) {
+      const client = createConsulClient(settings, options);
+      try {
+        const [leader, answer] = await Promise.all([
+          client.leader(signal),
+          client.instances(service, { kind: "consistent" }, signal),
+        ]);
+        return {
+          instances: readInstances(answer.body, service).instances,
+          hasLeader: answer.hasLeader && readLeader(leader) !== "",
+        };
+      } finally {
+        client.close();
+      }
+    },
+  };
+}
+
+function followList(
+  client: ConsulClient,
+  context: FollowContext,
+  options: ConsulOptions,
+  report: Report,
+  watches: ServiceWatches,
+  resumeIndex: bigint,
+  signal: AbortSignal,
+): Promise<void> {
+  return follow<ReadonlySet<string>>(
+    {
+      ask: client.services,
+      read: readServices,
+      isSame: isSameSet,
+      waitMs: options.listWaitMs,
+      resumeIndex,
+      onAnswer(services, index) {
+        report({ kind: "services", services, index });
+        watches.watch(services);
+      },
+      onDoubt(reason) {
+        report({ kind: "doubt", service: undefined, reason });
+        watches.restart();
+      },
+      onFailure: (error) => report({ kind: "failure", service: undefined, error }),
+    },
+    context,
+    signal,
+  );
+}
+
+/** The queries for the instances of services. */
+interface ServiceWatches {
+  /** Watches these services, up to the limit, and no other. */
+  watch(services: ReadonlySet<string>): void;
+  /** Asks again for every service at once. */
+  restart(): void;
+  /** Resolves when no query is left, once the signal has aborted. */
+  ended(): Promise<void>;
+}
+
+function createServiceWatches(
+  client: ConsulClient,
+  context: FollowContext,
+  options: ConsulOptions,
+  report: Report,
+  signal: AbortSignal,
+): ServiceWatches {
+  const active = new Map<string, AbortController>();
+  const running = new Set<Promise<void>>();
+
+  function start(service: string): void {
+    const own = new AbortController();
+    active.set(service, own);
+    const run = followService(
+      client,
+      context,
+      options,
+      report,
+      service,
+      AbortSignal.any([signal, own.signal]),
+    );
+    running.add(run);
+    void run.finally(() => running.delete(run));
+  }
+
+  return {
+    watch(services) {
+      for (const [service, own] of active) {
+        if (services.has(service)) continue;
+        active.delete(service);
+        own.abort();
+      }
+      for (const service of services) {
+        if (active.has(service)) continue;
+        if (active.size < options.maxWatches) start(service);
+        else report({ kind: "failure", service, error: tooMany(options.maxWatches) });
+      }
+    },
+    restart() {
+      const services = [...active.keys()];
+      for (const own of active.values()) own.abort();
+      active.clear();
+      for (const service of services) start(service);
+    },
+    async ended() {
+      await Promise.all(running);
+    },
+  };
+}
+
+function followService(
+  client: ConsulClient,
+  context: FollowContext,
+  options: ConsulOptions,
+  report: Report,
+  service: string,
+  signal: AbortSignal,
+): Promise<void> {
+  return follow<ServiceAnswer>(
+    {
+      ask: (mode, signal) => client.instances(service, mode, signal),
+      read: (body) => readInstances(body, service),
+      isSame: isSameAnswer,
+      waitMs: options.serviceWaitMs,
+      resumeIndex: 0n,
+      onAnswer: ({ instances, unusable }, index) =>
+        report({ kind: "instances", service, instances, unusable, index }),
+      onDoubt: (reason) => report({ kind: "doubt", service, reason }),
+      onFailure: (error) => report({ kind: "failure", service, error }),
+    },
+    context,
+    signal,
+  );
+}
+
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((name) => b.has(name));
+}
+
+function isSameAnswer(a: ServiceAnswer, b: ServiceAnswer): boolean {
+  return (
+    a.instances.length === b.instances.length &&
+    a.instances.every((instance, i) => isSameInstance(instance, b.instances[i] as Instance)) &&
+    a.unusable.join("\n") === b.unusable.join("\n")
+  );
+}
+
+function isSameInstance(a: Instance, b: Instance): boolean {
+  return (
+    a.node === b.node &&
+    a.id === b.id &&
+    a.address === b.address &&
+    a.port === b.port &&
+    a.weight === b.weight
+  );
+}
+
+function tooMany(limit: number): DomainError {
+  return new DomainError(
+    "LIMIT_EXCEEDED",
+    `no more than ${limit} services are watched; this one is left as it is`,
+  );
+}

@@ -1,0 +1,158 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { type Source as SourceMessage, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
+import { DomainError } from "../lib/errors.ts";
+import { Serial } from "../lib/serial.ts";
+import { createBackendNames } from "./backend-names.ts";
+import { CONSUL_DEFAULTS, createConsulRegistry } from "./consul/registry.ts";
+import { createDepartures } from "./departures.ts";
+import { decodeMemory, NO_MEMORY } from "./memory.ts";
+import { readSettings, readSourceName, retryDelays, type SourceSettings } from "./settings.ts";
+import { Source, type SourceParts } from "./source.ts";
+import type { SourceChange, Sources, SourcesOptions } from "./sources.ts";
+import { updateSettings } from "./update.ts";
+
+const ACCEPT_LOSS_AFTER_MS = 30_000;
+
+/** Sources that are kept in a store and drive a target. Not started yet. */
+export function createSources(options: SourcesOptions): Sources {
+  const { target, store, clock, logger } = options;
+  const sources = new Map<string, Source>();
+  const listeners = new Set<(change: SourceChange) => void>();
+  /** Creations, updates and deletions, one at a time. */
+  const writes = new Serial();
+  const parts: SourceParts = {
+    context: {
+      target,
+      departures: createDepartures(),
+      backendNames: createBackendNames(),
+      clock,
+      logger,
+      holdMs: options.acceptLossAfterMs ?? ACCEPT_LOSS_AFTER_MS,
+    },
+    store,
+    etag: options.etag,
+    openRegistry: (settings) =>
+      createConsulRegistry(
+        { ...settings.registry.value, retry: retryDelays(settings) },
+        { ...CONSUL_DEFAULTS, clock },
+      ),
+  };
+
+  function publish(type: SourceChange["type"], source: SourceMessage): void {
+    for (const listener of [...listeners]) listener({ type, source });
+  }
+
+  function find(name: string): Source {
+    const source = sources.get(name);
+    if (source === undefined) throw notFound(name);
+    return source;
+  }
+
+  const onState = (source: Source) => publish("updated", source.describe());
+
+  return {
+    async start() {
+      for (const stored of await store.list()) {
+        const settings = fromBinary(SourceSchema, stored.settings) as SourceSettings;
+        const source = new Source(settings, decodeMemory(stored.memory), parts, onState);
+        sources.set(source.name, source);
+      }
+      for (const source of sources.values()) source.start();
+    },
+
+    async stop() {
+      await writes.idle();
+      await Promise.all([...sources.values()].map((source) => source.stop()));
+    },
+
+    create: (request) =>
+      writes.run(async () => {
+        const message = request.source;
+        if (message === undefined) throw required("source");
+        const name = readSourceName(request.sourceId, message.name);
+        const settings = readSettings(name, message, "source");
+        if (sources.has(name)) throw exists(name, `${name} exists already`);
+        refuseSharedRegistry(sources.values(), settings);
+        const source = new Source(settings, NO_MEMORY, parts, onState);
+        await source.save();
+        sources.set(name, source);
+        source.start();
+        const created = source.describe();
+        publish("added", created);
+        return created;
+      }),
+
+    get: (name) => find(name).describe(),
+
+    list: () => [...sources.values()].sort(byName).map((source) => source.describe()),
+
+    update: (request) =>
+      writes.run(async () => {
+        const message = request.source;
+        if (message === undefined) throw required("source");
+        const source = find(message.name);
+        refuseStale(source, message.etag);
+        await source.change(updateSettings(source.settings, message, request.updateMask?.paths));
+        const updated = source.describe();
+        publish("updated", updated);
+        return updated;
+      }),
+
+    delete: ({ name, etag, allowMissing }) =>
+      writes.run(async () => {
+        if (allowMissing && !sources.has(name)) return;
+        const source = find(name);
+        refuseStale(source, etag);
+        const last = source.describe();
+        await source.erase();
+        sources.delete(name);
+        publish("removed", last);
+      }),
+
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}
+
+/** Two sources of one registry would take turns at the same backends. */
+function refuseSharedRegistry(sources: Iterable<Source>, settings: SourceSettings): void {
+  const { address, port } = settings.registry.value;
+  for (const { name, settings: other } of sources) {
+    const { value } = other.registry;
+    if (value.address.toLowerCase() === address.toLowerCase() && value.port === port) {
+      throw exists(name, `${name} watches the Consul at this address and port already`);
+    }
+  }
+}
+
+function refuseStale(source: Source, etag: string): void {
+  if (etag === "" || etag === source.etag) return;
+  throw new DomainError("ETAG_MISMATCH", `${source.name} has been changed`, {
+    resource: { type: "source", name: source.name },
+    metadata: { expected: etag, found: source.etag },
+  });
+}
+
+function byName(a: Source, b: Source): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function exists(name: string, message: string): DomainError {
+  return new DomainError("RESOURCE_EXISTS", message, {
+    resource: { type: "source", name },
+  });
+}
+
+function notFound(name: string): DomainError {
+  return new DomainError("RESOURCE_NOT_FOUND", "there is no such source", {
+    resource: { type: "source", name },
+  });
+}
+
+function required(field: string): DomainError {
+  return new DomainError("FIELD_INVALID", `${field} is required`, {
+    violations: [{ field, description: "is required" }],
+  });
+}

@@ -1,0 +1,155 @@
+import { createBackoff } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Departures } from "./departures.ts";
+import type { NewBackends } from "./new-backends.ts";
+import { type Desired, firstServers, type Plan, reconcile } from "./reconcile.ts";
+import type { ChangeResult, ServerChange, Target, TargetServer } from "./target.ts";
+
+/** What followers share. */
+export interface FollowerContext {
+  readonly target: Target;
+  readonly departures: Departures;
+  readonly newBackends: NewBackends;
+  readonly clock: Clock;
+  /** On whose behalf: `sources/{source}`. */
+  readonly author: string;
+}
+
+/** Makes one backend what it should be, and keeps at it. */
+export interface Follower {
+  /** Goes for a new desired state at once, or as soon as the change that is under way is done; what was desired before is forgotten. */
+  follow(desired: Desired): void;
+  /** Compares again, since somebody else may have changed the backend. */
+  recheck(): void;
+  /** Sends nothing more. What was sent is not taken back. */
+  stop(): void;
+  /** Why the target does not take what is desired; undefined when it does. */
+  readonly rejection: string | undefined;
+  /** Nothing is under way except removals, and nothing is left to do. */
+  readonly isSettled: boolean;
+}
+
+/** HAProxy refuses a change for a moment or for good: in either case it is not hurried. */
+const RETRY = { firstMs: 1_000, maxMs: 30_000 };
+
+/** What a step sent to the target. */
+type Sent = Plan | "creation";
+
+/** A follower of the named backend; `onChange` is called whenever `rejection` or `isSettled` may have changed. */
+export function createFollower(backend: string, context: FollowerContext, onChange: () => void): Follower {
+  const { target, departures } = context;
+  let desired: Desired | undefined;
+  let isStopped = false;
+  /** Additions or settings are under way, or the backend's creation. */
+  let isBusy = false;
+  let rejection: string | undefined;
+  const backoff = createBackoff(RETRY);
+  let cancelRetry = () => {};
+
+  /** One step towards what is desired. `taken` is what the target has just taken: it must not be needed again. */
+  function step(taken?: Sent): void {
+    if (isStopped || isBusy || desired === undefined) return;
+    const present = target.servers(backend);
+    if (present === undefined) {
+      // What is only kept has gone with its backend.
+      if (desired.servers.size === 0 && desired.keep.size > 0) succeed();
+      else if (taken === "creation") fail("the backend was created and does not show");
+      else void create(desired);
+      return;
+    }
+    const plan = reconcile(desired, present, departures.of(backend));
+    if (plan.changes.length + plan.removals.length === 0) succeed();
+    else if (taken !== undefined && isSamePlan(taken, plan)) fail("a change was taken and does not show");
+    else take(plan, present);
+  }
+
+  function take(plan: Plan, present: readonly TargetServer[]): void {
+    // Additions go first: a server that replaces another is there before that one leaves.
+    if (plan.changes.length > 0) void change(plan);
+    if (plan.removals.length > 0) void remove(plan, present);
+    if (!isBusy) onChange();
+  }
+
+  async function create(goal: Desired): Promise<void> {
+    isBusy = true;
+    const isRetry = rejection !== undefined;
+    const refused = await context.newBackends
+      .create({ name: backend, servers: firstServers(goal) }, isRetry)
+      .then(() => undefined, sentence);
+    isBusy = false;
+    if (refused !== undefined) fail(refused);
+    else step("creation");
+  }
+
+  async function change(plan: Plan): Promise<void> {
+    isBusy = true;
+    const refused = await send(plan.changes);
+    isBusy = false;
+    if (refused !== undefined) fail(refused);
+    else step(plan);
+  }
+
+  async function remove(plan: Plan, present: readonly TargetServer[]): Promise<void> {
+    const leaving = new Set(plan.removals);
+    for (const { name, id } of present) if (leaving.has(name)) departures.begin(backend, name, id);
+    const refused = await send(plan.removals.map((name) => ({ kind: "remove", name })));
+    for (const name of leaving) departures.end(backend, name);
+    if (refused !== undefined) fail(refused);
+    else step(plan);
+  }
+
+  /** Resolves with why a change was refused, if one was. */
+  async function send(changes: readonly ServerChange[]): Promise<string | undefined> {
+    try {
+      return firstRefusal(await target.changeServers(backend, changes, context.author));
+    } catch (error) {
+      return sentence(error);
+    }
+  }
+
+  function succeed(): void {
+    backoff.reset();
+    rejection = undefined;
+    cancelRetry();
+    onChange();
+  }
+
+  function fail(reason: string): void {
+    if (isStopped) return;
+    rejection = reason;
+    cancelRetry();
+    cancelRetry = context.clock.after(backoff.next(), () => step());
+    onChange();
+  }
+
+  return {
+    follow(next) {
+      desired = next;
+      step();
+    },
+    recheck: () => step(),
+    stop() {
+      isStopped = true;
+      cancelRetry();
+    },
+    get rejection() {
+      return rejection;
+    },
+    get isSettled() {
+      return !isBusy && rejection === undefined;
+    },
+  };
+}
+
+function isSamePlan(a: Sent, b: Plan): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function firstRefusal(results: readonly ChangeResult[]): string | undefined {
+  for (const result of results) if (!result.ok) return result.error.message;
+  return undefined;
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,37 @@
+/** What a source has to remember of its registry across a restart. */
+export interface Memory {
+  /** The index of the last list of services; 0n when there was none. */
+  readonly index: bigint;
+  /** Why the registry was in doubt; empty when it was not. */
+  readonly doubt: string;
+  /** The services that have a backend: service → backend. */
+  readonly backends: ReadonlyMap<string, string>;
+}
+
+/** What a new source remembers. */
+export const NO_MEMORY: Memory = { index: 0n, doubt: "", backends: new Map() };
+
+/** Writes a memory for the store. */
+export function encodeMemory({ index, doubt, backends }: Memory): Uint8Array {
+  return Buffer.from(
+    JSON.stringify({
+      index: String(index),
+      doubt,
+      backends: Object.fromEntries(backends),
+    }),
+  );
+}
+
+/** Reads a memory from the store. One that cannot be read is none: the registry says it all again, and only what it lost meanwhile goes unnoticed. */
+export function decodeMemory(bytes: Uint8Array): Memory {
+  try {
+    const { index, doubt, backends } = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    return {
+      index: BigInt(index),
+      doubt: String(doubt),
+      backends: new Map(Object.entries<string>(backends)),
+    };
+  } catch {
+    return NO_MEMORY;
+  }
+}

@@ -1,0 +1,163 @@
+import { clone, equals, toBinary } from "@bufbuild/protobuf";
+import { type Source as SourceMessage, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
+import { Serial } from "../lib/serial.ts";
+import { encodeMemory, type Memory } from "./memory.ts";
+import { createMemoryWriter } from "./memory-writer.ts";
+import type { Registry } from "./registry.ts";
+import { RunningSource, type SourceContext } from "./running-source.ts";
+import { retryDelays, type SourceSettings, toSource } from "./settings.ts";
+import type { SourceStore } from "./source-store.ts";
+import { type Status, toSourceStatus } from "./status.ts";
+
+/** What all sources are given. */
+export interface SourceParts {
+  readonly context: SourceContext;
+  readonly store: SourceStore;
+  readonly etag: (bytes: Uint8Array) => string;
+  /** The registry that the settings describe. */
+  readonly openRegistry: (settings: SourceSettings) => Registry;
+}
+
+/** A source from its creation to its deletion: its settings, what is remembered of its registry, and its present run. */
+export class Source {
+  readonly #parts: SourceParts;
+  readonly #onState: (source: Source) => void;
+  readonly #storing = new Serial();
+  readonly #writer;
+  #settings: SourceSettings;
+  #memory: Memory;
+  #run: RunningSource | undefined;
+  #isErased = false;
+
+  /** Not started yet. `onState` is called when the kind of its state has changed by itself. */
+  constructor(
+    settings: SourceSettings,
+    memory: Memory,
+    parts: SourceParts,
+    onState: (source: Source) => void,
+  ) {
+    this.#settings = settings;
+    this.#memory = memory;
+    this.#parts = parts;
+    this.#onState = onState;
+    this.#writer = createMemoryWriter(parts.context.clock, () => this.#keepMemory());
+  }
+
+  /** Resource name, `sources/{source}`. */
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  get settings(): SourceSettings {
+    return this.#settings;
+  }
+
+  get etag(): string {
+    return this.#parts.etag(toBinary(SourceSchema, this.#settings));
+  }
+
+  /** The source as answers and events have it: without its token, with etag and status. */
+  describe(): SourceMessage {
+    const message = toSource(this.#settings, this.etag);
+    message.status = toSourceStatus(this.#run?.status ?? this.#idleStatus());
+    return message;
+  }
+
+  /** Begins to watch, if it is enabled. */
+  start(): void {
+    if (!this.#settings.enabled || this.#run !== undefined) return;
+    const { context, openRegistry } = this.#parts;
+    const { name, registry } = this.#settings;
+    const { address, port } = registry.value;
+    this.#run = new RunningSource(
+      {
+        name,
+        registry: openRegistry(this.#settings),
+        backendPrefix: `consul-backend-${address}-${port}`,
+        retry: retryDelays(this.#settings),
+        memory: this.#memory,
+        onState: () => this.#onState(this),
+        onMemory: () => this.#writer.touch(),
+      },
+      context,
+    );
+  }
+
+  /** Ends the watch; nothing more is sent to anybody. Resolves when its connections are closed and what it has to remember is kept. */
+  async stop(): Promise<void> {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#memory = run.memory;
+    this.#run = undefined;
+    await run.stop();
+    await this.#writer.flush();
+  }
+
+  /** Keeps the source in the store. */
+  async save(): Promise<void> {
+    await this.#put(this.#settings, this.#latestMemory);
+  }
+
+  /** Keeps new settings and goes on with them; when they cannot be kept, with the present ones. */
+  async change(settings: SourceSettings): Promise<void> {
+    await this.#put(settings, this.#latestMemory);
+    const isWatchedAlike = watchesAlike(settings, this.#settings);
+    if (!isWatchedAlike) await this.stop();
+    this.#settings = settings;
+    if (!isWatchedAlike) this.start();
+  }
+
+  /** Removes the source from the store and ends it. */
+  async erase(): Promise<void> {
+    await this.#storing.run(async () => {
+      await this.#parts.store.delete(this.name);
+      this.#isErased = true;
+    });
+    await this.stop();
+  }
+
+  get #latestMemory(): Memory {
+    return this.#run?.memory ?? this.#memory;
+  }
+
+  async #keepMemory(): Promise<void> {
+    try {
+      await this.#put(this.#settings, this.#latestMemory);
+    } catch (error) {
+      this.#parts.context.logger.warn(
+        { err: error, source: this.name },
+        "what a source has to remember could not be kept",
+      );
+    }
+  }
+
+  #put(settings: SourceSettings, memory: Memory): Promise<void> {
+    const { name } = settings;
+    return this.#storing.run(async () => {
+      if (this.#isErased) return;
+      await this.#parts.store.put({
+        name,
+        settings: toBinary(SourceSchema, settings),
+        memory: encodeMemory(memory),
+      });
+    });
+  }
+
+  #idleStatus(): Status {
+    return {
+      state: { kind: "disabled" },
+      index: this.#memory.index,
+      lastSuccessMs: undefined,
+      lastError: undefined,
+      services: 0,
+      servers: 0,
+    };
+  }
+}
+
+/** Whether a watch goes on unchanged: the description is for people only. */
+function watchesAlike(a: SourceSettings, b: SourceSettings): boolean {
+  const other = clone(SourceSchema, b);
+  other.description = a.description;
+  return equals(SourceSchema, a, other);
+}
