@@ -1,41 +1,29 @@
 import { dirname, join } from "node:path/posix";
 
+/** haproxy.cfg and how to read it, over the leaf helpers. */
+const TEXT = ["grammar", "text", "lib"];
+
+/** The parts that know nothing of each other. */
+const PEERS = ["storage", "spoe", "haproxy", "discovery", "events"];
+
 /**
  * What each layer may import, besides itself and `gen`. A layer is a folder of src/; the files beside them are `main` (main.ts) and
  * `server` (the others: the wiring, the settings).
  */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  main: ["server", "lib"],
-  server: [
-    ...[
-      "service",
-      "rpc",
-      "commit",
-      "config",
-      "store",
-      "storage",
-      "spoe",
-      "haproxy",
-      "discovery",
-      "events",
-      "embedded",
-    ],
-    ...["grammar", "text", "lib"],
-  ],
-  service: [
-    ...["rpc", "commit", "config", "store", "storage", "spoe", "haproxy", "discovery", "events"],
-    ...["grammar", "text", "lib"],
-  ],
-  commit: ["store", "haproxy", "config", "grammar", "text", "lib"],
+  main: ["embedded", "server", "lib"],
+  embedded: ["server", "rpc", "lib"],
+  server: ["service", "rpc", "commit", "store", "config", ...PEERS, ...TEXT],
+  service: ["rpc", "commit", "store", "config", ...PEERS, ...TEXT],
+  commit: ["store", "haproxy", "discovery", "config", ...TEXT],
   rpc: ["lib"],
-  embedded: ["lib"],
   discovery: ["lib"],
   events: ["lib"],
   haproxy: ["lib"],
   storage: ["lib"],
-  spoe: ["grammar", "text", "lib"],
-  store: ["config", "grammar", "text", "lib"],
-  config: ["grammar", "text", "lib"],
+  spoe: TEXT,
+  store: ["config", ...TEXT],
+  config: TEXT,
   grammar: ["text", "lib"],
   text: ["lib"],
   lib: [],
