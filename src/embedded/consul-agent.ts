@@ -8,7 +8,8 @@ import { type Address, formatAddress } from "../lib/address.ts";
 
 /** What the local Consul needs. */
 export interface ConsulAgentOptions {
-  readonly binary: string;
+  /** Undefined: none was found, so one has to run already. */
+  readonly binary: string | undefined;
   /** Consul's data, log and pid file go below it. */
   readonly directory: string;
   /** Where its HTTP API is to listen. */
@@ -43,10 +44,18 @@ export async function ensureConsulAgent(options: ConsulAgentOptions): Promise<Co
     return { origin: "ours", stop: () => endProcess(earlier) };
   }
   if (earlier !== undefined) await endProcess(earlier);
-  return superviseNew(options);
+  const { binary } = options;
+  if (binary === undefined) {
+    throw new Error(
+      `no Consul answers at ${formatAddress(options.http)} and no consul was found on PATH; install one, or leave it out with --no-consul`,
+    );
+  }
+  return superviseNew({ ...options, binary });
 }
 
-async function superviseNew(options: ConsulAgentOptions): Promise<ConsulAgent> {
+type StartOptions = ConsulAgentOptions & { readonly binary: string };
+
+async function superviseNew(options: StartOptions): Promise<ConsulAgent> {
   const stopping = new AbortController();
   let child = await startConsul(options);
   const supervised = (async () => {
@@ -69,7 +78,7 @@ async function superviseNew(options: ConsulAgentOptions): Promise<ConsulAgent> {
   };
 }
 
-async function startConsul({ binary, directory, http }: ConsulAgentOptions): Promise<ChildProcess> {
+async function startConsul({ binary, directory, http }: StartOptions): Promise<ChildProcess> {
   const ports = await clusterPorts(directory);
   const log = await open(logFile(directory), "a", 0o600);
   try {

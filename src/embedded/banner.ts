@@ -1,0 +1,54 @@
+import { formatAddress } from "../lib/address.ts";
+import { formatListenAddress } from "../rpc/listener.ts";
+import type { Server } from "../server.ts";
+import type { Settings } from "../settings.ts";
+
+/** What the terminal says once everything runs: where things are, and commands to try that work as printed. */
+export function banner(server: Server, settings: Settings, relative: (path: string) => string): string {
+  const { paths, listening } = server;
+  const grpc = formatListenAddress(listening.grpc);
+  const connect = formatListenAddress(listening.connect);
+  const http = formatAddress(settings.http);
+  const token = `$(cat ${relative(paths.adminToken)})`;
+  const consul = settings.consul && formatAddress(settings.consul);
+  const where: [string, string][] = [
+    ["HAProxy", `http://${http}/SERVICE/…   configuration ${settings.config.map(relative).join(", ")}`],
+    ["gRPC", `${grpc}   and ${relative(paths.grpcSocket)}`],
+    ["Connect, JSON", `http://${connect}   and ${relative(paths.connectSocket)}; /metrics, /healthz`],
+    ["admin token", relative(paths.adminToken)],
+    ...(consul === undefined ? [] : [["Consul", `http://${consul}`] as [string, string]]),
+    ...(settings.logFile === undefined ? [] : [["log", relative(settings.logFile)] as [string, string]]),
+  ];
+  const tries = [
+    "# what there is to call (reflection needs no proto files and, on this machine, no token)",
+    `grpcurl -plaintext ${grpc} list`,
+    "# the same with buf, which npm has installed",
+    `npx buf curl --protocol grpc --http2-prior-knowledge --list-methods http://${grpc}`,
+    "# the sources and their state, as JSON",
+    `curl -s -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '{}' http://${connect}/haplane.v1.ServiceDiscovery/ListSources`,
+    "# everything that happens, as it happens",
+    `npx buf curl --protocol grpc --http2-prior-knowledge -H "Authorization: Bearer ${token}" -d '{"include_current":true}' http://${grpc}/haplane.v1.Events/Watch`,
+    ...(consul === undefined
+      ? []
+      : [
+          "# a service: start one, register it in Consul, reach it through HAProxy",
+          `node -e 'require("http").createServer((_, response) => response.end("hello\\n")).listen(9001)' &`,
+          `curl -s -X PUT -d '{"Name":"hello","Address":"127.0.0.1","Port":9001}' http://${consul}/v1/agent/service/register`,
+          `curl -s http://${http}/hello/`,
+        ]),
+  ];
+  const width = Math.max(...where.map(([name]) => name.length));
+  return [
+    "",
+    "haplane is running.",
+    "",
+    ...where.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`),
+    "",
+    "Try:",
+    "",
+    ...tries.map((line) => `  ${line}`),
+    "",
+    "Ctrl-C stops everything.",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,91 @@
+import { mkdir } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { CreateSourceRequestSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
+import type { Address } from "../lib/address.ts";
+import type { Clock } from "../lib/clock.ts";
+import { replaceFile } from "../lib/durable-file.ts";
+import { DomainError } from "../lib/errors.ts";
+import { type Server, startServer } from "../server.ts";
+import type { Settings } from "../settings.ts";
+import { banner } from "./banner.ts";
+import { type ConsulAgent, ensureConsulAgent } from "./consul-agent.ts";
+import { starterConfiguration } from "./starter.ts";
+
+/** The source that watches the local Consul. */
+const SOURCE = "local";
+/** What backends are named after when there is no Consul. */
+const DEFAULT_CONSUL: Address = { host: "127.0.0.1", port: 8500 };
+
+/** What the embedded default is built from. */
+export interface EmbeddedOptions {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly pid: number;
+  readonly haproxyBinary: string;
+  /** Undefined: none was found, which is an error unless Consul is left out or runs already. */
+  readonly consulBinary: string | undefined;
+  /** Paths are shown relative to it. */
+  readonly workingDirectory: string;
+  /** Ends the start when it aborts. */
+  readonly signal: AbortSignal;
+}
+
+/** The whole main job on one machine. */
+export interface Embedded {
+  readonly server: Server;
+  /** Where everything is and what to try. */
+  readonly banner: string;
+  /** Stops haplane, then HAProxy and, if it is ours, Consul. */
+  stop(): Promise<void>;
+}
+
+/** Starts Consul, HAProxy and haplane with a source between them; the first time from a starter configuration. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const { settings, logger, clock, pid, haproxyBinary, workingDirectory } = options;
+  await using starting = new AsyncDisposableStack();
+  await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
+  await writeStarter(settings);
+
+  const server = await startServer({ settings, logger, clock, pid, haproxyBinary });
+  starting.defer(() => server.stop({ haproxy: "end" }));
+  if (settings.consul !== undefined) {
+    const agent = await startConsul(options, settings.consul);
+    starting.defer(() => agent.stop());
+    await ensureSource(server, settings.consul);
+  }
+  const running = starting.move();
+  return {
+    server,
+    banner: banner(server, settings, (path) => relative(workingDirectory, path) || path),
+    stop: () => running.disposeAsync(),
+  };
+}
+
+async function writeStarter({ stateDir, config, http, consul = DEFAULT_CONSUL }: Settings): Promise<void> {
+  const [path] = config;
+  if (path === undefined) return;
+  const text = starterConfiguration({ statsSocket: resolve(stateDir, "stats.sock"), http, consul });
+  await replaceFile(path, Buffer.from(text), { expected: undefined });
+}
+
+async function startConsul(options: EmbeddedOptions, http: Address): Promise<ConsulAgent> {
+  const { settings, logger, consulBinary: binary, signal } = options;
+  const directory = join(resolve(settings.stateDir), "consul");
+  return ensureConsulAgent({ binary, directory, http, logger: logger.child({ part: "consul" }), signal });
+}
+
+async function ensureSource(server: Server, { host, port }: Address): Promise<void> {
+  const request = create(CreateSourceRequestSchema, {
+    sourceId: SOURCE,
+    source: {
+      description: "The local Consul of npm start.",
+      registry: { case: "consul", value: { address: host, port } },
+    },
+  });
+  await server.sources.create(request).catch((error: unknown) => {
+    if (!(error instanceof DomainError && error.reason === "RESOURCE_EXISTS")) throw error;
+  });
+}

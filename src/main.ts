@@ -1,0 +1,136 @@
+#!/usr/bin/env node
+import { createWriteStream } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Logger } from "pino";
+import { startEmbedded } from "./embedded/embedded.ts";
+import { systemClock } from "./lib/clock.ts";
+import { DomainError } from "./lib/errors.ts";
+import { findExecutable } from "./lib/find-executable.ts";
+import { createLogger } from "./lib/log.ts";
+import { startServer } from "./server.ts";
+import { type Profile, readSettings, type Settings, SettingsError } from "./settings.ts";
+import { usage } from "./usage.ts";
+
+const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+const SBIN = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
+
+/** Something that runs until it is stopped. */
+interface Running {
+  readonly failed: Promise<Error>;
+  stop(): Promise<void>;
+}
+
+const [command, ...argv] = process.argv.slice(2);
+process.exitCode = await main(command, argv);
+
+async function main(name: string | undefined, args: readonly string[]): Promise<number> {
+  switch (name) {
+    case "start":
+      return run("start", args, startLocally);
+    case "serve":
+      return run("serve", args, serve);
+    case undefined:
+    case "help":
+    case "--help":
+      process.stdout.write(usage());
+      return name === undefined ? EXIT.usage : EXIT.ok;
+    default:
+      process.stderr.write(`haplane: there is no command "${name}"; haplane help lists them\n`);
+      return EXIT.usage;
+  }
+}
+
+type Start = (settings: Settings, logger: Logger, signal: AbortSignal) => Promise<Running>;
+
+/** Starts, waits for a signal or a failure, and stops. A second signal ends the process at once. */
+async function run(profile: Profile, args: readonly string[], start: Start): Promise<number> {
+  if (args.includes("--help")) {
+    process.stdout.write(usage());
+    return EXIT.ok;
+  }
+  const asked = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => {
+        if (asked.signal.aborted) process.exit(EXIT.failed);
+        asked.abort();
+        resolve();
+      });
+    }
+  });
+  let running: Running;
+  let logger: Logger;
+  try {
+    const settings = readSettings(profile, args, process.env);
+    logger = await openLog(settings);
+    running = await start(settings, logger, asked.signal);
+  } catch (error) {
+    process.stderr.write(`haplane: ${explain(error)}\n`);
+    return error instanceof SettingsError ? EXIT.usage : EXIT.failed;
+  }
+  const failure = await Promise.race([stopped, running.failed]);
+  if (failure !== undefined) {
+    logger.fatal({ err: failure }, "haplane cannot go on");
+    process.stderr.write(`haplane: ${explain(failure)}\n`);
+  }
+  await running.stop();
+  return failure === undefined ? EXIT.ok : EXIT.failed;
+}
+
+async function startLocally(settings: Settings, logger: Logger, signal: AbortSignal): Promise<Running> {
+  const embedded = await startEmbedded({
+    settings,
+    logger,
+    signal,
+    clock: systemClock,
+    pid: process.pid,
+    haproxyBinary: requireHaproxy(settings),
+    consulBinary: findExecutable("consul", process.env.PATH, [
+      join(".haplane", "tools", "consul", "usr", "bin"),
+    ]),
+    workingDirectory: process.cwd(),
+  });
+  process.stdout.write(embedded.banner);
+  return { failed: embedded.server.failed, stop: () => embedded.stop() };
+}
+
+async function serve(settings: Settings, logger: Logger): Promise<Running> {
+  const attached = settings.masterSocket !== undefined;
+  const server = await startServer({
+    settings,
+    logger,
+    clock: systemClock,
+    pid: process.pid,
+    haproxyBinary: attached ? findHaproxy(settings) : requireHaproxy(settings),
+  });
+  logger.info({ ...server.listening }, "haplane serves");
+  return { failed: server.failed, stop: () => server.stop({ haproxy: "leave" }) };
+}
+
+function findHaproxy(settings: Settings): string | undefined {
+  return settings.haproxy ?? findExecutable("haproxy", process.env.PATH, SBIN);
+}
+
+function requireHaproxy(settings: Settings): string {
+  const binary = findHaproxy(settings);
+  if (binary !== undefined) return binary;
+  throw new SettingsError(
+    "no haproxy was found on PATH; install HAProxy 2.6 or newer, or say where it is with --haproxy FILE",
+  );
+}
+
+async function openLog({ logFile, logLevel }: Settings): Promise<Logger> {
+  if (logFile === undefined) return createLogger({ level: logLevel, destination: process.stderr });
+  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  return createLogger({
+    level: logLevel,
+    destination: createWriteStream(logFile, { flags: "a", mode: 0o600 }),
+  });
+}
+
+/** An error in one line: a known one by its own words, another with where it came from. */
+function explain(error: unknown): string {
+  if (error instanceof SettingsError || error instanceof DomainError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,189 @@
+import { createHmac } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { Registry } from "prom-client";
+import { EventSchema, EventType } from "../gen/haplane/v1/events_pb.js";
+import { Role } from "../gen/haplane/v1/options_pb.js";
+import { Commit } from "./commit/commit.ts";
+import { createSources } from "./discovery/create-sources.ts";
+import type { Sources } from "./discovery/sources.ts";
+import { createEventHub } from "./events/create-event-hub.ts";
+import { createHaproxy } from "./haproxy/create-haproxy.ts";
+import type { Haproxy, StopRequest } from "./haproxy/haproxy.ts";
+import type { Address } from "./lib/address.ts";
+import type { Clock } from "./lib/clock.ts";
+import { readOrCreateSecret } from "./lib/secret-file.ts";
+import { hashToken, tokenVerifier } from "./rpc/auth.ts";
+import { createConnectListener } from "./rpc/connect.ts";
+import { createEdge } from "./rpc/edge.ts";
+import { createGrpcListener } from "./rpc/grpc.ts";
+import { createHealth } from "./rpc/health.ts";
+import type { ListenAddress, Listener, ListenerPolicy } from "./rpc/listener.ts";
+import { eventsService } from "./service/events.ts";
+import { healthRoute, keepHealth } from "./service/health.ts";
+import { metricsRoute, registerMetrics } from "./service/metrics.ts";
+import { processEvent } from "./service/process-event.ts";
+import { runtimeService } from "./service/runtime.ts";
+import { serviceDiscoveryService } from "./service/service-discovery.ts";
+import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
+import type { Settings } from "./settings.ts";
+import { openStore } from "./store/store.ts";
+
+/** Calls under way and open streams get this long when haplane stops. */
+const GRACE_MS = 8_000;
+
+/** What a server is built from. */
+export interface ServerOptions {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** This process's id, told to whoever finds the state directory in use. */
+  readonly pid: number;
+  /** The binary to check with, and to run when haplane runs HAProxy itself. */
+  readonly haproxyBinary: string | undefined;
+}
+
+/** A running haplane. */
+export interface Server {
+  readonly paths: ServerPaths;
+  /** Where it listens, with the ports that port 0 became. */
+  readonly listening: { readonly grpc: ListenAddress; readonly connect: ListenAddress };
+  readonly haproxy: Haproxy;
+  readonly sources: Sources;
+  /** Resolves, never rejects, when it cannot go on: the process should end and begin anew. */
+  readonly failed: Promise<Error>;
+  /** Stops everything in order: streams and calls first, then discovery, then what is live is made durable. At most about 10 s, beside HAProxy's own grace. */
+  stop(haproxy: StopRequest): Promise<void>;
+}
+
+/** The files of a state directory that others use. */
+export interface ServerPaths {
+  readonly adminToken: string;
+  readonly grpcSocket: string;
+  readonly connectSocket: string;
+}
+
+/** Where things are in a state directory. */
+export function serverPaths(stateDir: string): ServerPaths {
+  const at = (name: string) => resolve(stateDir, name);
+  return { adminToken: at("admin.token"), grpcSocket: at("grpc.sock"), connectSocket: at("connect.sock") };
+}
+
+/** Builds all parts, starts them in order, and puts the services on listeners. When one fails, those before it are stopped again. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { settings, logger, clock, pid, haproxyBinary } = options;
+  await using starting = new AsyncDisposableStack();
+  await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
+  const paths = serverPaths(settings.stateDir);
+
+  const store = await openStore(settings.stateDir, { clock, logger: logger.child({ part: "store" }), pid });
+  starting.defer(() => store.close());
+  const adminToken = await readOrCreateSecret(paths.adminToken);
+
+  const hub = createEventHub({ log: store.events, clock });
+  starting.defer(() => hub.close());
+
+  const configPaths = settings.config.map((path) => resolve(path));
+  const haproxy = createHaproxy({
+    binary: haproxyBinary,
+    files: configPaths,
+    masterSocket: settings.masterSocket,
+    statsSocket: settings.statsSocket,
+    stateDir: resolve(settings.stateDir),
+    clock,
+    logger: logger.child({ part: "haproxy" }),
+  });
+  let stopHaproxy: StopRequest = { haproxy: "leave" };
+  starting.defer(() => haproxy.stop(stopHaproxy));
+
+  const publish = (events: Parameters<typeof create<typeof EventSchema>>[1][]) => {
+    hub.publish(events.map((event) => create(EventSchema, event))).catch((error: unknown) => {
+      logger.error({ err: error }, "events could not be made durable");
+    });
+  };
+  starting.defer(haproxy.subscribe((state) => publish([processEvent(state, EventType.UPDATED)])));
+
+  const commit = await Commit.open({
+    paths: configPaths,
+    haproxy,
+    store,
+    clock,
+    logger: logger.child({ part: "commit" }),
+    publishEphemeral: (events) => hub.publishEphemeral(events),
+  });
+  await haproxy.start();
+  await commit.start();
+  starting.defer(() => commit.stop());
+
+  const sources = createSources({
+    target: commit,
+    store: store.sources,
+    etag: (bytes) => createHmac("sha256", store.etagKey).update(bytes).digest("base64url").slice(0, 22),
+    clock,
+    logger: logger.child({ part: "discovery" }),
+  });
+  starting.defer(sources.subscribe((change) => publish([sourceChangeEvent(change, clock.now())])));
+  await sources.start();
+  starting.defer(() => sources.stop());
+
+  const metrics = new Registry();
+  registerMetrics(metrics, { hub, commit, haproxy, sources, store });
+  const health = createHealth();
+  starting.defer(keepHealth(health, { haproxy, store, clock }));
+
+  const current = () => [
+    create(EventSchema, processEvent(haproxy.state, EventType.CURRENT)),
+    ...sources
+      .list()
+      .map((source) => create(EventSchema, sourceEvent(source, EventType.CURRENT, clock.now()))),
+  ];
+  const edge = createEdge({
+    services: [
+      serviceDiscoveryService(sources),
+      runtimeService(haproxy, commit),
+      eventsService(hub, current),
+    ],
+    health,
+    verify: tokenVerifier([{ caller: { name: "admin", role: Role.ADMIN }, sha256: hashToken(adminToken) }]),
+    log: logger.child({ part: "rpc" }),
+    metrics,
+  });
+  const policy: ListenerPolicy = { authentication: "token", reflection: settings.reflection };
+  const routes = [metricsRoute(metrics), healthRoute(health)];
+  const listeners: Listener[] = [];
+  starting.defer(async () => {
+    await Promise.all(listeners.map((listener) => listener.close(GRACE_MS)));
+  });
+  const listen = async (listener: Promise<Listener>): Promise<ListenAddress> => {
+    const bound = await listener;
+    listeners.push(bound);
+    return bound.address;
+  };
+  const grpc = await listen(createGrpcListener(edge, { address: tcp(settings.grpc), policy }));
+  const connect = await listen(
+    createConnectListener(edge, { address: tcp(settings.connect), policy, routes }),
+  );
+  await listen(createGrpcListener(edge, { address: { kind: "unix", path: paths.grpcSocket }, policy }));
+  await listen(
+    createConnectListener(edge, { address: { kind: "unix", path: paths.connectSocket }, policy, routes }),
+  );
+
+  const running = starting.move();
+  return {
+    paths,
+    listening: { grpc, connect },
+    haproxy,
+    sources,
+    failed: store.failed,
+    async stop(request) {
+      stopHaproxy = request;
+      await running.disposeAsync();
+    },
+  };
+}
+
+function tcp({ host, port }: Address): ListenAddress {
+  return { kind: "tcp", host, port };
+}

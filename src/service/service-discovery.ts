@@ -1,0 +1,29 @@
+import { ServiceDiscovery, type Source } from "../../gen/haplane/v1/service_discovery_pb.js";
+import type { Sources } from "../discovery/sources.ts";
+import { type Service, service } from "../rpc/handler.ts";
+import { type Paging, paginate } from "../rpc/page-token.ts";
+
+const PAGE: Paging<Source> = { defaultSize: 100, maxSize: 1_000, key: ({ name }) => name };
+
+/** `haplane.v1.ServiceDiscovery` over the sources. */
+export function serviceDiscoveryService(sources: Sources): Service {
+  return service(ServiceDiscovery, {
+    async createSource(request) {
+      return { source: await sources.create(request) };
+    },
+    async getSource(request) {
+      return { source: sources.get(request.name) };
+    },
+    async listSources(request) {
+      const { items, nextPageToken } = paginate(sources.list(), request, PAGE);
+      return { sources: [...items], nextPageToken };
+    },
+    async updateSource(request) {
+      return { source: await sources.update(request) };
+    },
+    async deleteSource(request) {
+      await sources.delete(request);
+      return {};
+    },
+  });
+}
