@@ -1,0 +1,305 @@
+import { createBackoff } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import { DomainError } from "../lib/errors.ts";
+import { Fifo } from "../lib/fifo.ts";
+import { AbortListeners } from "./abort-listeners.ts";
+import { type Answer, readAnswer } from "./answer.ts";
+import type { CallOptions } from "./call-options.ts";
+import type { WorkerConnection } from "./worker-connection.ts";
+
+/** Commands sent and not answered on one connection. More gains nothing: this is where HAProxy's own speed is reached. */
+const WINDOW = 128;
+
+/** How long a command may take when its caller does not say. */
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/** How often deadlines are looked at while something waits. */
+const DEADLINE_TICK_MS = 25;
+
+/** Longest attempt to connect and be greeted. */
+const CONNECT_TIMEOUT_MS = 2_000;
+
+/** Where commands go. */
+export type Aim =
+  /** To this worker; undefined accepts any that is not stopping, for an HAProxy without master socket. */
+  | { readonly kind: "worker"; readonly pid: number | undefined }
+  /** Nowhere: commands fail at once. */
+  | { readonly kind: "none"; readonly reason: string; readonly retryAfterMs: number };
+
+/** What a queue needs from outside. */
+export interface CommandQueueOptions {
+  readonly connect: (signal: AbortSignal) => Promise<WorkerConnection>;
+  readonly clock: Clock;
+  /** Called when another worker answers than the queue is aimed at: a reload that was not noticed yet. */
+  readonly onStranger: () => void;
+}
+
+/** A command's options. */
+export interface CommandOptions extends CallOptions {
+  /** Asks once more when the connection is lost before the answer: for commands that only read. */
+  readonly readOnly?: boolean;
+}
+
+interface Entry {
+  readonly line: string;
+  readonly expiresAt: number;
+  readonly readOnly: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: DomainError) => void;
+  /** True once the caller has been told; an answer that comes later is dropped. */
+  settled: boolean;
+}
+
+/** A connection and the commands sent over it that have no answer yet. */
+interface Link {
+  readonly worker: WorkerConnection;
+  readonly inFlight: Fifo<Entry>;
+}
+
+/**
+ * Commands for the stats socket, in order, pipelined over one connection to one worker. The connection is made when it is needed, made
+ * again when it is lost, and left for a new one when the worker changes: what was sent to the old worker is
+ * answered by the old worker, what comes later goes to the new one.
+ *
+ * A command that is given up (deadline, cancellation) keeps its place among those in flight, so that its late answer is not taken
+ * for another's. A connection that is overdue and on which nobody waits any more is closed.
+ */
+export class CommandQueue {
+  readonly #options: CommandQueueOptions;
+  readonly #signals = new AbortListeners((signal) =>
+    this.#giveUp((entry) => entry.signal === signal, cancelled),
+  );
+  readonly #reconnectDelay = createBackoff({ firstMs: 10, maxMs: 250 });
+  #aim: Aim = { kind: "none", reason: "it is not supervised yet", retryAfterMs: 1_000 };
+  #queue = new Fifo<Entry>();
+  /** Every open connection; the ones left for another close when their last answer has come. */
+  readonly #links = new Set<Link>();
+  #current: Link | undefined;
+  /** Ends the attempt to connect, or the pause before the next one. */
+  #stopConnecting: (() => void) | undefined;
+  #connectError = "";
+  #flushScheduled = false;
+  #ticking = false;
+
+  constructor(options: CommandQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Points the queue at a worker, or at none. */
+  aim(aim: Aim): void {
+    this.#aim = aim;
+    this.#stopConnecting?.();
+    this.#stopConnecting = undefined;
+    this.#reconnectDelay.reset();
+    if (this.#current !== undefined && !this.#accepts(this.#current.worker)) this.#leaveCurrent();
+    if (aim.kind === "none") {
+      for (const entry of this.#queue.drain()) this.#fail(entry, this.#unavailable(aim.reason, "not_sent"));
+    } else {
+      this.#scheduleFlush();
+    }
+  }
+
+  /** Points the queue at none and ends every connection. */
+  close(reason: string): void {
+    this.aim({ kind: "none", reason, retryAfterMs: 1_000 });
+    for (const link of [...this.#links]) link.worker.prompt.close(reason);
+  }
+
+  /** Open connections and waiting commands. */
+  get load(): { readonly connections: number; readonly queued: number; readonly inFlight: number } {
+    let inFlight = 0;
+    for (const link of this.#links) inFlight += link.inFlight.length;
+    return { connections: this.#links.size, queued: this.#queue.length, inFlight };
+  }
+
+  /** Sends one encoded command. Rejects with `HAPROXY_UNAVAILABLE` or `CANCELLED`; a refusal is an answer like any other. */
+  run(line: string, options: CommandOptions = {}): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (options.signal?.aborted) return reject(cancelled());
+      if (this.#aim.kind === "none") return reject(this.#unavailable(this.#aim.reason, "not_sent"));
+      const expiresAt = this.#options.clock.monotonic() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+      const { signal, readOnly = false } = options;
+      if (signal !== undefined) this.#signals.add(signal);
+      this.#queue.push({ line, expiresAt, readOnly, signal, resolve, reject, settled: false });
+      this.#scheduleFlush();
+      this.#tick();
+    });
+  }
+
+  /** What is asked in one turn of the event loop goes out in one write. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    queueMicrotask(() => {
+      this.#flushScheduled = false;
+      if (this.#queue.length === 0 || this.#aim.kind === "none") return;
+      if (this.#current !== undefined) this.#flush(this.#current);
+      else if (this.#stopConnecting === undefined) void this.#connect();
+    });
+  }
+
+  #flush({ worker, inFlight }: Link): void {
+    let lines = "";
+    while (inFlight.length < WINDOW) {
+      const entry = this.#queue.shift();
+      if (entry === undefined) break;
+      if (entry.settled) continue;
+      inFlight.push(entry);
+      lines += entry.line;
+    }
+    if (lines !== "") worker.prompt.write(lines);
+  }
+
+  async #connect(): Promise<void> {
+    const attempt = new AbortController();
+    const stop = () => attempt.abort();
+    this.#stopConnecting = stop;
+    const stopTimer = this.#options.clock.after(CONNECT_TIMEOUT_MS, () =>
+      attempt.abort(new Error("no answer to the greeting")),
+    );
+    const worker = await this.#options.connect(attempt.signal).catch((error: Error) => {
+      this.#connectError = error.message;
+      return undefined;
+    });
+    stopTimer();
+    if (this.#stopConnecting !== stop) {
+      // Aimed elsewhere meanwhile.
+      worker?.prompt.close();
+      return;
+    }
+    if (worker !== undefined && this.#accepts(worker)) {
+      this.#stopConnecting = undefined;
+      this.#reconnectDelay.reset();
+      this.#adopt(worker);
+      return;
+    }
+    if (worker !== undefined) {
+      this.#connectError = `process ${worker.pid} answers, which is not the present worker`;
+      worker.prompt.close();
+      this.#options.onStranger();
+    }
+    this.#stopConnecting = this.#options.clock.after(this.#reconnectDelay.next(), () => {
+      this.#stopConnecting = undefined;
+      this.#scheduleFlush();
+    });
+  }
+
+  #adopt(worker: WorkerConnection): void {
+    const link: Link = { worker, inFlight: new Fifo() };
+    this.#links.add(link);
+    this.#current = link;
+    worker.prompt.handTo({
+      onAnswer: (raw) => this.#answer(link, raw),
+      onClose: (error) => this.#lose(link, error),
+    });
+    this.#scheduleFlush();
+  }
+
+  #answer(link: Link, raw: string): void {
+    const entry = link.inFlight.shift();
+    if (entry === undefined) {
+      link.worker.prompt.close("HAProxy sent an answer that nobody asked for");
+      return;
+    }
+    if (!entry.settled) {
+      this.#settle(entry);
+      entry.resolve(readAnswer(raw, link.worker.pid));
+    }
+    if (link === this.#current) this.#scheduleFlush();
+    else if (link.inFlight.length === 0) link.worker.prompt.close();
+  }
+
+  /** A connection ended: what only reads is asked again, the rest fails, since it may have been carried out. */
+  #lose(link: Link, error: Error): void {
+    this.#links.delete(link);
+    if (this.#current === link) this.#current = undefined;
+    const queue = new Fifo<Entry>();
+    for (const entry of link.inFlight) {
+      if (entry.settled) continue;
+      if (entry.readOnly && this.#aim.kind === "worker") queue.push(entry);
+      else this.#fail(entry, this.#unavailable(error.message, "unknown"));
+    }
+    for (const entry of this.#queue) queue.push(entry);
+    this.#queue = queue;
+    this.#scheduleFlush();
+  }
+
+  #leaveCurrent(): void {
+    const link = this.#current;
+    this.#current = undefined;
+    // An open connection would keep an old worker from ending.
+    if (link?.inFlight.length === 0) link.worker.prompt.close();
+  }
+
+  #accepts({ pid, stopping }: WorkerConnection): boolean {
+    if (this.#aim.kind === "none") return false;
+    return this.#aim.pid === undefined ? !stopping : this.#aim.pid === pid;
+  }
+
+  /** Looks at deadlines every now and then for as long as something waits. */
+  #tick(): void {
+    if (this.#ticking) return;
+    this.#ticking = true;
+    this.#options.clock.after(DEADLINE_TICK_MS, () => {
+      this.#ticking = false;
+      this.#expire();
+      const { queued, inFlight } = this.load;
+      if (queued + inFlight > 0) this.#tick();
+    });
+  }
+
+  #expire(): void {
+    const now = this.#options.clock.monotonic();
+    this.#giveUp(
+      (entry) => entry.expiresAt <= now,
+      (outcome) =>
+        this.#unavailable(
+          outcome === "unknown" ? "no answer in time" : `no connection in time; ${this.#connectError}`,
+          outcome,
+        ),
+    );
+    for (const link of [...this.#links]) {
+      const [oldest] = link.inFlight;
+      if (oldest === undefined || oldest.expiresAt > now) continue;
+      if ([...link.inFlight].every((entry) => entry.settled)) link.worker.prompt.close("no answer in time");
+    }
+  }
+
+  #giveUp(which: (entry: Entry) => boolean, why: (outcome: Outcome) => DomainError): void {
+    const kept = new Fifo<Entry>();
+    for (const entry of this.#queue) {
+      if (which(entry)) this.#fail(entry, why("not_sent"));
+      else kept.push(entry);
+    }
+    this.#queue = kept;
+    for (const { inFlight } of this.#links) {
+      for (const entry of inFlight) if (!entry.settled && which(entry)) this.#fail(entry, why("unknown"));
+    }
+  }
+
+  #settle(entry: Entry): void {
+    entry.settled = true;
+    if (entry.signal !== undefined) this.#signals.remove(entry.signal);
+  }
+
+  #fail(entry: Entry, error: DomainError): void {
+    this.#settle(entry);
+    entry.reject(error);
+  }
+
+  #unavailable(why: string, outcome: Outcome): DomainError {
+    const retryAfterMs = this.#aim.kind === "none" ? this.#aim.retryAfterMs : 1_000;
+    return new DomainError("HAPROXY_UNAVAILABLE", `HAProxy does not answer: ${why}.`, {
+      retryAfterMs,
+      metadata: { outcome },
+    });
+  }
+}
+
+/** What a failed command has done: nothing, or nobody knows. */
+type Outcome = "not_sent" | "unknown";
+
+function cancelled(): DomainError {
+  return new DomainError("CANCELLED", "The call was cancelled.");
+}
