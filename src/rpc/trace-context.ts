@@ -7,12 +7,16 @@ export interface TraceContext {
   readonly sampled: boolean;
 }
 
-const pattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+const TRACEPARENT = /^([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/;
+const ALL_ZERO = /^0+$/;
 
 /** Reads a `traceparent` header; one that breaks the rules counts as none, as the specification asks. */
 export function parseTraceparent(header: string | undefined): TraceContext | undefined {
-  const match = header === undefined ? null : pattern.exec(header);
+  const match = header === undefined ? null : TRACEPARENT.exec(header);
   if (match === null) return undefined;
-  const [, traceId = "", parentId = "", flags = "0"] = match;
+  const [, version = "", traceId = "", parentId = "", flags = "", rest] = match;
+  // Later versions may add to the end; version 00 may not, and 255 is none.
+  if (version === "ff" || (version === "00" && rest !== undefined)) return undefined;
+  if (ALL_ZERO.test(traceId) || ALL_ZERO.test(parentId)) return undefined;
   return { traceId, parentId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }

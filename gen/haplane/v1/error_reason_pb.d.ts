@@ -148,6 +148,27 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_INTERNAL = 18;
    */
   INTERNAL = 18,
+
+  /**
+   * Consul cannot be reached, or answers nonsense. UNAVAILABLE with RetryInfo.
+   *
+   * @generated from enum value: ERROR_REASON_CONSUL_UNAVAILABLE = 19;
+   */
+  CONSUL_UNAVAILABLE = 19,
+
+  /**
+   * The client has given the call up, so it rarely sees this. CANCELLED.
+   *
+   * @generated from enum value: ERROR_REASON_CANCELLED = 20;
+   */
+  CANCELLED = 20,
+
+  /**
+   * Another haplane uses the state directory. FAILED_PRECONDITION.
+   *
+   * @generated from enum value: ERROR_REASON_STATE_LOCKED = 21;
+   */
+  STATE_LOCKED = 21,
 }
 
 /**
