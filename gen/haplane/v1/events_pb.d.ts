@@ -60,14 +60,14 @@ export declare const WatchRequestSchema: GenMessage<WatchRequest>;
  */
 export declare type WatchResponse = Message<"haplane.v1.WatchResponse"> & {
   /**
-   * The events, in order; all events of a revision come together. Empty in a bookmark.
+   * The events, in order; all events of a revision come together, unless `partial` says otherwise. Empty in a bookmark.
    *
    * @generated from field: repeated haplane.v1.Event events = 1;
    */
   events: Event[];
 
   /**
-   * Resume from here. Opaque.
+   * Resume from here. Opaque. Empty in a message that is not to be resumed from: keep the one before.
    *
    * @generated from field: string cursor = 2;
    */
@@ -86,6 +86,13 @@ export declare type WatchResponse = Message<"haplane.v1.WatchResponse"> & {
    * @generated from field: bool bookmark = 4;
    */
   bookmark: boolean;
+
+  /**
+   * The next message goes on with what this one began: the present state up to its bookmark, or a revision whose events exceed what gRPC clients take in one message (4 MiB).
+   *
+   * @generated from field: bool partial = 5;
+   */
+  partial: boolean;
 };
 
 /**
