@@ -88,19 +88,20 @@ export async function startHaproxy(body: string): Promise<TestHaproxy> {
   return { ...paths, masterPid: child.pid as number, ask, askMaster, workerPid, writeConfig, stop };
 }
 
-/** Sends one line to a UNIX socket and reads to the end. Fails when that takes longer than a second: a master that starts may take a question and never answer. */
+/** Sends one line to a UNIX socket and reads to the end. Fails when nothing comes for ten seconds. */
 export function askOnce(socketPath: string, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path: socketPath });
     socket.setEncoding("utf8");
-    socket.setTimeout(1_000, () => socket.destroy(new Error(`no answer to "${command}"`)));
+    socket.setTimeout(10_000, () => socket.destroy(new Error(`no answer to "${command}"`)));
     let answer = "";
     socket.on("data", (chunk) => {
       answer += chunk;
     });
     socket.on("error", reject);
     socket.on("close", () => resolve(answer.trim()));
-    socket.write(`${command}\n`);
+    // The master closes its side only after ours.
+    socket.end(`${command}\n`);
   });
 }
 
