@@ -1,5 +1,5 @@
+import type { Chunk } from "../text/chunk.ts";
 import type { Line } from "../text/line.ts";
-import type { Chunk } from "../text/lines.ts";
 import type { Section } from "../text/section.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { type Arm, type Arms, armsOf } from "./arms.ts";
-import { KeyHints, keyOf, nextId } from "./keys.ts";
+import { keyOf, nextId } from "./hints.ts";
 import type { Line } from "./line.ts";
-import { lastAtMost } from "./lines.ts";
-import { headerOf, type Mark, PREAMBLE, Section, type SectionHeader, sectionKey } from "./section.ts";
+import { type Mark, Section } from "./section.ts";
+import { Sequence, type SequenceItem } from "./sequence.ts";
 import { splitLines } from "./source.ts";
 import { CONFIG_SECTIONS, StructureReader } from "./structure.ts";
 
@@ -35,22 +35,62 @@ export interface Place {
   readonly index: number;
 }
 
-const FILL_SECTIONS = 64;
+const FILL_SECTIONS = 32;
 
 /** Consecutive sections of one part. */
-interface Group {
+class Group implements SequenceItem {
   readonly id: number;
   readonly part: number;
   readonly sections: readonly Section[];
-  readonly lines: number;
-  readonly marks: number;
+  readonly length: number;
+  /** True when lines in it shape the file. */
+  readonly marked: boolean;
+  #keys: readonly number[] | undefined;
+
+  private constructor(
+    id: number,
+    part: number,
+    sections: readonly Section[],
+    length: number,
+    marked: boolean,
+  ) {
+    this.id = id;
+    this.part = part;
+    this.sections = sections;
+    this.length = length;
+    this.marked = marked;
+  }
+
+  static of(id: number, part: number, sections: readonly Section[]): Group {
+    let length = 0;
+    for (const section of sections) length += section.length;
+    return new Group(id, part, sections, length, sections.some(isMarked));
+  }
+
+  /** The group with one section replaced by another; looks at no third. */
+  with(offset: number, section: Section): Group {
+    const old = this.sections[offset]!;
+    const sections = this.sections.slice();
+    sections[offset] = section;
+    const marked = isMarked(section) || (this.marked && (!isMarked(old) || sections.some(isMarked)));
+    const group = new Group(this.id, this.part, sections, this.length + section.length - old.length, marked);
+    if (section.keyword === old.keyword && section.name === old.name) group.#keys = this.#keys;
+    return group;
+  }
+
+  get keys(): readonly number[] {
+    this.#keys ??= this.sections.flatMap(keysOf);
+    return this.#keys;
+  }
 }
 
-/** Where the groups stand; shared by versions that have the same groups in the same order. */
-interface Shape {
-  readonly positions: ReadonlyMap<number, number>;
-  /** For each part the position of its first group, and one more for the end. */
-  readonly parts: readonly number[];
+function isMarked({ marks }: Section): boolean {
+  return marks.length > 0;
+}
+
+/** A section is found by its keyword, and by its keyword and name. */
+function keysOf({ keyword, name }: Section): readonly [number, number] {
+  return [keyOf(keyword, undefined), keyOf(keyword, name)];
 }
 
 /**
@@ -61,13 +101,12 @@ export class Document {
   readonly parts: readonly Part[];
   /** Tells which lines shape a file. */
   readonly structure: StructureReader;
-  readonly #groups: readonly Group[];
-  #shape: Shape | undefined;
-  #hints: KeyHints | undefined;
-  #lineStarts: Uint32Array | undefined;
-  #arms: (Arms | undefined)[] = [];
+  readonly #groups: Sequence<Group>;
+  /** For each part the position of its first group, and one more for the end. */
+  #partStarts: readonly number[] | undefined;
+  #arms: (Arms | undefined)[] | undefined;
 
-  private constructor(parts: readonly Part[], structure: StructureReader, groups: readonly Group[]) {
+  private constructor(parts: readonly Part[], structure: StructureReader, groups: Sequence<Group>) {
     this.parts = parts;
     this.structure = structure;
     this.#groups = groups;
@@ -80,17 +119,17 @@ export class Document {
     const parts = inputs.map(({ path, bytes }, part) => {
       const found = readSections(bytes, structure);
       for (let i = 0; i < found.length; i += FILL_SECTIONS)
-        groups.push(group(nextId(), part, found.slice(i, i + FILL_SECTIONS)));
+        groups.push(Group.of(nextId(), part, found.slice(i, i + FILL_SECTIONS)));
       const feed = bytes.indexOf(10);
       return { path, newline: feed > 0 && bytes[feed - 1] === 13 ? "\r\n" : "\n" } as const;
     });
-    return new Document(parts, structure, groups);
+    return new Document(parts, structure, Sequence.of(groups));
   }
 
   /** All sections in order; the lines before a file's first header come as a section without keyword. */
   *sections(part?: number): Generator<Section, void, undefined> {
-    const [from, to] = part === undefined ? [0, this.#groups.length] : this.#rangeOf(part);
-    for (let position = from; position < to; position++) yield* this.#groups[position]!.sections;
+    const [from, to] = part === undefined ? [0, this.#groups.size] : this.#rangeOf(part);
+    for (let position = from; position < to; position++) yield* this.#groups.at(position).sections;
   }
 
   /** The sections with a keyword, or one of several, in order. */
@@ -105,7 +144,7 @@ export class Document {
   find(keyword: string | readonly string[], name: string): Section[] {
     const keywords = typeof keyword === "string" ? [keyword] : keyword;
     return this.#collect(
-      keywords.map((word) => sectionKey(word, name)),
+      keywords.map((word) => keyOf(word, name)),
       (section) => section.name === name && keywords.includes(section.keyword),
     );
   }
@@ -113,36 +152,32 @@ export class Document {
   /** This document's version of a section that may come from an earlier one; undefined when it was deleted. */
   current(section: Section): Section | undefined {
     const slot = this.#slotOf(section);
-    return slot === undefined ? undefined : this.#groups[slot.position]!.sections[slot.offset];
+    return slot === undefined ? undefined : this.#groups.at(slot.position).sections[slot.offset];
   }
 
   /** The part that a section belongs to. */
   partOf(section: Section): number {
-    return this.#groups[this.#require(section).position]!.part;
+    return this.#groups.at(this.#require(section).position).part;
   }
 
   /** Where a line of a section stands in its file. */
   positionOf(section: Section, index = 0): Position {
     const { position, offset } = this.#require(section);
-    const { part, sections } = this.#groups[position]!;
-    let line = this.#starts()[position]! - this.#starts()[this.#shapes().parts[part]!]! + index + 1;
+    const { part, sections } = this.#groups.at(position);
+    let line = this.#groups.startOf(position) - this.#groups.startOf(this.#rangeOf(part)[0]) + index + 1;
     for (let i = 0; i < offset; i++) line += sections[i]!.length;
     return { part, line };
   }
 
   /** The section and line at a position; undefined outside the document. */
   placeAt({ part, line }: Position): Place | undefined {
-    if (this.parts[part] === undefined || line < 1) return undefined;
-    const [from, to] = this.#rangeOf(part);
-    const starts = this.#starts();
-    const target = starts[from]! + line - 1;
-    if (target >= starts[to]!) return undefined;
-    let rest = target;
-    const position = lastAtMost(starts, to, target);
-    rest -= starts[position]!;
-    for (const section of this.#groups[position]!.sections) {
-      if (rest < section.length) return { section, index: rest };
-      rest -= section.length;
+    if (this.parts[part] === undefined || line < 1 || line > this.lineCount(part)) return undefined;
+    const target = this.#groups.startOf(this.#rangeOf(part)[0]) + line - 1;
+    const { position, start } = this.#groups.slotAt(target);
+    let index = target - start;
+    for (const section of this.#groups.at(position).sections) {
+      if (index < section.length) return { section, index };
+      index -= section.length;
     }
     return undefined;
   }
@@ -156,7 +191,7 @@ export class Document {
   /** The number of lines in a part. */
   lineCount(part: number): number {
     const [from, to] = this.#rangeOf(part);
-    return this.#starts()[to]! - this.#starts()[from]!;
+    return this.#groups.startOf(to) - this.#groups.startOf(from);
   }
 
   /**
@@ -170,12 +205,9 @@ export class Document {
 
   /** The conditional blocks of a part. */
   armsIn(part: number): Arms {
-    let arms = this.#arms[part];
-    if (arms === undefined) {
-      arms = armsOf(this.#marksOf(part));
-      this.#arms[part] = arms;
-    }
-    return arms;
+    this.#arms ??= [];
+    this.#arms[part] ??= armsOf(this.#marksOf(part));
+    return this.#arms[part];
   }
 
   /** The bytes of a part. */
@@ -184,7 +216,7 @@ export class Document {
     let size = 0;
     const [from, to] = this.#rangeOf(part);
     for (let position = from; position < to; position++) {
-      for (const section of this.#groups[position]!.sections) {
+      for (const section of this.#groups.at(position).sections) {
         section.eachStretch((bytes, from, to) => {
           size += to - from;
           const last = stretches.at(-1);
@@ -205,77 +237,53 @@ export class Document {
    */
   replaceSections(section: Section, deleteCount: number, replacements: readonly Section[]): Document {
     const { position, offset } = this.#require(section);
-    const old = this.#groups[position]!;
-    let last = position;
-    let rest = offset + deleteCount;
-    let sections = old.sections;
-    while (rest > sections.length) {
-      last++;
-      sections = [...sections, ...this.#groups[last]!.sections];
+    const old = this.#groups.at(position);
+    const groups: Group[] = [];
+    let end = position + 1;
+    if (deleteCount === 1 && replacements.length === 1) groups.push(old.with(offset, replacements[0]!));
+    else {
+      let sections = old.sections;
+      while (offset + deleteCount > sections.length)
+        sections = [...sections, ...this.#groups.at(end++).sections];
+      sections = sections.toSpliced(offset, deleteCount, ...replacements);
+      const fill = sections.length > FILL_SECTIONS * 2 ? FILL_SECTIONS : sections.length;
+      for (let i = 0; i < sections.length; i += fill)
+        groups.push(Group.of(i === 0 ? old.id : nextId(), old.part, sections.slice(i, i + fill)));
     }
-    sections = sections.toSpliced(offset, deleteCount, ...replacements);
-    const built: Group[] = [];
-    if (sections.length <= FILL_SECTIONS * 2) {
-      if (sections.length > 0) built.push(group(old.id, old.part, sections));
-    } else {
-      for (let i = 0; i < sections.length; i += FILL_SECTIONS)
-        built.push(group(i === 0 ? old.id : nextId(), old.part, sections.slice(i, i + FILL_SECTIONS)));
-    }
-    rest = last - position + 1;
-    const document = new Document(
-      this.parts,
-      this.structure,
-      this.#groups.toSpliced(position, rest, ...built),
-    );
-    const sameShape = built.length === 1 && rest === 1;
-    if (sameShape) document.#shape = this.#shape;
-    if (this.#hints !== undefined && !this.#hints.worn) {
-      document.#hints = this.#hints;
-      if (sameShape) for (const added of replacements) note(this.#hints, added, old.id);
-      else for (const { id, sections } of built) for (const moved of sections) note(this.#hints, moved, id);
-    }
+    const changed = this.#groups.splice(position, end - position, groups, replacements.flatMap(keysOf));
+    const document = new Document(this.parts, this.structure, changed);
+    if (groups.length === end - position) document.#partStarts = this.#partStarts;
     return document;
   }
 
   /** The section right before or after another in the same part. */
   neighbour(section: Section, step: -1 | 1): Section | undefined {
     const { position, offset } = this.#require(section);
-    const { part, sections } = this.#groups[position]!;
+    const { part, sections } = this.#groups.at(position);
     const beside = sections[offset + step];
     if (beside !== undefined) return beside;
-    const group = this.#groups[position + step];
-    return group?.part === part ? group.sections.at(step === 1 ? 0 : -1) : undefined;
+    const [from, to] = this.#rangeOf(part);
+    const other = position + step;
+    return other < from || other >= to ? undefined : this.#groups.at(other).sections.at(step === 1 ? 0 : -1);
   }
 
   /** The last section of a part; the lines before the first section when there is no other. */
   last(part: number): Section {
     const [, to] = this.#rangeOf(part);
-    return this.#groups[to - 1]!.sections.at(-1)!;
+    return this.#groups.at(to - 1).sections.at(-1)!;
   }
 
   #collect(keys: readonly number[], matches: (section: Section) => boolean): Section[] {
-    const hints = this.#index();
-    const { positions } = this.#shapes();
-    const found = new Set<number>();
-    for (const key of keys) {
-      for (const id of hints.get(key)) {
-        const position = positions.get(id);
-        if (position !== undefined) found.add(position);
-      }
-    }
-    const sorted = found.size > 1 ? [...found].sort((a, b) => a - b) : found;
+    const positions = keys.flatMap((key) => [...this.#groups.holding(key)]);
     const sections: Section[] = [];
-    for (const position of sorted)
-      for (const section of this.#groups[position]!.sections) if (matches(section)) sections.push(section);
+    for (const position of new Set(positions.sort((a, b) => a - b)))
+      for (const section of this.#groups.at(position).sections) if (matches(section)) sections.push(section);
     return sections;
   }
 
   #slotOf(section: Section): { position: number; offset: number } | undefined {
-    const { positions } = this.#shapes();
-    for (const id of this.#index().get(sectionKey(section.keyword, section.name))) {
-      const position = positions.get(id);
-      if (position === undefined) continue;
-      const offset = this.#groups[position]!.sections.findIndex((other) => other.id === section.id);
+    for (const position of this.#groups.holding(keyOf(section.keyword, section.name))) {
+      const offset = this.#groups.at(position).sections.findIndex(({ id }) => id === section.id);
       if (offset >= 0) return { position, offset };
     }
     return undefined;
@@ -283,81 +291,43 @@ export class Document {
 
   #require(section: Section): { position: number; offset: number } {
     const slot = this.#slotOf(section);
-    if (slot === undefined || this.#groups[slot.position]!.sections[slot.offset] !== section)
+    if (slot === undefined || this.#groups.at(slot.position).sections[slot.offset] !== section)
       throw new Error("the section is not of this version of the document");
     return slot;
   }
 
-  #index(): KeyHints {
-    if (this.#hints === undefined) {
-      let count = 0;
-      for (const { sections } of this.#groups) count += sections.length;
-      this.#hints = new KeyHints(count);
-      for (const { id, sections } of this.#groups)
-        for (const section of sections) note(this.#hints, section, id);
-    }
-    return this.#hints;
-  }
-
-  #shapes(): Shape {
-    if (this.#shape === undefined) {
-      const positions = new Map<number, number>();
-      const parts: number[] = [];
-      this.#groups.forEach(({ id, part }, position) => {
-        positions.set(id, position);
-        if (parts.length === part) parts.push(position);
-      });
-      parts.push(this.#groups.length);
-      this.#shape = { positions, parts };
-    }
-    return this.#shape;
-  }
-
   #rangeOf(part: number): readonly [from: number, to: number] {
-    const { parts } = this.#shapes();
-    const from = parts[part];
-    const to = parts[part + 1];
+    if (this.#partStarts === undefined) {
+      const starts: number[] = [];
+      let position = 0;
+      for (const group of this.#groups) {
+        if (starts.length === group.part) starts.push(position);
+        position++;
+      }
+      this.#partStarts = [...starts, position];
+    }
+    const from = this.#partStarts[part];
+    const to = this.#partStarts[part + 1];
     if (from === undefined || to === undefined) throw new RangeError("no such part");
     return [from, to];
   }
 
-  #starts(): Uint32Array {
-    if (this.#lineStarts === undefined) {
-      const starts = new Uint32Array(this.#groups.length + 1);
-      for (let i = 0; i < this.#groups.length; i++) starts[i + 1] = starts[i]! + this.#groups[i]!.lines;
-      this.#lineStarts = starts;
-    }
-    return this.#lineStarts;
-  }
-
   *#marksOf(part: number): Generator<{ kind: Mark["kind"]; line: number; text: () => Line }> {
     const [from, to] = this.#rangeOf(part);
+    let first = 1;
     for (let position = from; position < to; position++) {
-      const group = this.#groups[position]!;
-      if (group.marks === 0) continue;
-      let first = this.#starts()[position]! - this.#starts()[from]! + 1;
-      for (const section of group.sections) {
-        for (const { index, kind } of section.marks)
-          yield { kind, line: first + index, text: () => section.lines.at(index)! };
-        first += section.length;
+      const group = this.#groups.at(position);
+      if (group.marked) {
+        let line = first;
+        for (const section of group.sections) {
+          for (const { index, kind } of section.marks)
+            yield { kind, line: line + index, text: () => section.lines.at(index)! };
+          line += section.length;
+        }
       }
+      first += group.length;
     }
   }
-}
-
-function group(id: number, part: number, sections: readonly Section[]): Group {
-  let lines = 0;
-  let marks = 0;
-  for (const section of sections) {
-    lines += section.length;
-    marks += section.marks.length;
-  }
-  return { id, part, sections, lines, marks };
-}
-
-function note(hints: KeyHints, section: Section, group: number): void {
-  hints.add(sectionKey(section.keyword, section.name), group);
-  hints.add(keyOf(section.keyword, undefined), group);
 }
 
 const NO_MARKS: readonly Mark[] = [];
@@ -365,29 +335,29 @@ const NO_MARKS: readonly Mark[] = [];
 function readSections(bytes: Buffer, structure: StructureReader): Section[] {
   const source = splitLines(bytes);
   const { starts } = source;
+  const count = starts.length - 1;
   const sections: Section[] = [];
-  let header: SectionHeader = PREAMBLE;
+  let keyword = "";
   let first = 0;
   let scope = "";
-  let headScope = "";
+  let scopeBelow = "";
   let marks: Mark[] | undefined;
-  const count = starts.length - 1;
   for (let line = 0; line < count; line++) {
     const found = structure.read(bytes, starts[line]!, starts[line + 1]!);
     if (found === undefined) continue;
     if (found.kind === "section") {
-      sections.push(Section.read(header, headScope, marks ?? NO_MARKS, source, first, line));
-      header = headerOf(found.words);
+      sections.push(Section.read(keyword, scope, marks ?? NO_MARKS, source, first, line));
+      keyword = found.keyword;
       first = line;
-      headScope = scope;
+      scope = scopeBelow;
       marks = undefined;
     } else {
-      if (found.kind === "scope") scope = scopeOf(bytes, starts[line]!, starts[line + 1]!);
+      if (found.kind === "scope") scopeBelow = scopeOf(bytes, starts[line]!, starts[line + 1]!);
       marks ??= [];
       marks.push({ index: line - first, kind: found.kind });
     }
   }
-  sections.push(Section.read(header, headScope, marks ?? NO_MARKS, source, first, count));
+  sections.push(Section.read(keyword, scope, marks ?? NO_MARKS, source, first, count));
   return sections;
 }
 

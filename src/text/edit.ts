@@ -2,7 +2,7 @@ import { DomainError } from "../lib/errors.ts";
 import { checkDefaults, checkLine, checkWords, type LineRefusal } from "./check-line.ts";
 import type { Document } from "./document.ts";
 import type { Line } from "./line.ts";
-import { headerOf, type Mark, Section, type SectionHeader } from "./section.ts";
+import { type Mark, Section } from "./section.ts";
 import { type Source, splitLines } from "./source.ts";
 
 /** A line to be written, indentation included and without line ending. */
@@ -68,7 +68,7 @@ export function deleteLines(document: Document, section: Section, start: number,
 /** Replaces the header line; it must start with the same section keyword. */
 export function replaceHeader(document: Document, section: Section, header: LineText): Edited {
   const line = checkedHeader(document, header);
-  if (readHeader(document, line).keyword !== section.keyword)
+  if (document.structure.read(line, 0, line.length)!.keyword !== section.keyword)
     refuse({ kind: "section", offset: 0 }, "the section keyword cannot change");
   return splice(document, section, 0, 1, [line]);
 }
@@ -114,7 +114,8 @@ export function insertSection(
   const tail = joined(lines.splice(0, end, NO_LINES));
   const written = sourceOf(own, newline);
   const count = own.length;
-  const added = Section.read(readHeader(document, head), before.scope, [], written, 0, count);
+  const { keyword } = document.structure.read(head, 0, head.length)!;
+  const added = Section.read(keyword, before.scope, [], written, 0, count);
   const section = added.with(
     added.lines.splice(count, 0, tail),
     before.marks.filter(({ index }) => index >= end).map((mark) => shifted(mark, count - end)),
@@ -200,8 +201,7 @@ function splice(
     shift === 0 || section.marks.length === 0
       ? section.marks
       : section.marks.map((mark) => (mark.index >= end ? shifted(mark, shift) : mark));
-  const header = start === 0 && section.keyword !== "" ? readHeader(document, buffers[0]!) : section;
-  const changed = section.with(lines, marks, header);
+  const changed = section.with(lines, marks, start === 0 ? "new header" : "same header");
   return { document: document.replaceSections(section, 1, [changed]), section: changed };
 }
 
@@ -213,19 +213,25 @@ function joined(lines: Iterable<Line>): Source {
   return splitLines(Buffer.concat(Array.from(lines, (line) => line.bytes)));
 }
 
+/** Lines as a source, each with the line ending. */
 function sourceOf(lines: readonly Buffer[], newline: string): Source {
-  const ending = Buffer.from(newline);
-  return splitLines(Buffer.concat(lines.flatMap((line) => [line, ending])));
+  let size = 0;
+  for (const line of lines) size += line.length + newline.length;
+  const bytes = Buffer.allocUnsafe(size);
+  const starts = new Uint32Array(lines.length + 1);
+  let at = 0;
+  for (let i = 0; i < lines.length; i++) {
+    at += lines[i]!.copy(bytes, at);
+    at += bytes.write(newline, at, "latin1");
+    starts[i + 1] = at;
+  }
+  return { bytes, starts };
 }
 
 function checked(document: Document, line: Buffer): Buffer {
   const refusal = checkLine(line, document.structure);
   if (refusal !== undefined) refuse(refusal);
   return line;
-}
-
-function readHeader(document: Document, line: Buffer): SectionHeader {
-  return headerOf(document.structure.read(line, 0, line.length)!.words);
 }
 
 function checkFirstLine(line: Buffer): void {

@@ -28,6 +28,11 @@ export class Line {
     return this.#lex().words;
   }
 
+  /** The first words alone, when no more are needed. */
+  firstWords(limit: number): readonly Word[] {
+    return lexWords(this.#source.bytes, this.#start, this.#end, limit).words;
+  }
+
   /** Offset of the `#` of the comment at the end of the line, or -1. */
   get comment(): number {
     return this.#lex().comment;

@@ -19,10 +19,10 @@ const written: readonly (readonly [value: string, text: string])[] = [
   ["a\\", "'a\\'"],
   ["a\\\\b", "'a\\\\b'"],
   ["\\x41", "'\\x41'"],
-  ['\'"', '"\'\\""'],
+  ["'\"", '"\'\\""'],
   ["it's $5 \\", '"it\'s \\$5 \\\\"'],
   ["${HOST}:80", '"${HOST}:80"'],
-  ["a b ${X-c d} \"$\\", '"a b ${X-c d} \\"\\$\\\\"'],
+  ['a b ${X-c d} "$\\', '"a b ${X-c d} \\"\\$\\\\"'],
   ["$${HOST}", "${HOST}"],
   ["$${HOST} x", "'${HOST} x'"],
   ["$$${HOST}", '"\\$${HOST}"'],
@@ -83,7 +83,9 @@ test("the first word of a line never makes a scope line", () => {
   }
 });
 
-const text = fc.string({ unit: fc.oneof(fc.constantFrom(..." '\"\\#${}[]A-\u00e9"), fc.string({ minLength: 1, maxLength: 1 })) });
+const text = fc.string({
+  unit: fc.oneof(fc.constantFrom(..." '\"\\#${}[]A-\u00e9"), fc.string({ minLength: 1, maxLength: 1 })),
+});
 
 test("what is written reads back", () => {
   fc.assert(

@@ -1,8 +1,8 @@
-import { keyOf, nextId } from "./keys.ts";
+import { nextId } from "./hints.ts";
+import { Line } from "./line.ts";
 import { Lines } from "./lines.ts";
 import type { Source } from "./source.ts";
 import type { StructureKind } from "./structure.ts";
-import type { LineWords } from "./words.ts";
 
 /** A line inside a section that shapes the file: part of a conditional block, a scope line, a message. */
 export interface Mark {
@@ -11,38 +11,23 @@ export interface Mark {
   readonly kind: Exclude<StructureKind, "section">;
 }
 
-/** What the header line of a section says. */
-export interface SectionHeader {
-  /** The section keyword, such as `backend`; empty for the lines of a file before its first section. */
-  readonly keyword: string;
-  /** The second word, or empty. */
+interface Header {
   readonly name: string;
-  /** The `defaults` section named behind `from`. */
   readonly from: string | undefined;
 }
 
-/** The header of the lines before the first section. */
-export const PREAMBLE: SectionHeader = { keyword: "", name: "", from: undefined };
-
-/** Reads a header line. */
-export function headerOf({ words }: LineWords): SectionHeader {
-  return {
-    keyword: words[0]?.value ?? "",
-    name: words[1]?.value ?? "",
-    from: words[2]?.value === "from" ? words[3]?.value : undefined,
-  };
-}
+/** The words of a header that say who the section is: keyword, name, `from`, name of the defaults. */
+const HEADER_WORDS = 4;
 
 /**
- * A section of a file: its header line and all lines up to the next header, comments and conditional lines
- * included. Immutable: an edit makes another section of the same `id`.
+ * A section of a file: its header line and all lines up to the next header, comments and conditional lines included. The lines of a file before its first header are a section without keyword and header.
+ * Immutable: an edit makes another section of the same `id`.
  */
-export class Section implements SectionHeader {
+export class Section {
   /** Stays the same while the section is edited; unique in the process. */
   readonly id: number;
+  /** The section keyword, such as `backend`; empty for the lines of a file before its first section. */
   readonly keyword: string;
-  readonly name: string;
-  readonly from: string | undefined;
   /** The scope that a `[scope]` line above set, or empty. */
   readonly scope: string;
   /** The lines that shape the file, in order. */
@@ -52,10 +37,11 @@ export class Section implements SectionHeader {
   readonly #origin: Source | undefined;
   readonly #first: number;
   #lines: Lines | undefined;
+  #header: Header | undefined;
 
   private constructor(
     id: number,
-    header: SectionHeader,
+    keyword: string,
     scope: string,
     marks: readonly Mark[],
     length: number,
@@ -64,9 +50,7 @@ export class Section implements SectionHeader {
     lines: Lines | undefined,
   ) {
     this.id = id;
-    this.keyword = header.keyword;
-    this.name = header.name;
-    this.from = header.from;
+    this.keyword = keyword;
     this.scope = scope;
     this.marks = marks;
     this.length = length;
@@ -75,21 +59,33 @@ export class Section implements SectionHeader {
     this.#lines = lines;
   }
 
-  /** A section as it stands in a source. */
+  /** A section as it stands in a source, from line `first` up to `end`. */
   static read(
-    header: SectionHeader,
+    keyword: string,
     scope: string,
     marks: readonly Mark[],
     source: Source,
     first: number,
     end: number,
   ): Section {
-    return new Section(nextId(), header, scope, marks, end - first, source, first, undefined);
+    return new Section(nextId(), keyword, scope, marks, end - first, source, first, undefined);
   }
 
-  /** The same section with other lines. */
-  with(lines: Lines, marks: readonly Mark[], header: SectionHeader = this): Section {
-    return new Section(this.id, header, this.scope, marks, lines.length, undefined, 0, lines);
+  /** The same section with other lines. `header` says that line 0 is another as well. */
+  with(lines: Lines, marks: readonly Mark[], header: "same header" | "new header" = "same header"): Section {
+    const section = new Section(this.id, this.keyword, this.scope, marks, lines.length, undefined, 0, lines);
+    if (header === "same header") section.#header = this.#header;
+    return section;
+  }
+
+  /** The second word of the header, or empty. */
+  get name(): string {
+    return this.#readHeader().name;
+  }
+
+  /** The `defaults` section that the header names behind `from`. */
+  get from(): string | undefined {
+    return this.#readHeader().from;
   }
 
   /** The lines; the header, where there is one, is line 0. */
@@ -105,14 +101,20 @@ export class Section implements SectionHeader {
       visit(bytes, starts[this.#first]!, starts[this.#first + this.length]!);
       return;
     }
-    for (const chunk of this.lines.chunks) {
-      const { source, from, to } = chunk.stretch(0, chunk.length);
-      visit(source.bytes, source.starts[from]!, source.starts[to]!);
-    }
+    for (const { runs } of this.lines.chunks)
+      for (const { source, from, to } of runs) visit(source.bytes, source.starts[from]!, source.starts[to]!);
+  }
+
+  #readHeader(): Header {
+    this.#header ??= this.keyword === "" ? NO_HEADER : this.#lexHeader();
+    return this.#header;
+  }
+
+  #lexHeader(): Header {
+    const line = this.#origin === undefined ? this.#lines!.at(0)! : new Line(this.#origin, this.#first);
+    const words = line.firstWords(HEADER_WORDS);
+    return { name: words[1]?.value ?? "", from: words[2]?.value === "from" ? words[3]?.value : undefined };
   }
 }
 
-/** The key that a section is found by. */
-export function sectionKey(keyword: string, name: string): number {
-  return keyOf(keyword, name);
-}
+const NO_HEADER: Header = { name: "", from: undefined };

@@ -1,4 +1,4 @@
-import { isBlank, type LineWords, lexWords } from "./words.ts";
+import { isBlank, lexWords } from "./words.ts";
 
 /** The words that start a section of haproxy.cfg, HAProxy 2.6 to 3.4. */
 export const CONFIG_SECTIONS: ReadonlySet<string> = new Set([
@@ -37,7 +37,8 @@ export type StructureKind = "section" | "if" | "elif" | "else" | "endif" | "scop
 /** A line that shapes the file. */
 export interface StructureLine {
   readonly kind: StructureKind;
-  readonly words: LineWords;
+  /** The first word: the section keyword, or the word with the dot. Empty for a scope line. */
+  readonly keyword: string;
 }
 
 const CONDITIONALS: Readonly<Record<string, StructureKind>> = {
@@ -47,6 +48,7 @@ const CONDITIONALS: Readonly<Record<string, StructureKind>> = {
   ".endif": "endif",
 };
 
+const HASH = 35;
 const DOT = 46;
 const BRACKET = 91;
 const QUOTES = [34, 39, 92];
@@ -54,49 +56,70 @@ const QUOTES = [34, 39, 92];
 /** Tells which lines shape a file, given the words that start a section. */
 export class StructureReader {
   readonly sections: ReadonlySet<string>;
-  /** For each first byte: 1 when a line that starts with it may shape the file. */
-  readonly #candidates = new Uint8Array(256);
+  /** For each first byte the words that may follow, or an empty list for bytes that need a closer look. */
+  readonly #candidates: (readonly Candidate[] | undefined)[] = new Array(256).fill(undefined);
 
   constructor(sections: ReadonlySet<string>) {
     this.sections = sections;
-    this.#candidates[DOT] = 1;
-    this.#candidates[BRACKET] = 1;
-    for (const quote of QUOTES) this.#candidates[quote] = 1;
-    for (const keyword of sections) this.#candidates[keyword.charCodeAt(0)] = 1;
+    for (const byte of [DOT, BRACKET, ...QUOTES]) this.#candidates[byte] = [];
+    for (const keyword of sections) {
+      const first = keyword.charCodeAt(0);
+      this.#candidates[first] = [
+        ...(this.#candidates[first] ?? []),
+        { bytes: Buffer.from(keyword), line: { kind: "section", keyword } },
+      ];
+    }
   }
 
   /** The structure that the line from `start` to `end` makes, if any. */
   read(bytes: Buffer, start: number, end: number): StructureLine | undefined {
     let at = start;
-    while (at < end && isBlank(bytes[at]!)) at++;
+    let first = bytes[at]!;
+    while (at < end && (first === 32 || (first >= 9 && first <= 13))) first = bytes[++at]!;
     if (at === end) return undefined;
-    const first = bytes[at]!;
-    if (this.#candidates[first] === 0) return undefined;
-    return this.#judge(bytes, start, at, end, first);
+    const candidates = this.#candidates[first];
+    return candidates === undefined ? undefined : this.#judge(bytes, start, at, end, candidates);
   }
 
-  #judge(bytes: Buffer, start: number, at: number, end: number, first: number): StructureLine | undefined {
-    if (first === BRACKET) return { kind: "scope", words: lexWords(bytes, start, end) };
-    let stop = at + 1;
-    let quoted = first === 34 || first === 39 || first === 92;
+  #judge(
+    bytes: Buffer,
+    start: number,
+    at: number,
+    end: number,
+    candidates: readonly Candidate[],
+  ): StructureLine | undefined {
+    if (bytes[at] === BRACKET) return SCOPE;
+    let stop = at;
+    let quoted = false;
     while (stop < end) {
       const byte = bytes[stop]!;
-      if (isBlank(byte) || byte === 35 || byte === 0) break;
+      if (byte <= HASH && (isBlank(byte) || byte === HASH || byte === 0)) break;
       if (byte === 34 || byte === 39 || byte === 92) quoted = true;
       stop++;
     }
-    if (quoted) {
-      const words = lexWords(bytes, start, end);
-      const word = words.words[0];
-      const kind = word === undefined || word.reference ? undefined : this.#kindOf(word.value);
-      return kind === undefined ? undefined : { kind, words };
+    if (quoted || bytes[at] === DOT) {
+      const [word] = lexWords(bytes, start, end, 1).words;
+      return word === undefined || word.reference ? undefined : this.#lineOf(word.value);
     }
-    const kind = this.#kindOf(bytes.toString("latin1", at, stop));
-    return kind === undefined ? undefined : { kind, words: lexWords(bytes, start, end) };
+    for (const candidate of candidates)
+      if (candidate.bytes.length === stop - at && matches(bytes, at, candidate.bytes)) return candidate.line;
+    return undefined;
   }
 
-  #kindOf(word: string): StructureKind | undefined {
-    if (word.charCodeAt(0) === DOT) return CONDITIONALS[word] ?? "message";
-    return this.sections.has(word) ? "section" : undefined;
+  #lineOf(word: string): StructureLine | undefined {
+    if (word.charCodeAt(0) === DOT) return { kind: CONDITIONALS[word] ?? "message", keyword: word };
+    return this.sections.has(word) ? { kind: "section", keyword: word } : undefined;
   }
+}
+
+interface Candidate {
+  readonly bytes: Buffer;
+  readonly line: StructureLine;
+}
+
+const SCOPE: StructureLine = { kind: "scope", keyword: "" };
+
+function matches(bytes: Buffer, at: number, word: Buffer): boolean {
+  for (let i = 0; i < word.length; i++) if (bytes[at + i] !== word[i]) return false;
+  return true;
 }
