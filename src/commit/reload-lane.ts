@@ -31,7 +31,7 @@ export interface ReloadLaneOptions {
   readonly logger: Logger;
   /** Called before the master is told: what the old worker runs that a reload would forget, as `afterReload` will want it. */
   readonly beforeReload: () => Promise<readonly ServerState[]>;
-  /** Called when a new worker runs `after`; `before` is what the old one was in step with. */
+  /** Called when a new worker runs. */
   readonly afterReload: (reloaded: Reloaded) => Promise<void>;
   /** Called when a file turned out to hold somebody else's edit: the group is taken back and tried again on top of it. */
   readonly onForeign: () => void;
@@ -39,8 +39,11 @@ export interface ReloadLaneOptions {
 
 /** A reload that succeeded. */
 export interface Reloaded {
+  /** The former worker's servers, read just before. */
   readonly old: readonly ServerState[];
+  /** What the former worker was in step with. */
   readonly before: Document;
+  /** What the new worker was started from. */
   readonly after: Document;
   /** Edits of the runtime lane since `after` was written: the new worker has not seen them. */
   readonly since: readonly Edit[];
@@ -231,11 +234,13 @@ export class ReloadLane {
 
     this.#stage = "reloading";
     const old = await this.#options.beforeReload();
+    const ranBefore = working.running;
     const outcome = await haproxy
       .reload()
       .catch((error: unknown) => ({ kind: "unreachable" as const, error }));
     if (outcome.kind === "succeeded") {
-      await this.#options.afterReload({ old, before, after, since: working.since(end) });
+      working.startedFrom(after, end);
+      await this.#options.afterReload({ old, before: ranBefore, after, since: working.since(end) });
       const ended: ReloadRecord = { ...reload, state: "succeeded", endTime: clock.now() };
       const own = working.since(written).slice(0, end - written);
       if (own.length > 0) {

@@ -66,7 +66,7 @@ export class RuntimeLane {
     for (const [index, change] of changes.entries()) {
       try {
         const planned = plan(working.current, backend, change, author);
-        working.apply(planned.edit);
+        working.applyLive(planned.edit);
         made.push({ index, ...planned });
         results[index] = { ok: true };
       } catch (error) {

@@ -10,16 +10,23 @@ export type Position = number;
  */
 export class WorkingDocument {
   #current: Document;
+  #running: Document;
   #edits: Edit[] = [];
   #first: Position = 0;
 
   constructor(document: Document) {
     this.#current = document;
+    this.#running = document;
   }
 
   /** What the file is to hold and HAProxy is to run. */
   get current(): Document {
     return this.#current;
+  }
+
+  /** What the worker was started from, with what it was told since: it differs from `current` while a group or an edit by hand waits for its reload. */
+  get running(): Document {
+    return this.#running;
   }
 
   /** Where the next edit goes. */
@@ -31,6 +38,17 @@ export class WorkingDocument {
   apply(edit: Edit): void {
     this.#current = edit.apply(this.#current);
     this.#edits.push(edit);
+  }
+
+  /** Makes an edit that the running worker follows too. Throws as `apply` does. */
+  applyLive(edit: Edit): void {
+    this.apply(edit);
+    this.#running = applyIfPossible(edit, this.#running);
+  }
+
+  /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */
+  startedFrom(document: Document, position: Position): void {
+    this.#running = this.since(position).reduce((running, edit) => applyIfPossible(edit, running), document);
   }
 
   /** The edits made since a position that was not forgotten. */
@@ -63,5 +81,13 @@ export class WorkingDocument {
     this.#edits.splice(position - this.#first, Infinity, ...kept);
     this.#current = document;
     return lost;
+  }
+}
+
+function applyIfPossible(edit: Edit, document: Document): Document {
+  try {
+    return edit.apply(document);
+  } catch {
+    return document;
   }
 }
