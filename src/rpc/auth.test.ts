@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Role } from "../../gen/haplane/v1/options_pb.js";
+import { ServiceDiscovery } from "../../gen/haplane/v1/service_discovery_pb.js";
+import { Health } from "../../gen/health/v1/health_pb.js";
+import { DomainError } from "../lib/errors.ts";
+import { type Access, createGate, hashToken, requiredRole, serves, tokenVerifier } from "./auth.ts";
+import type { ListenAddress, ListenerPolicy } from "./listener.ts";
+
+const peer = { kind: "tcp", address: "192.0.2.1:1" } as const;
+const loopback: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 1 };
+const outside: ListenAddress = { kind: "tcp", host: "0.0.0.0", port: 1 };
+const socket: ListenAddress = { kind: "unix", path: "/run/haplane.sock" };
+
+const verify = tokenVerifier([
+  { caller: { name: "ann", role: Role.ADMIN }, sha256: hashToken("ann's") },
+  { caller: { name: "vic", role: Role.VIEWER }, sha256: hashToken("vic's") },
+]);
+const role = (role: Role): Access => ({ kind: "role", role });
+const reflection: Access = { kind: "reflection" };
+const health: Access = { kind: "health" };
+const token: ListenerPolicy = { authentication: "token" };
+
+/** The name of the caller that a gate lets pass, or why it does not. */
+async function ask(
+  address: ListenAddress,
+  policy: ListenerPolicy,
+  access: Access,
+  authorization?: string,
+): Promise<string> {
+  try {
+    const caller = await createGate(address, policy, verify)(access, peer, authorization);
+    return caller.name;
+  } catch (error) {
+    assert.ok(error instanceof DomainError);
+    return error.reason;
+  }
+}
+
+const cases: {
+  says: string;
+  address: ListenAddress;
+  policy: ListenerPolicy;
+  access: Access;
+  authorization?: string;
+}[] = [
+  { says: "UNAUTHENTICATED", address: loopback, policy: token, access: role(Role.VIEWER) },
+  { says: "UNAUTHENTICATED", address: socket, policy: token, access: role(Role.VIEWER) },
+  { says: "socket", address: socket, policy: { authentication: "peer" }, access: role(Role.ADMIN) },
+  {
+    says: "UNAUTHENTICATED",
+    address: socket,
+    policy: { authentication: "peer" },
+    access: role(Role.ADMIN),
+    authorization: "Bearer wrong",
+  },
+  {
+    says: "vic",
+    address: socket,
+    policy: { authentication: "peer" },
+    access: role(Role.VIEWER),
+    authorization: "Bearer vic's",
+  },
+  {
+    says: "PERMISSION_DENIED",
+    address: socket,
+    policy: { authentication: "peer" },
+    access: role(Role.ADMIN),
+    authorization: "Bearer vic's",
+  },
+  { says: "ann", address: outside, policy: token, access: role(Role.ADMIN), authorization: "Bearer ann's" },
+  {
+    says: "ann",
+    address: outside,
+    policy: token,
+    access: role(Role.VIEWER),
+    authorization: "bearer   ann's",
+  },
+  { says: "vic", address: loopback, policy: token, access: role(Role.VIEWER), authorization: "Bearer vic's" },
+  {
+    says: "PERMISSION_DENIED",
+    address: loopback,
+    policy: token,
+    access: role(Role.OPERATOR),
+    authorization: "Bearer vic's",
+  },
+  { says: "UNAUTHENTICATED", address: loopback, policy: token, access: role(Role.VIEWER), authorization: "" },
+  {
+    says: "UNAUTHENTICATED",
+    address: loopback,
+    policy: token,
+    access: role(Role.VIEWER),
+    authorization: "ann's",
+  },
+  {
+    says: "UNAUTHENTICATED",
+    address: loopback,
+    policy: token,
+    access: role(Role.VIEWER),
+    authorization: "Bearer ",
+  },
+  {
+    says: "UNAUTHENTICATED",
+    address: loopback,
+    policy: token,
+    access: role(Role.VIEWER),
+    authorization: "Basic YW5uOmFubidz",
+  },
+  {
+    says: "UNAUTHENTICATED",
+    address: loopback,
+    policy: token,
+    access: role(Role.VIEWER),
+    authorization: "Bearer ann's, Bearer ann's",
+  },
+  {
+    says: "UNAUTHENTICATED",
+    address: loopback,
+    policy: token,
+    access: role(Role.VIEWER),
+    authorization: `Bearer ${"a".repeat(5_000)}`,
+  },
+  { says: "anonymous", address: loopback, policy: token, access: reflection },
+  { says: "anonymous", address: socket, policy: token, access: reflection },
+  { says: "UNAUTHENTICATED", address: outside, policy: token, access: reflection },
+  { says: "vic", address: outside, policy: token, access: reflection, authorization: "Bearer vic's" },
+  { says: "anonymous", address: outside, policy: { ...token, reflection: "on" }, access: reflection },
+  {
+    says: "UNAUTHENTICATED",
+    address: loopback,
+    policy: { ...token, reflection: "with-credentials" },
+    access: reflection,
+  },
+  { says: "anonymous", address: outside, policy: token, access: health },
+  { says: "anonymous", address: socket, policy: token, access: health, authorization: "Bearer wrong" },
+];
+for (const { says, address, policy, access, authorization } of cases) {
+  const needs = access.kind === "role" ? `a method for ${Role[access.role]}` : access.kind;
+  const where = address.kind === "unix" ? "a socket" : address.host;
+  test(`${needs} on ${where} with ${JSON.stringify(policy)} and ${authorization?.slice(0, 30) ?? "nothing"}: ${says}`, async () => {
+    assert.equal(await ask(address, policy, access, authorization), says);
+  });
+}
+
+test("a verifier may take its time", async () => {
+  const gate = createGate(loopback, token, async () => ({ name: "slow", role: Role.ADMIN }));
+  assert.equal((await gate(role(Role.ADMIN), peer, "Bearer x")).name, "slow");
+  const refusing = createGate(loopback, token, async () => undefined);
+  await assert.rejects(async () => refusing(role(Role.ADMIN), peer, "Bearer x"), {
+    reason: "UNAUTHENTICATED",
+  });
+});
+
+test("a permission that is missing is named", async () => {
+  const gate = createGate(loopback, token, verify);
+  assert.throws(() => gate(role(Role.EDITOR), peer, "Bearer vic's"), {
+    metadata: { role: "viewer", needs: "editor" },
+  });
+});
+
+test("what is switched off is not served", () => {
+  assert.equal(serves({ ...token, reflection: "off" }, reflection), false);
+  assert.equal(serves({ ...token, health: "off" }, health), false);
+  assert.equal(serves({ ...token, reflection: "off", health: "off" }, role(Role.VIEWER)), true);
+});
+
+test("authentication by peer needs a unix socket", () => {
+  assert.throws(() => createGate(loopback, { authentication: "peer" }, verify), /unix socket/);
+});
+
+test("the role of a method comes from its option, and a method without one is refused by name", () => {
+  assert.deepEqual(requiredRole(ServiceDiscovery.method.listSources), role(Role.VIEWER));
+  assert.deepEqual(requiredRole(ServiceDiscovery.method.createSource), role(Role.OPERATOR));
+  assert.throws(
+    () => requiredRole(Health.method.check),
+    /grpc\.health\.v1\.Health\.Check has no \(haplane\.v1\.role\)/,
+  );
+});
