@@ -67,6 +67,40 @@ export declare type Section = Message<"haplane.grammar.v1.Section"> & {
 export declare const SectionSchema: GenMessage<Section>;
 
 /**
+ * A directive that HAProxy no longer has. Such a line stays text, and says so.
+ *
+ * @generated from message haplane.grammar.v1.Removed
+ */
+export declare type Removed = Message<"haplane.grammar.v1.Removed"> & {
+  /**
+   * The words that begin the line.
+   *
+   * @generated from field: string keyword = 1;
+   */
+  keyword: string;
+
+  /**
+   * First HAProxy version that refuses or ignores it.
+   *
+   * @generated from field: string until = 2;
+   */
+  until: string;
+
+  /**
+   * What to write instead, in words; empty when there is nothing.
+   *
+   * @generated from field: string instead = 3;
+   */
+  instead: string;
+};
+
+/**
+ * Describes the message haplane.grammar.v1.Removed.
+ * Use `create(RemovedSchema)` to create a new message.
+ */
+export declare const RemovedSchema: GenMessage<Removed>;
+
+/**
  * A directive: the field of a section message.
  *
  * @generated from message haplane.grammar.v1.Line
@@ -351,11 +385,11 @@ export declare type Word = Message<"haplane.grammar.v1.Word"> & {
   until: string;
 
   /**
-   * Name of the hand-written form that reads and prints the value.
+   * Fields of the field's message that it does not have here, by name.
    *
-   * @generated from field: string form = 18;
+   * @generated from field: repeated string without = 18;
    */
-  form: string;
+  without: string[];
 };
 
 /**
@@ -648,6 +682,13 @@ export declare const RoleSchema: GenEnum<Role>;
  * @generated from extension: repeated haplane.grammar.v1.Section section = 50510;
  */
 export declare const section: GenExtension<MessageOptions, Section[]>;
+
+/**
+ * The directives that the kinds of section had once.
+ *
+ * @generated from extension: repeated haplane.grammar.v1.Removed removed = 50511;
+ */
+export declare const removed: GenExtension<MessageOptions, Removed[]>;
 
 /**
  * The directive that a field of a section stands for.

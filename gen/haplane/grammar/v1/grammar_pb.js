@@ -9,7 +9,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file haplane/grammar/v1/grammar.proto.
  */
 export const file_haplane_grammar_v1_grammar = /*@__PURE__*/
-  fileDesc("CiBoYXBsYW5lL2dyYW1tYXIvdjEvZ3JhbW1hci5wcm90bxISaGFwbGFuZS5ncmFtbWFyLnYxIoIBCgdTZWN0aW9uEg8KB2tleXdvcmQYASABKAkSDgoGbGV0dGVyGAIgASgJEioKBm5hbWluZxgDIAEoDjIaLmhhcGxhbmUuZ3JhbW1hci52MS5OYW1pbmcSDAoEZnJvbRgEIAEoCBINCgVzaW5jZRgFIAEoCRINCgV1bnRpbBgGIAEoCSLiAgoETGluZRIPCgdrZXl3b3JkGAEgASgJEg8KB2FsaWFzZXMYAiADKAkSCgoCaW4YAyABKAkSJgoEdHlwZRgEIAEoDjIYLmhhcGxhbmUuZ3JhbW1hci52MS5UeXBlEhEKCXNlcGFyYXRvchgFIAEoCRIMCgRyZXN0GAYgASgIEhEKCW5lZ2F0YWJsZRgHIAEoCBIKCgJubxgSIAEoCRIMCgRmb3JtGAggASgJEg8KB3dpdGhvdXQYCSADKAkSDQoFY2hpbGQYCiABKAgSJgoEcm9sZRgLIAEoDjIYLmhhcGxhbmUuZ3JhbW1hci52MS5Sb2xlEg4KBmJlZm9yZRgMIAMoCRIPCgdkZWZpbmVzGBMgASgJEg4KBnJlZmVycxgNIAEoCRIPCgdydW50aW1lGA4gASgJEg4KBnNhbXBsZRgPIAEoCRINCgVzaW5jZRgQIAEoCRINCgV1bnRpbBgRIAEoCSLgAgoEV29yZBIUCgpwb3NpdGlvbmFsGAEgASgISAASFwoNcGFyZW50aGVzaXNlZBgCIAEoCEgAEg8KBWdsdWVkGAMgASgISAASEAoGc3VmZml4GAQgASgJSAASEwoJcHJlZml4X25vGAUgASgISAASFAoKdW5tb2RlbGxlZBgGIAEoCEgAEg8KB2tleXdvcmQYByABKAkSDwoHYWxpYXNlcxgIIAMoCRIKCgJubxgJIAEoCRImCgR0eXBlGAogASgOMhguaGFwbGFuZS5ncmFtbWFyLnYxLlR5cGUSEQoJc2VwYXJhdG9yGAsgASgJEgwKBHJlc3QYDCABKAgSDgoGcmVmZXJzGA0gASgJEg8KB3J1bnRpbWUYDiABKAkSDgoGc2FtcGxlGA8gASgJEg0KBXNpbmNlGBAgASgJEg0KBXVudGlsGBEgASgJEgwKBGZvcm0YEiABKAlCBwoFcGxhY2UiGgoGQ2hvaWNlEhAKCG9wdGlvbmFsGAEgASgIIjYKCFNwZWxsaW5nEgwKBHdvcmQYASABKAkSDQoFc2luY2UYAiABKAkSDQoFdW50aWwYAyABKAkicQoIVmFsaWRpdHkSEAoIcmVxdWlyZWQYASABKAgSDwoHcGF0dGVybhgCIAEoCRIQCgNtaW4YAyABKANIAIgBARIQCgNtYXgYBCABKANIAYgBARIOCgZvbmVfb2YYBSADKANCBgoEX21pbkIGCgRfbWF4KuYBCgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABINCglUWVBFX1RJTUUQARINCglUWVBFX1NJWkUQAhIQCgxUWVBFX0FERFJFU1MQAxIPCgtUWVBFX09OX09GRhAEEg0KCVRZUEVfTkFNRRAFEg0KCVRZUEVfRklMRRAGEg4KClRZUEVfUkVHRVgQBxIPCgtUWVBFX0ZPUk1BVBAIEhMKD1RZUEVfRVhQUkVTU0lPThAJEhIKDlRZUEVfQ09ORElUSU9OEAoSDQoJVFlQRV9URVhUEAsSEAoMVFlQRV9QQVlMT0FEEAwqSgoGTmFtaW5nEhYKEk5BTUlOR19VTlNQRUNJRklFRBAAEhMKD05BTUlOR19PUFRJT05BTBABEhMKD05BTUlOR19SRVFVSVJFRBACKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg0KCVJPTEVfTkFNRRABEg0KCVJPTEVfRlJPTRACEhMKD1JPTEVfVU5NT0RFTExFRBADOlgKB3NlY3Rpb24SHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYzooDIAMoCzIbLmhhcGxhbmUuZ3JhbW1hci52MS5TZWN0aW9uUgdzZWN0aW9uOk0KBGxpbmUSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGM6KAyABKAsyGC5oYXBsYW5lLmdyYW1tYXIudjEuTGluZVIEbGluZTpNCgR3b3JkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjPigMgASgLMhguaGFwbGFuZS5ncmFtbWFyLnYxLldvcmRSBHdvcmQ6UwoFdmFsaWQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNCKAyABKAsyHC5oYXBsYW5lLmdyYW1tYXIudjEuVmFsaWRpdHlSBXZhbGlkOlMKBmNob2ljZRIdLmdvb2dsZS5wcm90b2J1Zi5PbmVvZk9wdGlvbnMYzooDIAEoCzIaLmhhcGxhbmUuZ3JhbW1hci52MS5DaG9pY2VSBmNob2ljZTpdCghzcGVsbGluZxIhLmdvb2dsZS5wcm90b2J1Zi5FbnVtVmFsdWVPcHRpb25zGM6KAyABKAsyHC5oYXBsYW5lLmdyYW1tYXIudjEuU3BlbGxpbmdSCHNwZWxsaW5nYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("CiBoYXBsYW5lL2dyYW1tYXIvdjEvZ3JhbW1hci5wcm90bxISaGFwbGFuZS5ncmFtbWFyLnYxIoIBCgdTZWN0aW9uEg8KB2tleXdvcmQYASABKAkSDgoGbGV0dGVyGAIgASgJEioKBm5hbWluZxgDIAEoDjIaLmhhcGxhbmUuZ3JhbW1hci52MS5OYW1pbmcSDAoEZnJvbRgEIAEoCBINCgVzaW5jZRgFIAEoCRINCgV1bnRpbBgGIAEoCSI6CgdSZW1vdmVkEg8KB2tleXdvcmQYASABKAkSDQoFdW50aWwYAiABKAkSDwoHaW5zdGVhZBgDIAEoCSLiAgoETGluZRIPCgdrZXl3b3JkGAEgASgJEg8KB2FsaWFzZXMYAiADKAkSCgoCaW4YAyABKAkSJgoEdHlwZRgEIAEoDjIYLmhhcGxhbmUuZ3JhbW1hci52MS5UeXBlEhEKCXNlcGFyYXRvchgFIAEoCRIMCgRyZXN0GAYgASgIEhEKCW5lZ2F0YWJsZRgHIAEoCBIKCgJubxgSIAEoCRIMCgRmb3JtGAggASgJEg8KB3dpdGhvdXQYCSADKAkSDQoFY2hpbGQYCiABKAgSJgoEcm9sZRgLIAEoDjIYLmhhcGxhbmUuZ3JhbW1hci52MS5Sb2xlEg4KBmJlZm9yZRgMIAMoCRIPCgdkZWZpbmVzGBMgASgJEg4KBnJlZmVycxgNIAEoCRIPCgdydW50aW1lGA4gASgJEg4KBnNhbXBsZRgPIAEoCRINCgVzaW5jZRgQIAEoCRINCgV1bnRpbBgRIAEoCSLjAgoEV29yZBIUCgpwb3NpdGlvbmFsGAEgASgISAASFwoNcGFyZW50aGVzaXNlZBgCIAEoCEgAEg8KBWdsdWVkGAMgASgISAASEAoGc3VmZml4GAQgASgJSAASEwoJcHJlZml4X25vGAUgASgISAASFAoKdW5tb2RlbGxlZBgGIAEoCEgAEg8KB2tleXdvcmQYByABKAkSDwoHYWxpYXNlcxgIIAMoCRIKCgJubxgJIAEoCRImCgR0eXBlGAogASgOMhguaGFwbGFuZS5ncmFtbWFyLnYxLlR5cGUSEQoJc2VwYXJhdG9yGAsgASgJEgwKBHJlc3QYDCABKAgSDgoGcmVmZXJzGA0gASgJEg8KB3J1bnRpbWUYDiABKAkSDgoGc2FtcGxlGA8gASgJEg0KBXNpbmNlGBAgASgJEg0KBXVudGlsGBEgASgJEg8KB3dpdGhvdXQYEiADKAlCBwoFcGxhY2UiGgoGQ2hvaWNlEhAKCG9wdGlvbmFsGAEgASgIIjYKCFNwZWxsaW5nEgwKBHdvcmQYASABKAkSDQoFc2luY2UYAiABKAkSDQoFdW50aWwYAyABKAkicQoIVmFsaWRpdHkSEAoIcmVxdWlyZWQYASABKAgSDwoHcGF0dGVybhgCIAEoCRIQCgNtaW4YAyABKANIAIgBARIQCgNtYXgYBCABKANIAYgBARIOCgZvbmVfb2YYBSADKANCBgoEX21pbkIGCgRfbWF4KuYBCgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABINCglUWVBFX1RJTUUQARINCglUWVBFX1NJWkUQAhIQCgxUWVBFX0FERFJFU1MQAxIPCgtUWVBFX09OX09GRhAEEg0KCVRZUEVfTkFNRRAFEg0KCVRZUEVfRklMRRAGEg4KClRZUEVfUkVHRVgQBxIPCgtUWVBFX0ZPUk1BVBAIEhMKD1RZUEVfRVhQUkVTU0lPThAJEhIKDlRZUEVfQ09ORElUSU9OEAoSDQoJVFlQRV9URVhUEAsSEAoMVFlQRV9QQVlMT0FEEAwqSgoGTmFtaW5nEhYKEk5BTUlOR19VTlNQRUNJRklFRBAAEhMKD05BTUlOR19PUFRJT05BTBABEhMKD05BTUlOR19SRVFVSVJFRBACKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg0KCVJPTEVfTkFNRRABEg0KCVJPTEVfRlJPTRACEhMKD1JPTEVfVU5NT0RFTExFRBADOlgKB3NlY3Rpb24SHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYzooDIAMoCzIbLmhhcGxhbmUuZ3JhbW1hci52MS5TZWN0aW9uUgdzZWN0aW9uOlgKB3JlbW92ZWQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYz4oDIAMoCzIbLmhhcGxhbmUuZ3JhbW1hci52MS5SZW1vdmVkUgdyZW1vdmVkOk0KBGxpbmUSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGM6KAyABKAsyGC5oYXBsYW5lLmdyYW1tYXIudjEuTGluZVIEbGluZTpNCgR3b3JkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjPigMgASgLMhguaGFwbGFuZS5ncmFtbWFyLnYxLldvcmRSBHdvcmQ6UwoFdmFsaWQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNCKAyABKAsyHC5oYXBsYW5lLmdyYW1tYXIudjEuVmFsaWRpdHlSBXZhbGlkOlMKBmNob2ljZRIdLmdvb2dsZS5wcm90b2J1Zi5PbmVvZk9wdGlvbnMYzooDIAEoCzIaLmhhcGxhbmUuZ3JhbW1hci52MS5DaG9pY2VSBmNob2ljZTpdCghzcGVsbGluZxIhLmdvb2dsZS5wcm90b2J1Zi5FbnVtVmFsdWVPcHRpb25zGM6KAyABKAsyHC5oYXBsYW5lLmdyYW1tYXIudjEuU3BlbGxpbmdSCHNwZWxsaW5nYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * Describes the message haplane.grammar.v1.Section.
@@ -19,39 +19,46 @@ export const SectionSchema = /*@__PURE__*/
   messageDesc(file_haplane_grammar_v1_grammar, 0);
 
 /**
+ * Describes the message haplane.grammar.v1.Removed.
+ * Use `create(RemovedSchema)` to create a new message.
+ */
+export const RemovedSchema = /*@__PURE__*/
+  messageDesc(file_haplane_grammar_v1_grammar, 1);
+
+/**
  * Describes the message haplane.grammar.v1.Line.
  * Use `create(LineSchema)` to create a new message.
  */
 export const LineSchema = /*@__PURE__*/
-  messageDesc(file_haplane_grammar_v1_grammar, 1);
+  messageDesc(file_haplane_grammar_v1_grammar, 2);
 
 /**
  * Describes the message haplane.grammar.v1.Word.
  * Use `create(WordSchema)` to create a new message.
  */
 export const WordSchema = /*@__PURE__*/
-  messageDesc(file_haplane_grammar_v1_grammar, 2);
+  messageDesc(file_haplane_grammar_v1_grammar, 3);
 
 /**
  * Describes the message haplane.grammar.v1.Choice.
  * Use `create(ChoiceSchema)` to create a new message.
  */
 export const ChoiceSchema = /*@__PURE__*/
-  messageDesc(file_haplane_grammar_v1_grammar, 3);
+  messageDesc(file_haplane_grammar_v1_grammar, 4);
 
 /**
  * Describes the message haplane.grammar.v1.Spelling.
  * Use `create(SpellingSchema)` to create a new message.
  */
 export const SpellingSchema = /*@__PURE__*/
-  messageDesc(file_haplane_grammar_v1_grammar, 4);
+  messageDesc(file_haplane_grammar_v1_grammar, 5);
 
 /**
  * Describes the message haplane.grammar.v1.Validity.
  * Use `create(ValiditySchema)` to create a new message.
  */
 export const ValiditySchema = /*@__PURE__*/
-  messageDesc(file_haplane_grammar_v1_grammar, 5);
+  messageDesc(file_haplane_grammar_v1_grammar, 6);
 
 /**
  * Describes the enum haplane.grammar.v1.Type.
@@ -104,12 +111,20 @@ export const section = /*@__PURE__*/
   extDesc(file_haplane_grammar_v1_grammar, 0);
 
 /**
+ * The directives that the kinds of section had once.
+ *
+ * @generated from extension: repeated haplane.grammar.v1.Removed removed = 50511;
+ */
+export const removed = /*@__PURE__*/
+  extDesc(file_haplane_grammar_v1_grammar, 1);
+
+/**
  * The directive that a field of a section stands for.
  *
  * @generated from extension: haplane.grammar.v1.Line line = 50510;
  */
 export const line = /*@__PURE__*/
-  extDesc(file_haplane_grammar_v1_grammar, 1);
+  extDesc(file_haplane_grammar_v1_grammar, 2);
 
 /**
  * The words that a field of a line stands for.
@@ -117,7 +132,7 @@ export const line = /*@__PURE__*/
  * @generated from extension: haplane.grammar.v1.Word word = 50511;
  */
 export const word = /*@__PURE__*/
-  extDesc(file_haplane_grammar_v1_grammar, 2);
+  extDesc(file_haplane_grammar_v1_grammar, 3);
 
 /**
  * What the value must be to be accepted in a write.
@@ -125,7 +140,7 @@ export const word = /*@__PURE__*/
  * @generated from extension: haplane.grammar.v1.Validity valid = 50512;
  */
 export const valid = /*@__PURE__*/
-  extDesc(file_haplane_grammar_v1_grammar, 3);
+  extDesc(file_haplane_grammar_v1_grammar, 4);
 
 /**
  * How a choice is met.
@@ -133,7 +148,7 @@ export const valid = /*@__PURE__*/
  * @generated from extension: haplane.grammar.v1.Choice choice = 50510;
  */
 export const choice = /*@__PURE__*/
-  extDesc(file_haplane_grammar_v1_grammar, 4);
+  extDesc(file_haplane_grammar_v1_grammar, 5);
 
 /**
  * How the value is written.
@@ -141,5 +156,5 @@ export const choice = /*@__PURE__*/
  * @generated from extension: haplane.grammar.v1.Spelling spelling = 50510;
  */
 export const spelling = /*@__PURE__*/
-  extDesc(file_haplane_grammar_v1_grammar, 5);
+  extDesc(file_haplane_grammar_v1_grammar, 6);
 

@@ -1,0 +1,27 @@
+import type { HttpCheckRequest } from "../../../gen/haplane/config/v1/health_check_pb.js";
+import type { LineForm } from "../forms.ts";
+
+/**
+ * `option httpchk`: no words, a URI, or a method, a URI and perhaps a version. By hand, because one word is a URI while the first of
+ * two is a method.
+ */
+export const httpchk: LineForm = {
+  message: "haplane.config.v1.HttpCheckRequest",
+  read(fields, words, from) {
+    const message = fields as unknown as HttpCheckRequest;
+    const values = words.slice(from).map((word) => word.value);
+    if (values.length > 3 || values.includes("")) return false;
+    if (values.length === 1) message.uri = values[0]!;
+    if (values.length < 2) return true;
+    message.method = values[0]!;
+    message.uri = values[1]!;
+    if (values[2] !== undefined) message.version = values[2];
+    return true;
+  },
+  write(fields) {
+    const { method, uri, version } = fields as unknown as HttpCheckRequest;
+    if (version !== undefined) return [method ?? "OPTIONS", uri ?? "/", version];
+    if (method !== undefined) return [method, uri ?? "/"];
+    return uri === undefined ? [] : [uri];
+  },
+};

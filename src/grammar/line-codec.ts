@@ -1,0 +1,170 @@
+import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
+import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
+import { CONDITION_WORDS } from "./argument.ts";
+import { GrammarError } from "./grammar-error.ts";
+import { type Head, headOf } from "./head.ts";
+import { planLine, type RunPlan } from "./line-plan.ts";
+import { Order } from "./order.ts";
+import { compileParameter } from "./parameter.ts";
+import type { Words } from "./phrase.ts";
+import { positionalStep } from "./positional.ts";
+import { type ChoiceGroup, Run } from "./run.ts";
+import { creatorOf, type Fields, slotOf } from "./slot.ts";
+import { isOptionalChoice, type WordSyntax } from "./syntax.ts";
+
+/** Part of a line: words that stand together, in the order of the message's declaration. */
+export interface Step {
+  /** Reads what is there at `at`; the index behind it, or -1 when the words do not fit. */
+  read(message: Fields, words: Words, at: number, end: number, order: Order | undefined): number;
+  /** Writes what the message has. With an order, as that says. */
+  write(message: Fields, out: string[], order: Order | undefined): void;
+}
+
+/** Reads and writes the words of a message. Words are values: quoting is for the text they stand in. */
+export interface LineCodec {
+  readonly desc: DescMessage;
+  /** What the message's keyword holds besides itself, such as the name in `set-var(txn.x)`. */
+  readonly head: Head | undefined;
+  /** The field that stands for a `no` before the line. */
+  readonly negation: DescField | undefined;
+  /** The words that a message of this kind can begin with, as far as they are known. */
+  readonly first: readonly string[];
+  /** True when the message may have no words at all. */
+  readonly empty: boolean;
+  create(): Fields;
+  /** Reads a message at `at`, as far as it goes; the index behind it, or -1. */
+  read(message: Fields, words: Words, at: number, end: number, order: Order | undefined): number;
+  /** Writes the words of a message. */
+  write(message: Fields, out: string[], order: Order | undefined): void;
+}
+
+/** Where a message stands. */
+export interface LineContext {
+  /** Words that may follow the message. */
+  readonly follow: ReadonlySet<string>;
+  /** Fields that the message does not have here, by name. */
+  readonly without: readonly string[];
+}
+
+/** The context of a message that ends with its line and has all its fields. */
+export const WHOLE_LINE: LineContext = { follow: new Set(), without: [] };
+
+/**
+ * Compiles the codec of a line message. Codecs are made once for each place that a message stands in, since what may follow decides
+ * where a text of several words ends.
+ */
+export function compileLine(desc: DescMessage, context: LineContext = WHOLE_LINE): LineCodec {
+  const { heads, negation, places } = planLine(desc, context.without);
+  const create = creatorOf(desc);
+  const steps: Step[] = [];
+  let follow = context.follow;
+  let first: readonly string[] = [];
+  let empty = true;
+  for (const place of places.toReversed()) {
+    const compiled =
+      place.kind === "positional" ? positionalStep(place.parts, follow) : compileRun(place, follow, create);
+    steps.unshift(compiled.step);
+    follow = new Set([...follow, ...compiled.first]);
+    first = compiled.empty ? [...compiled.first, ...first] : compiled.first;
+    empty &&= compiled.empty;
+  }
+  const negate = negation === undefined ? undefined : slotOf(negation.field);
+  return {
+    desc,
+    head: headOf(heads),
+    negation: negation?.field,
+    first,
+    empty: empty || negate !== undefined,
+    create,
+    read(message, words, at, end, order) {
+      let next = at;
+      for (let i = 0; i < steps.length; i++) {
+        next = steps[i]!.read(message, words, next, end, order);
+        if (next < 0) return -1;
+      }
+      return next;
+    },
+    write(message, out, order) {
+      for (const step of steps) step.write(message, out, order);
+    },
+  };
+}
+
+/** A step, what it can begin with, and whether it may be absent. */
+export interface CompiledStep {
+  readonly step: Step;
+  readonly first: readonly string[];
+  readonly empty: boolean;
+}
+
+function compileRun(plan: RunPlan, follow: ReadonlySet<string>, create: () => Fields): CompiledStep {
+  const choicePlans = plan.members.filter((member) => "oneof" in member);
+  const keyed = plan.members
+    .flatMap((member) => ("oneof" in member ? member.members : [member]))
+    .filter(({ place }) => place === "keyword");
+  const first = keyed.flatMap(firstWords);
+  const inside = new Set([...follow, ...first]);
+  const choices: ChoiceGroup[] = choicePlans.map(({ oneof, members }) => ({
+    oneof,
+    optional: isOptionalChoice(oneof),
+    negation: members.find(({ place }) => place === "prefixNo")?.field,
+    fallback: fallbackOf(oneof, members, inside),
+  }));
+  const run = new Run(
+    keyed.map((syntax) => compileParameter(syntax, inside)),
+    choices,
+    plan.unmodelled,
+    create,
+  );
+  return { step: run, first, empty: run.required.length === 0 };
+}
+
+/** The member of a choice that has no keyword: it is meant when no other member is there. */
+function fallbackOf(
+  oneof: DescOneof,
+  members: readonly WordSyntax[],
+  follow: ReadonlySet<string>,
+): CompiledStep | undefined {
+  const positional = members.filter(({ place }) => place === "positional");
+  if (positional.length > 1) throw new GrammarError(oneof, "only one member of a choice can be positional");
+  return positional[0] === undefined ? undefined : positionalStep(positional, follow);
+}
+
+function firstWords(syntax: WordSyntax): string[] {
+  if (syntax.type === Type.CONDITION) return [...CONDITION_WORDS];
+  const words = [syntax.keyword, ...syntax.aliases].map((keyword) => keyword[0]!);
+  return syntax.no === undefined ? words : [...words, syntax.no[0]!];
+}
+
+/** Reads all words from `from` on as one message; undefined when they are no such message. */
+export function readLine(
+  codec: LineCodec,
+  words: Words,
+  from: number,
+  negated: boolean,
+  order?: Order,
+): Fields | undefined {
+  const message = codec.create();
+  if (negated) {
+    if (codec.negation === undefined) return undefined;
+    slotOf(codec.negation).set(message, negationValue(codec.negation));
+  }
+  return codec.read(message, words, from, words.length, order) === words.length ? message : undefined;
+}
+
+/** True when the message is written with `no` in front. */
+export function isNegated(codec: LineCodec, message: Fields): boolean {
+  if (codec.negation === undefined) return false;
+  const value = slotOf(codec.negation).get(message);
+  return value !== undefined && value !== false;
+}
+
+/** The order of the words of a line that the codec reads; undefined when it does not. */
+export function orderOf(codec: LineCodec, words: Words, from: number, negated: boolean): Order | undefined {
+  const order = new Order();
+  return readLine(codec, words, from, negated, order) === undefined ? undefined : order;
+}
+
+function negationValue(field: DescField): unknown {
+  return field.fieldKind === "message" ? creatorOf(field.message)() : true;
+}
