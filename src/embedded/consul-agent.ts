@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "../lib/address.ts";
+import { endProcess } from "../lib/other-process.ts";
 
 /** What the local Consul needs. */
 export interface ConsulAgentOptions {
@@ -41,9 +42,9 @@ export async function ensureConsulAgent(options: ConsulAgentOptions): Promise<Co
   const earlier = await pidOfEarlierStart(options.directory);
   if (await answers(options.http)) {
     if (earlier === undefined) return { origin: "found", stop: async () => {} };
-    return { origin: "ours", stop: () => endProcess(earlier) };
+    return { origin: "ours", stop: () => endProcess(earlier, STOP_GRACE_MS) };
   }
-  if (earlier !== undefined) await endProcess(earlier);
+  if (earlier !== undefined) await endProcess(earlier, STOP_GRACE_MS);
   const { binary } = options;
   if (binary === undefined) {
     throw new Error(
@@ -72,7 +73,7 @@ async function superviseNew(options: StartOptions): Promise<ConsulAgent> {
     origin: "ours",
     async stop() {
       stopping.abort();
-      if (child.pid !== undefined) await endProcess(child.pid);
+      if (child.pid !== undefined) await endProcess(child.pid, STOP_GRACE_MS);
       await supervised;
     },
   };
@@ -152,26 +153,6 @@ async function pidOfEarlierStart(directory: string): Promise<number | undefined>
     return commandLine.split("\0").includes(`-data-dir=${join(directory, "data")}`) ? pid : undefined;
   } catch {
     return undefined;
-  }
-}
-
-async function endProcess(pid: number): Promise<void> {
-  if (!signalProcess(pid, "SIGTERM")) return;
-  const deadline = performance.now() + STOP_GRACE_MS;
-  while (signalProcess(pid, 0)) {
-    if (performance.now() > deadline) {
-      signalProcess(pid, "SIGKILL");
-      return;
-    }
-    await delay(50);
-  }
-}
-
-function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
   }
 }
 
