@@ -6,6 +6,7 @@ import { createBackendNames } from "./backend-names.ts";
 import { CONSUL_DEFAULTS, createConsulRegistry } from "./consul/registry.ts";
 import { createDepartures } from "./departures.ts";
 import { decodeMemory, NO_MEMORY } from "./memory.ts";
+import type { Registry } from "./registry.ts";
 import { readSettings, readSourceName, retryDelays, type SourceSettings } from "./settings.ts";
 import { Source, type SourceParts } from "./source.ts";
 import type { SourceChange, Sources, SourcesOptions } from "./sources.ts";
@@ -31,12 +32,16 @@ export function createSources(options: SourcesOptions): Sources {
     },
     store,
     etag: options.etag,
-    openRegistry: (settings) =>
-      createConsulRegistry(
-        { ...settings.registry.value, retry: retryDelays(settings) },
-        { ...CONSUL_DEFAULTS, clock },
-      ),
+    openRegistry: options.openRegistry ?? openConsul,
   };
+
+  function openConsul(settings: SourceSettings): Registry {
+    const { address, port, token } = settings.registry.value;
+    return createConsulRegistry(
+      { address, port, token, retry: retryDelays(settings) },
+      { ...CONSUL_DEFAULTS, clock },
+    );
+  }
 
   function publish(type: SourceChange["type"], source: SourceMessage): void {
     for (const listener of [...listeners]) listener({ type, source });

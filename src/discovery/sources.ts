@@ -6,6 +6,8 @@ import type {
   UpdateSourceRequest,
 } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { Clock } from "../lib/clock.ts";
+import type { Registry } from "./registry.ts";
+import type { SourceSettings } from "./settings.ts";
 import type { SourceStore } from "./source-store.ts";
 import type { Target } from "./target.ts";
 
@@ -50,4 +52,6 @@ export interface SourcesOptions {
   readonly logger: Logger;
   /** How long a confirmed loss of a backend's last server, or of most of its servers, is held back. Default 30,000 ms. */
   readonly acceptLossAfterMs?: number;
+  /** Makes the registry that a source's settings describe. Default: a Consul over HTTP. */
+  readonly openRegistry?: (settings: SourceSettings) => Registry;
 }

@@ -1,0 +1,99 @@
+import type {
+  ChangeResult,
+  NewBackend,
+  ServerChange,
+  Target,
+  TargetServer,
+} from "../../src/discovery/target.ts";
+import { DomainError } from "../../src/lib/errors.ts";
+
+/** What discovery sent. */
+export type Sent =
+  | { readonly kind: "create"; readonly backends: readonly NewBackend[] }
+  | {
+      readonly kind: "change";
+      readonly backend: string;
+      readonly changes: readonly ServerChange[];
+    };
+
+/** A target in memory. It takes everything at once, except what a test holds back or refuses. */
+export class ScriptedTarget implements Target {
+  readonly backends = new Map<string, TargetServer[]>();
+  /** Everything that was sent, in order. */
+  readonly sent: Sent[] = [];
+  /** Decides what to refuse; a sentence refuses. */
+  refuse: (change: ServerChange | NewBackend) => string | undefined = () => undefined;
+  /** Decides which batches are answered by `release` only. */
+  holdBack: (changes: readonly ServerChange[]) => boolean = () => false;
+  readonly #held: (() => void)[] = [];
+  readonly #listeners = new Set<() => void>();
+
+  servers(backend: string): readonly TargetServer[] | undefined {
+    return this.backends.get(backend);
+  }
+
+  async createBackends(backends: readonly NewBackend[]): Promise<void> {
+    this.sent.push({ kind: "create", backends });
+    await Promise.resolve();
+    for (const backend of backends) {
+      const reason = this.refuse(backend);
+      if (reason !== undefined) throw new DomainError("CONFIGURATION_REFUSED", reason);
+    }
+    for (const { name, servers } of backends) this.backends.set(name, [...servers]);
+  }
+
+  async changeServers(backend: string, changes: readonly ServerChange[]): Promise<readonly ChangeResult[]> {
+    this.sent.push({ kind: "change", backend, changes });
+    const results = changes.map((change): ChangeResult => {
+      const reason = this.refuse(change);
+      if (reason !== undefined) return { ok: false, error: new DomainError("HAPROXY_REFUSED", reason) };
+      this.#apply(backend, change);
+      return { ok: true };
+    });
+    if (this.holdBack(changes)) await new Promise<void>((resolve) => this.#held.push(resolve));
+    return results;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Somebody else changed a backend. */
+  editByHand(backend: string, servers: TargetServer[]): void {
+    this.backends.set(backend, servers);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Answers what was held back. */
+  release(): void {
+    for (const resolve of this.#held.splice(0)) resolve();
+  }
+
+  /** The servers of a backend, as `name address:port weight`. */
+  lines(backend: string): string[] {
+    return (this.backends.get(backend) ?? [])
+      .map(({ name, address, port, weight }) => `${name} ${address}:${port} ${weight}`)
+      .sort();
+  }
+
+  /** Names of the servers of a backend, in order. */
+  names(backend: string): string[] {
+    return (this.backends.get(backend) ?? []).map(({ name }) => name).sort();
+  }
+
+  #apply(backend: string, change: ServerChange): void {
+    const servers = this.backends.get(backend) ?? [];
+    const others = servers.filter(({ name }) => name !== change.name);
+    const present = servers.find(({ name }) => name === change.name);
+    if (change.kind === "add") {
+      if (present !== undefined) throw new Error(`${change.name} is there already`);
+      const { name, address, port, weight, id } = change;
+      this.backends.set(backend, [...servers, { name, address, port, weight, id }]);
+      return;
+    }
+    if (present === undefined) throw new Error(`there is no ${change.name}`);
+    if (change.kind === "remove") this.backends.set(backend, others);
+    else this.backends.set(backend, [...others, { ...present, ...change }]);
+  }
+}
