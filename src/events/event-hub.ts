@@ -1,4 +1,5 @@
-import type { Event, EventKind, WatchResponse } from "../../gen/haplane/v1/events_pb.js";
+import type { Event, EventKind } from "../../gen/haplane/v1/events_pb.js";
+import type { WatchMessage } from "./watch-message.ts";
 
 /**
  * Hands what happens to everyone who watches. Durable events come from the log, once they are in it; ephemeral ones come straight from who publishes them.
@@ -33,14 +34,6 @@ export interface WatchOptions {
    * change no earlier than the state shows it.
    */
   readonly current: () => readonly Event[];
-}
-
-/** One message of a watch, shared by all watchers that get the same: do not change it. */
-export interface WatchMessage {
-  /** The encoded `WatchResponse`. */
-  readonly bytes: Uint8Array;
-  /** The same as a message; decoded when first asked for. */
-  readonly message: WatchResponse;
 }
 
 /** Figures of a hub. */
