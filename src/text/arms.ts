@@ -33,6 +33,12 @@ export class Arms {
     this.errors = errors;
   }
 
+  /** The line of the `.endif` behind which no block that holds a line goes on; undefined when there is none. */
+  endOf(line: number): number | undefined {
+    const next = this.#lines.findIndex((other, index) => other >= line && this.#arms[index] === undefined);
+    return this.#lines[next];
+  }
+
   /** The innermost arm that a line stands in. */
   at(line: number): Arm | undefined {
     let low = 0;

@@ -3,10 +3,11 @@ import { parseValue } from "./value.ts";
 import { lexWords, type WordErrorKind } from "./words.ts";
 
 /**
- * Why a line must not be put into a section: HAProxy could not read it, it holds a line break, or it would start
- * a section, a scope or a conditional block of its own.
+ * Why a line must not be put into a section: HAProxy could not read it; it holds a line break; it would start a section, a
+ * scope or a conditional block of its own; it is no header though it should be one; it gives a variable a default value
+ * where HAProxy reads the line twice and fails.
  */
-export type LineRefusalKind = WordErrorKind | "break" | "default-value" | StructureKind;
+export type LineRefusalKind = WordErrorKind | StructureKind | "break" | "no-section" | "default-value";
 
 /** A line that must not be written, and where it goes wrong. */
 export interface LineRefusal {
@@ -15,7 +16,7 @@ export interface LineRefusal {
   readonly offset: number;
 }
 
-/** HAProxy reads a longer line twice and fails at `${NAME-default}` the second time; so it does for line 1. */
+/** HAProxy reads a line twice when its words outgrow the 1,024 bytes it has set aside, and so the first line. */
 const ONCE = 1000;
 
 /**
@@ -23,21 +24,27 @@ const ONCE = 1000;
  * to HAProxy is not looked at.
  */
 export function checkLine(line: Buffer, structure: StructureReader): LineRefusal | undefined {
-  const feed = line.indexOf(10);
-  if (feed >= 0) return { kind: "break", offset: feed };
   const shape = structure.read(line, 0, line.length);
-  if (shape !== undefined) return { kind: shape.kind, offset: 0 };
+  return shape === undefined ? checkWords(line) : { kind: shape.kind, offset: 0 };
+}
+
+/** Judges one line that is to be the header of a section. */
+export function checkHeader(line: Buffer, structure: StructureReader): LineRefusal | undefined {
+  if (structure.read(line, 0, line.length)?.kind !== "section") return { kind: "no-section", offset: 0 };
   return checkWords(line);
 }
 
-/** The part of {@link checkLine} that holds for header lines too. */
-export function checkWords(line: Buffer): LineRefusal | undefined {
+function checkWords(line: Buffer): LineRefusal | undefined {
+  // A carriage return ends the line for HAProxy: what follows it would be lost.
+  for (const end of [10, 13]) {
+    const offset = line.indexOf(end);
+    if (offset >= 0) return { kind: "break", offset };
+  }
   const { error } = lexWords(line, 0, line.length);
-  if (error !== undefined) return error;
-  return line.length > ONCE ? checkDefaults(line) : undefined;
+  return error ?? (line.length > ONCE ? checkDefaults(line) : undefined);
 }
 
-/** Refuses a line with `${NAME-default}`, as must be done where HAProxy reads the line twice. */
+/** Refuses a line with `${NAME-default}`, as must be done for the first line of a file. */
 export function checkDefaults(line: Buffer): LineRefusal | undefined {
   const { words } = lexWords(line, 0, line.length);
   const fragile = words.find(

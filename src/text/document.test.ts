@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Document } from "./document.ts";
-import { deleteSection, insertLines, insertSection, replaceLine, spliceLines } from "./edit.ts";
+import { insertLines, replaceLine, spliceLines } from "./edit.ts";
+import { deleteSection, insertSection } from "./edit-sections.ts";
 import { rewriteLine } from "./rewrite.ts";
 
 function parse(text: string): Document {

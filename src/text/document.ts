@@ -1,6 +1,6 @@
 import { type Arm, type Arms, armsOf } from "./arms.ts";
 import { keyOf, nextId } from "./hints.ts";
-import type { Line } from "./line.ts";
+import { Line } from "./line.ts";
 import { type Mark, Section } from "./section.ts";
 import { Sequence, type SequenceItem } from "./sequence.ts";
 import { splitLines } from "./source.ts";
@@ -352,19 +352,11 @@ function readSections(bytes: Buffer, structure: StructureReader): Section[] {
       scope = scopeBelow;
       marks = undefined;
     } else {
-      if (found.kind === "scope") scopeBelow = scopeOf(bytes, starts[line]!, starts[line + 1]!);
+      if (found.kind === "scope") scopeBelow = new Line(source, line).scope;
       marks ??= [];
       marks.push({ index: line - first, kind: found.kind });
     }
   }
   sections.push(Section.read(keyword, scope, marks ?? NO_MARKS, source, first, count));
   return sections;
-}
-
-/** The name between the brackets of a scope line. */
-function scopeOf(bytes: Buffer, start: number, end: number): string {
-  const text = bytes.toString("utf8", start, end);
-  const open = text.indexOf("[");
-  const close = text.indexOf("]", open);
-  return close < 0 ? "" : text.slice(open + 1, close);
 }

@@ -65,6 +65,11 @@ export class Line {
     return this.words.length === 0 && this.error === undefined;
   }
 
+  /** The name between the brackets of a `[scope]` line; empty for others. */
+  get scope(): string {
+    return /^[\t-\r ]*\[([^\]]*)\]/.exec(this.text)?.[1] ?? "";
+  }
+
   /** The bytes of a word as they stand in the file, quotes and all. */
   raw(word: Word): Buffer {
     return this.#source.bytes.subarray(this.#start + word.start, this.#start + word.end);

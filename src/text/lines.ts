@@ -2,7 +2,7 @@ import { type Chunk, chunksOf, cut, joined, keysOf, stretchOf } from "./chunk.ts
 import { keyOf } from "./hints.ts";
 import type { Line } from "./line.ts";
 import { Sequence } from "./sequence.ts";
-import type { Source } from "./source.ts";
+import { type Source, splitLines } from "./source.ts";
 
 /** A chunk with fewer lines than this after an edit is joined with its neighbour. */
 const FEW_LINES = 8;
@@ -37,6 +37,11 @@ export class Lines implements Iterable<Line> {
 
   *[Symbol.iterator](): Iterator<Line> {
     for (const chunk of this.#chunks) for (let i = 0; i < chunk.length; i++) yield chunk.at(i);
+  }
+
+  /** The lines copied into a source of their own. */
+  toSource(): Source {
+    return splitLines(Buffer.concat(Array.from(this, (line) => line.bytes)));
   }
 
   /** Indexes of the lines that start with these two words (with `undefined`: that have the first alone), in order. */
