@@ -1,13 +1,19 @@
+import type { Clock } from "../lib/clock.ts";
+import { DomainError } from "../lib/errors.ts";
+import { isRefusal, refusal } from "./answer.ts";
+import { applyServers } from "./apply-servers.ts";
 import type { CallOptions } from "./call-options.ts";
-import type { ProcessInfo } from "./info.ts";
+import { encodeCommand } from "./command.ts";
+import { type ProcessInfo, parseInfo } from "./info.ts";
 import type { ServerChange, ServerOutcome } from "./server-change.ts";
-import type { ServerState } from "./server-states.ts";
-import type { StatRow } from "./stats.ts";
+import { parseServerStates, type ServerState } from "./server-states.ts";
+import { parseStats, type StatRow } from "./stats.ts";
+import type { WorkerQueues } from "./worker-queues.ts";
 
 /**
  * Typed commands to HAProxy's stats socket. Every call goes to the worker that accepts connections; all throw
- * `DomainError`: `HAPROXY_UNAVAILABLE` (no answer; for a change it is unknown whether it was made),
- * `HAPROXY_REFUSED` (with HAProxy's words), `CANCELLED`.
+ * `DomainError`: `HAPROXY_UNAVAILABLE` (no answer; the metadata `outcome` says `not_sent` or `unknown`),
+ * `HAPROXY_REFUSED` (with HAProxy's words), `RESOURCE_NOT_FOUND`, `CANCELLED`. A command has 5 s unless the call says otherwise.
  */
 export interface Runtime {
   /** `show info`. */
@@ -19,8 +25,46 @@ export interface Runtime {
   /**
    * Applies changes, pipelined; the outcome at index i belongs to change i. Changes of one server are made in order, and
    * a failure does not stop the others. Deletions wait for their server to become unused without holding anything up.
+   * `timeoutMs` is for each command, not for the whole.
    */
   applyServers(changes: readonly ServerChange[], options?: CallOptions): Promise<readonly ServerOutcome[]>;
-  /** One command from words, each quoted; answers what HAProxy printed. */
+  /** One command from words, each quoted, on a connection of its own; answers what HAProxy printed. */
   execute(words: readonly string[], options?: CallOptions): Promise<string>;
+}
+
+/** Makes a runtime over queues that someone else aims at the worker. */
+export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
+  const { changes, reads } = queues;
+  async function read<T>(
+    words: string[],
+    parse: (answer: string) => T | undefined,
+    options: CallOptions,
+  ): Promise<T> {
+    const answer = await reads.run(encodeCommand(words), { ...options, readOnly: true });
+    const what = words.join(" ");
+    if (isRefusal(answer)) throw refusal(what, answer);
+    const parsed = parse(answer.text);
+    if (parsed !== undefined) return parsed;
+    throw new DomainError("HAPROXY_REFUSED", `HAProxy answers "${what}" with something else.`, {
+      metadata: { output: answer.text.slice(0, 1_000) },
+    });
+  }
+
+  return {
+    info: (options = {}) => read(["show", "info"], parseInfo, options),
+    stats: (options = {}) => read(["show", "stat"], parseStats, options),
+    serverStates: (backend, options = {}) =>
+      read(
+        ["show", "servers", "state", ...(backend === undefined ? [] : [backend])],
+        parseServerStates,
+        options,
+      ),
+    applyServers: (list, options = {}) =>
+      applyServers((line, each) => changes.run(line, each), clock, list, options),
+    async execute(words, options = {}) {
+      const answer = await queues.exclusively((queue) => queue.run(encodeCommand(words), options));
+      if (isRefusal(answer)) throw refusal(words.slice(0, 2).join(" "), answer);
+      return answer.text;
+    },
+  };
 }

@@ -59,11 +59,14 @@ ${body}
 `;
 }
 
-/** Starts an HAProxy in master-worker mode with `body` below `testConfig`'s head, and waits until it answers. */
-export async function startHaproxy(body: string): Promise<TestHaproxy> {
+/**
+ * Starts an HAProxy in master-worker mode with `body` below `testConfig`'s head, and waits until it answers. A body that needs
+ * files or paths is a function.
+ */
+export async function startHaproxy(body: string | ((paths: HaproxyPaths) => string)): Promise<TestHaproxy> {
   const paths = haproxyPaths();
   const writeConfig = (text: string) => writeFileSync(paths.config, testConfig(paths, text));
-  writeConfig(body);
+  writeConfig(typeof body === "string" ? body : body(paths));
   const log = openSync(paths.log, "a", 0o600);
   const child = spawn(haproxyBinary, ["-W", "-S", `${paths.masterSocket},mode,600`, "-f", paths.config], {
     stdio: ["ignore", log, log],
