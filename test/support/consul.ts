@@ -82,9 +82,7 @@ export async function startConsul(port?: number): Promise<TestConsul> {
         Address: address,
         Port: port,
         ...(weight === undefined ? {} : { Weights: { Passing: weight, Warning: 1 } }),
-        ...(status === undefined
-          ? {}
-          : { Check: { CheckID: `check:${id}`, TTL: "1h", Status: status } }),
+        ...(status === undefined ? {} : { Check: { CheckID: `check:${id}`, TTL: "1h", Status: status } }),
       }),
     deregister: (id) => put(`${base}/agent/service/deregister/${encodeURIComponent(id)}`),
     setStatus: (id, status) =>

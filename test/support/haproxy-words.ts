@@ -40,7 +40,10 @@ export function alertsOf(config: Buffer, env: Record<string, string> = {}): Prom
  * The words that HAProxy itself finds in each line, up to the first empty one. Each line is read as the patterns of an
  * ACL by a running HAProxy, and asked back over its socket. Values come as latin1.
  */
-export function wordsByHaproxy(lines: readonly Buffer[], env: Record<string, string> = {}): Promise<string[][]> {
+export function wordsByHaproxy(
+  lines: readonly Buffer[],
+  env: Record<string, string> = {},
+): Promise<string[][]> {
   return inTemporaryDirectory(async (directory) => {
     const socket = join(directory, "s");
     const head = `global\n stats socket ${socket} level admin\ndefaults\n mode http\n timeout client 1s\nfrontend f\n bind unix@${join(directory, "f")}\n`;

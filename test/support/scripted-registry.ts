@@ -74,7 +74,7 @@ export class ScriptedRegistry implements Registry {
   }
 }
 
-/** An instance `id` of node `n` at 10.0.0.1; its server is named `n-<id>`. */
-export function instance(id: string, port = 80, weight = 1): Instance {
+/** An instance `id` of node `n` at 10.0.0.1, by default on port 8000 and the code of its id; its server is named `n-<id>`. */
+export function instance(id: string, port = 8_000 + id.charCodeAt(0), weight = 1): Instance {
   return { node: "n", id, address: "10.0.0.1", port, weight };
 }

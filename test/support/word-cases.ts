@@ -1,5 +1,9 @@
 /** One line and how it splits: the values, or the error and its offset. */
-export type WordCase = readonly [line: string, words: readonly string[], error?: { kind: string; offset: number }];
+export type WordCase = readonly [
+  line: string,
+  words: readonly string[],
+  error?: { kind: string; offset: number },
+];
 
 /** How lines split into words. Values use the notation of `src/text/value.ts`. */
 export const wordCases: readonly WordCase[] = [
@@ -29,14 +33,14 @@ export const wordCases: readonly WordCase[] = [
   ["a' 'b", ["a b"]],
   ["'a\\b\\\\\\x41\\'b", ["a\\b\\\\\\x41\\b"]],
   ["'$HOME ${HOME}'", ["$HOME $${HOME}"]],
-  ['\'"\'', ['"']],
+  ["'\"'", ['"']],
   ["''", [""]],
   ["L'broker", [], { kind: "quote", offset: 1 }],
   // Weak quotes.
   ['"a b" c', ["a b", "c"]],
-  ['a"b c"\'d\'', ["ab cd"]],
+  ["a\"b c\"'d'", ["ab cd"]],
   ['"a\'b"', ["a'b"]],
-  ['"a\\"b\\\\c\\$d\\ e\\#f\\\'g"', ['a"b\\c$d e#f\'g']],
+  ['"a\\"b\\\\c\\$d\\ e\\#f\\\'g"', ["a\"b\\c$d e#f'g"]],
   ['"a\\tb\\nc\\rd\\x41\\qe"', ["a\tb\nc\rdA\\qe"]],
   ['""', [""]],
   ['a "" b', ["a", "", "b"]],
