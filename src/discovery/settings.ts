@@ -60,9 +60,11 @@ export function readSettings(name: string, source: Source, path: string): Source
       }),
     },
   }) as SourceSettings;
-  const violations = violationsOf(settings, path);
-  if (consul === undefined) violations.push({ field: `${path}.consul`, description: "is required" });
-  refuse(violations);
+  refuse(
+    consul === undefined
+      ? [{ field: `${path}.consul`, description: "is required" }]
+      : violationsOf(settings, path),
+  );
   return settings;
 }
 

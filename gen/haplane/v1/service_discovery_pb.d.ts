@@ -456,7 +456,8 @@ export enum SourceState {
   SYNCED = 2,
 
   /**
-   * The registry answers, but what it says is not believed (its index went back, or it lost most services at once): the servers stay as they were.
+   * The registry answers, but some of what it no longer lists is not believed to be gone, and stays. For good, until it is listed again, when the registry seems to have lost
+   * its data (its index went back, it has no leader, most services were gone at once); until it is confirmed, after 30 s, when a service lost its last or most servers at once.
    *
    * @generated from enum value: SOURCE_STATE_STALE = 3;
    */
@@ -499,7 +500,7 @@ export declare const SourceStateSchema: GenEnum<SourceState>;
 export declare const ServiceDiscovery: GenService<{
   /**
    * Creates a source and starts watching at once, unless it is disabled.
-   * Fails with ALREADY_EXISTS when the name is taken, INVALID_ARGUMENT when a field is wrong.
+   * Fails with ALREADY_EXISTS when the name is taken or another source watches the same address and port, INVALID_ARGUMENT when a field is wrong.
    *
    * @generated from rpc haplane.v1.ServiceDiscovery.CreateSource
    */
