@@ -27,6 +27,7 @@ export function rewriteLine(line: Line, values: readonly string[], options: Quot
     if (!written.ok) return { ok: false, refusal: { ...written.refusal, word: index } };
     pieces.push(written.text);
   }
+  if (words.length === 0 && values.length > 0 && line.comment >= 0) pieces.push(" ");
   const end = words.at(-1)?.end ?? line.indentation.length;
   pieces.push(bytes.subarray(end, bytes.length - line.newline.length));
   return {
