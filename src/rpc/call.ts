@@ -1,4 +1,4 @@
-import type { DescMethod } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { status as Code } from "@grpc/grpc-js";
 import { DomainError } from "../lib/errors.ts";
 import { type Access, ANONYMOUS } from "./auth.ts";
@@ -53,6 +53,8 @@ export class Call implements CallContext {
   readonly peer: Peer;
   readonly deadline: number | undefined;
   readonly requestId: string;
+  /** The request, where there is but one and it has been read. For the log. */
+  request: Message | undefined;
   /** Set once the gate has let the call pass. */
   caller: Caller = ANONYMOUS;
   readonly #header: (name: string) => string | undefined;

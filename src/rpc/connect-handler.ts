@@ -7,6 +7,7 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { Gate } from "./auth.ts";
@@ -14,7 +15,7 @@ import type { BoundMethod, Call, Protocol } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { answerOnce, answerStream, connectError, type Exchange, requestsOf, settle } from "./connect-call.ts";
 import type { Peer } from "./handler.ts";
-import { createSink, peerOf } from "./http-message.ts";
+import { createBody, createSink, peerOf } from "./http-message.ts";
 import type { ListenAddress } from "./listener.ts";
 
 /** What the handler needs of its listener. */
@@ -54,9 +55,10 @@ export function connectHandler(
     if (handler === undefined) return fallback(request, response);
     const sink = createSink(response);
     const values = createContextValues().set(peerKey, peerOf(request, address));
-    let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+    const body = createBody(request, response);
+    let universal: UniversalServerRequest;
     try {
-      universal = universalRequestFromNodeRequest(request, response, undefined, values);
+      universal = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
     } catch {
       // No authority, or one that no URL can be made of.
       response.writeHead(400);
@@ -124,11 +126,13 @@ function implementationOf({ desc, handler, name }: BoundMethod): unknown {
     case "unary":
       return (request: Message, context: HandlerContext) => {
         const exchange = exchangeOf(context);
+        exchange.call.request = request;
         return answerOnce(exchange, output, async () => once(request, exchange.call));
       };
     case "server_streaming":
       return (request: Message, context: HandlerContext) => {
         const exchange = exchangeOf(context);
+        exchange.call.request = request;
         return answerStream(exchange, output, () => many(request, exchange.call));
       };
     case "client_streaming":

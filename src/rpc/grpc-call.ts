@@ -1,4 +1,11 @@
-import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { status as Code, Metadata } from "@grpc/grpc-js";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { DomainError } from "../lib/errors.ts";
@@ -94,19 +101,19 @@ export async function sendAnswers(
   }
 }
 
-/** Reads a request. Throws `FIELD_INVALID` when the bytes are no such message. */
-export function decode(input: DescMessage, bytes: Uint8Array): unknown {
-  try {
-    return fromBinary(input, bytes);
-  } catch (cause) {
-    throw new DomainError("FIELD_INVALID", `the request is not a ${input.typeName}`, { cause });
-  }
+/** Reads the one request of a call. Throws `FIELD_INVALID` when the bytes are no such message. */
+export function decodeRequest(call: Call, bytes: Uint8Array): Message {
+  call.request = decode(call.method.desc.input, bytes);
+  return call.request;
 }
 
 /** Reads the requests of a stream, and ends with the call's reason when the call is aborted. */
-export async function* decodeAll(call: Call, input: DescMessage, requests: AsyncIterable<Uint8Array>) {
+export async function* decodeRequests(
+  call: Call,
+  requests: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Message> {
   try {
-    for await (const bytes of requests) yield decode(input, bytes);
+    for await (const bytes of requests) yield decode(call.method.desc.input, bytes);
   } catch (error) {
     throw call.signal.aborted ? call.signal.reason : error;
   }
@@ -124,6 +131,14 @@ function succeed({ call, wire }: Link): void {
   if (call.ended) return;
   call.end(Code.OK);
   wire.sendStatus({ code: Code.OK, details: "", metadata: null });
+}
+
+function decode(input: DescMessage, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(input, bytes);
+  } catch (cause) {
+    throw new DomainError("FIELD_INVALID", `the request is not a ${input.typeName}`, { cause });
+  }
 }
 
 function encode(output: DescMessage, answer: unknown): Buffer {

@@ -1,6 +1,6 @@
 import type { Metadata, Server, ServerReadableStream, ServerUnaryCall } from "@grpc/grpc-js";
 import type { BoundMethod, Call } from "./call.ts";
-import { decode, decodeAll, type Link, sendAnswer, sendAnswers } from "./grpc-call.ts";
+import { decodeRequest, decodeRequests, type Link, sendAnswer, sendAnswers } from "./grpc-call.ts";
 
 /** grpc-js's handler of a method, which takes bytes, and its word for the kind. */
 interface Registration {
@@ -28,7 +28,7 @@ export function register(
 }
 
 function registrationOf(method: BoundMethod, links: WeakMap<Metadata, Link>): Registration {
-  const { input, output, methodKind } = method.desc;
+  const { output, methodKind } = method.desc;
   const once = method.handler as (request: unknown, call: Call) => Promise<unknown>;
   const many = method.handler as (request: unknown, call: Call) => AsyncIterable<unknown>;
   const linkOf = ({ metadata }: { metadata: Metadata }): Link => {
@@ -42,7 +42,7 @@ function registrationOf(method: BoundMethod, links: WeakMap<Metadata, Link>): Re
         type: "unary",
         func(call) {
           const link = linkOf(call);
-          void sendAnswer(link, output, async () => once(decode(input, call.request), link.call));
+          void sendAnswer(link, output, async () => once(decodeRequest(link.call, call.request), link.call));
         },
       };
     case "server_streaming":
@@ -50,7 +50,7 @@ function registrationOf(method: BoundMethod, links: WeakMap<Metadata, Link>): Re
         type: "serverStream",
         func(call) {
           const link = linkOf(call);
-          void sendAnswers(link, output, () => many(decode(input, call.request), link.call));
+          void sendAnswers(link, output, () => many(decodeRequest(link.call, call.request), link.call));
         },
       };
     case "client_streaming":
@@ -58,7 +58,7 @@ function registrationOf(method: BoundMethod, links: WeakMap<Metadata, Link>): Re
         type: "clientStream",
         func(stream) {
           const link = linkOf(stream);
-          void sendAnswer(link, output, async () => once(decodeAll(link.call, input, stream), link.call));
+          void sendAnswer(link, output, async () => once(decodeRequests(link.call, stream), link.call));
         },
       };
     case "bidi_streaming":
@@ -66,7 +66,7 @@ function registrationOf(method: BoundMethod, links: WeakMap<Metadata, Link>): Re
         type: "bidi",
         func(stream) {
           const link = linkOf(stream);
-          void sendAnswers(link, output, () => many(decodeAll(link.call, input, stream), link.call));
+          void sendAnswers(link, output, () => many(decodeRequests(link.call, stream), link.call));
         },
       };
   }

@@ -18,6 +18,18 @@ export function peerOf(request: IncomingMessage, address: ListenAddress): Peer {
   return { kind: "tcp", address: formatAddress({ host: remoteAddress, port: remotePort }) };
 }
 
+/**
+ * The body of a request, read as fast as it is asked for. Once the response has been sent, what is left of the body is read and thrown away: otherwise it would
+ * keep the next request on the connection from being seen.
+ */
+export function createBody(request: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
+  const chunks: AsyncIterator<Uint8Array> = request.iterator({ destroyOnReturn: false });
+  response.once("finish", () => {
+    void chunks.return?.().then(() => request.resume());
+  });
+  return { [Symbol.asyncIterator]: () => chunks };
+}
+
 /** Where a response is written. */
 export interface ResponseSink {
   /**
@@ -59,10 +71,20 @@ export function createSink(to: ServerResponse): ResponseSink {
       }
       if (gone) return;
       sendHead();
-      if (trailer !== undefined) to.addTrailers(toNodeHeaders(trailer));
+      if (trailer !== undefined) to.addTrailers(toNodeHeaders(respell(trailer)));
       to.end();
     },
   };
+}
+
+/**
+ * connect escapes more of `grpc-message` than the protocol asks for, and some clients (grpc-js) take only those escapes back that it does: everything outside of
+ * printable ASCII, and `%`.
+ */
+function respell(trailer: Headers): Headers {
+  const message = trailer.get("grpc-message");
+  if (message !== null) trailer.set("grpc-message", encodeURI(decodeURIComponent(message)));
+  return trailer;
 }
 
 function toNodeHeaders(headers: Headers | undefined): Record<string, string> {

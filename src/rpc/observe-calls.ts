@@ -1,11 +1,16 @@
+import type { JsonValue } from "@bufbuild/protobuf";
 import { status as Code } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import type { Call, CallEnd, CallObserver } from "./call.ts";
 import type { RpcMetrics } from "./metrics.ts";
+import { redactedJson } from "./redact.ts";
 
-/** Counts calls and writes one line for each that has ended: `error` for a defect of ours, `info` for a change or a failure, `debug` for a read that went well. */
+/**
+ * Counts calls and writes one line for each that has ended: `error` for a defect of ours, `info` for a change or a failure, `debug` for a read that went well. At
+ * level `trace` lines have the request, without what is marked as secret.
+ */
 export function observeCalls(
   { log, metrics }: { readonly log: Logger; readonly metrics: RpcMetrics },
   listener: string,
@@ -15,7 +20,9 @@ export function observeCalls(
     ended(call, end) {
       metrics.ended(call, end);
       const level = levelOf(call, end);
-      if (log.isLevelEnabled(level)) log[level](lineOf(call, end, listener), "call");
+      if (!log.isLevelEnabled(level)) return;
+      const request = log.isLevelEnabled("trace") ? requestOf(call) : undefined;
+      log[level]({ ...lineOf(call, end, listener), ...(request !== undefined && { request }) }, "call");
     },
   };
 }
@@ -39,6 +46,17 @@ function lineOf(call: Call, { code, error, durationMs }: CallEnd, listener: stri
     ...(call.trace === undefined ? {} : { traceId: call.trace.traceId }),
     ...describeFailure(error),
   };
+}
+
+/** The request without its secrets. */
+function requestOf({ method, request }: Call): JsonValue | undefined {
+  if (request === undefined) return undefined;
+  try {
+    return redactedJson(method.desc.input, request);
+  } catch {
+    // A duration or timestamp out of range has no JSON form.
+    return "(cannot be written as JSON)";
+  }
 }
 
 /** Expected failures say what they are; only for what is unexpected does the log need to know where it came from. */
