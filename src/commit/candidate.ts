@@ -1,18 +1,24 @@
 import { randomBytes } from "node:crypto";
-import { open, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { resourceAt } from "../config/resource-at.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { LogMessage } from "../haproxy/log-messages.ts";
+import type { FileSystem } from "../lib/durable-file.ts";
 import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
+
+/** What a check needs. */
+export interface CheckTools {
+  readonly haproxy: Haproxy;
+  readonly fs: FileSystem;
+}
 
 /**
  * Lets the running binary's `haproxy -c` read a document before it becomes the configuration. Its files lie beside the originals for that time, as dot-files, so that
  * relative paths mean the same. Throws `CONFIGURATION_REFUSED` with HAProxy's alerts, traced back to file, line and resource.
  */
 export async function checkCandidate(
-  haproxy: Haproxy,
+  { haproxy, fs }: CheckTools,
   document: Document,
   signal: AbortSignal,
 ): Promise<void> {
@@ -21,12 +27,12 @@ export async function checkCandidate(
     join(dirname(path), `.${basename(path)}.haplane-check-${suffix}`),
   );
   try {
-    for (const [part, file] of files.entries()) await writePrivate(file, document.print(part));
+    for (const [part, file] of files.entries()) await writePrivate(fs, file, document.print(part));
     const outcome = await haproxy.check({ files }, { signal });
     if (outcome.ok) return;
     throw refused(alertsOf(outcome.messages, document, files), outcome.failure);
   } finally {
-    for (const file of files) await unlink(file).catch(() => {});
+    for (const file of files) await fs.unlink(file).catch(() => {});
   }
 }
 
@@ -54,8 +60,8 @@ export function refused(alerts: readonly ConfigurationAlert[], otherwise?: strin
   return new DomainError("CONFIGURATION_REFUSED", `HAProxy refuses the configuration: ${why}`, { alerts });
 }
 
-async function writePrivate(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, "wx", 0o600);
+async function writePrivate(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await fs.open(path, "wx", 0o600);
   try {
     await file.writeFile(bytes);
   } finally {

@@ -1,3 +1,4 @@
+import * as nodeFs from "node:fs/promises";
 import type { Logger } from "pino";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
@@ -8,15 +9,17 @@ import type { ChangeResult, NewBackend, ServerChange, Target, TargetServer } fro
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { ProcessState } from "../haproxy/process-state.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { FileSystem } from "../lib/durable-file.ts";
 import type { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
-import type { Document } from "../text/document.ts";
+import { Document } from "../text/document.ts";
 import { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { FileWriter } from "./file-writer.ts";
 import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
 import { type FindServer, givenBack } from "./given-back.ts";
 import { History } from "./history.ts";
+import { clearLeftovers } from "./leftovers.ts";
 import { recover } from "./recovery.ts";
 import { type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { RuntimeLane } from "./runtime-lane.ts";
@@ -33,6 +36,8 @@ export interface CommitOptions {
   readonly logger: Logger;
   /** Hands events to the streams that are open, before it returns. */
   readonly publishEphemeral: (events: readonly Event[]) => void;
+  /** Default: Node's. Tests pass their own, to stop between two operations. */
+  readonly fs?: FileSystem;
 }
 
 /** What there is to see of the commit, for status and metrics. */
@@ -48,6 +53,7 @@ export interface CommitStatus {
 export class Commit implements Target {
   readonly #haproxy: Haproxy;
   readonly #logger: Logger;
+  readonly #fs: FileSystem;
   readonly #options: CommitOptions;
   readonly #working: WorkingDocument;
   readonly #files: ConfigFiles;
@@ -60,17 +66,18 @@ export class Commit implements Target {
   #unsubscribe: (() => void) | undefined;
 
   private constructor(options: CommitOptions, files: ConfigFiles, document: Document, history: History) {
-    const { haproxy, store, clock, logger, publishEphemeral } = options;
+    const { haproxy, store, clock, logger, publishEphemeral, fs = nodeFs } = options;
     this.#options = options;
     this.#haproxy = haproxy;
     this.#logger = logger;
+    this.#fs = fs;
     this.#files = files;
     this.#history = history;
     const working = new WorkingDocument(document);
     const onForeign = () => void this.#foreign.look();
     const writer = new FileWriter({ working, files, history, clock, logger, onForeign });
     const reloads = new ReloadLane({
-      ...{ haproxy, store, working, files, writer, history, clock, logger, onForeign },
+      ...{ haproxy, fs, store, working, files, writer, history, clock, logger, onForeign },
       beforeReload: () => haproxy.runtime.serverStates().catch(() => []),
       afterReload: (reloaded) => this.#afterReload(reloaded),
     });
@@ -79,35 +86,45 @@ export class Commit implements Target {
     this.#reloads = reloads;
     this.#runtime = new RuntimeLane({ haproxy, working, writer, reloads, clock, logger, publishEphemeral });
     this.#foreign = new ForeignEdits({
-      ...{ haproxy, working, files, writer, reloads, history, clock, logger },
+      ...{ haproxy, fs, store, working, files, writer, reloads, history, clock, logger },
       onAdopted: () => this.#notify(),
     });
   }
 
-  /** Reads the files and the newest revision. Throws `NOT_SUPPORTED` when a file is missing. Nothing is written or started yet. */
+  /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing. Nothing is written or started yet. */
   static async open(options: CommitOptions): Promise<Commit> {
-    const files = new ConfigFiles(options.paths);
-    const found = await files.peek();
-    files.believe(found);
+    const files = new ConfigFiles(options.paths, options.fs ?? nodeFs);
     const history = new History(options.store, options.clock);
-    await history.load();
-    return new Commit(options, files, found.document, history);
+    const recorded = await history.load();
+    const { parts } = await files.peek();
+    files.believe(
+      recorded === undefined
+        ? parts
+        : parts.map(({ path }) => ({ path, bytes: recorded.get(path) ?? Buffer.alloc(0) })),
+    );
+    return new Commit(options, files, Document.parse(files.believed), history);
   }
 
-  /** Ends what a crash left open, records what changed while haplane was not there, and begins to watch the files. HAProxy has been started. */
+  /**
+   * Ends what a crash left open, adopts what changed while haplane was not there, and begins to watch the files. HAProxy has been started.
+   */
   async start(): Promise<void> {
     const { store } = this.#options;
+    const [files, history] = [this.#files, this.#history];
     this.#unsubscribe = this.#haproxy.subscribe((state, previous) => this.#processChanged(state, previous));
-    if (await recover({ haproxy: this.#haproxy, store, files: this.#files, logger: this.#logger })) {
-      const found = await this.#files.peek();
-      this.#files.believe(found);
-      this.#working.rebase(found.document, this.#writer.written);
-    }
-    if (!this.#history.isNewest(this.#files.believed)) {
-      const document = this.#working.current;
-      await this.#history.append({ document, lane: "external", edits: [externalEdit(document)] });
-    }
+    const intents = await store.pendingIntents();
+    const isKnown = (path: string, content: Buffer) =>
+      history.isRecorded(path, content) ||
+      intents.some(({ former }) => former.get(path) && content.equals(former.get(path)!));
+    await clearLeftovers(this.#fs, files.paths, isKnown, this.#logger);
+    await recover({ haproxy: this.#haproxy, fs: this.#fs, store, files, history, logger: this.#logger });
+    const document = Document.parse(files.believed);
+    this.#working.rebase(document, this.#writer.written);
+    this.#working.startedFrom(document, this.#working.position);
+    if (history.newest === 0)
+      await history.append({ document, lane: "external", edits: [externalEdit(document)] });
     this.#foreign.start();
+    await this.#foreign.look();
   }
 
   /** Brings the file after what is live, and stops. */

@@ -1,4 +1,3 @@
-import * as nodeFs from "node:fs/promises";
 import { type FileSystem, readIfThere, replaceFile } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Document, type PartInput } from "../text/document.ts";
@@ -23,7 +22,7 @@ export class ConfigFiles {
   readonly #fs: FileSystem;
   #believed: readonly Buffer[] = [];
 
-  constructor(paths: readonly string[], fs: FileSystem = nodeFs) {
+  constructor(paths: readonly string[], fs: FileSystem) {
     this.paths = paths;
     this.#fs = fs;
   }
@@ -48,8 +47,8 @@ export class ConfigFiles {
   }
 
   /** From now on this is what the files are believed to hold. */
-  believe(found: Found): void {
-    this.#believed = found.parts.map(({ bytes }) => bytes);
+  believe(parts: readonly PartInput[]): void {
+    this.#believed = parts.map(({ bytes }) => bytes);
   }
 
   /** Whether the files hold something else than is believed. */

@@ -3,7 +3,9 @@ import { basename, dirname } from "node:path";
 import type { Logger } from "pino";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
+import type { Store } from "../store/store.ts";
 import type { Document } from "../text/document.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { ConfigFiles } from "./config-files.ts";
@@ -19,6 +21,8 @@ const SETTLE_MS = 150;
 /** What it is given. */
 export interface ForeignEditsOptions {
   readonly haproxy: Haproxy;
+  readonly fs: FileSystem;
+  readonly store: Store;
   readonly working: WorkingDocument;
   readonly files: ConfigFiles;
   readonly writer: FileWriter;
@@ -77,12 +81,14 @@ export class ForeignEdits {
     for (const watcher of this.#watchers) watcher.close();
   }
 
-  /** Looks now; resolves when what was found is adopted or held. */
+  /** Looks now; resolves when what was found runs or is held. */
   async look(): Promise<void> {
-    const { writer, logger } = this.#options;
+    const { writer, reloads, store, logger } = this.#options;
     try {
       const adopted = await writer.exclusive(() => this.#adopt());
-      if (adopted) await this.#options.reloads.submit(undefined, "the configuration file was edited by hand");
+      if (adopted === undefined) return;
+      await reloads.submit(undefined, "the configuration file was edited by hand");
+      await store.write([{ kind: "finish-intent", id: adopted.intent }]);
     } catch (error) {
       if (!this.#stopping.signal.aborted)
         logger.error({ err: error }, "an edit by hand could not be adopted");
@@ -94,28 +100,30 @@ export class ForeignEdits {
     this.#cancelLook = this.#options.clock.after(SETTLE_MS, () => void this.look());
   }
 
-  async #adopt(): Promise<boolean> {
-    const { haproxy, working, files, writer, reloads, history, logger, onAdopted } = this.#options;
+  async #adopt(): Promise<{ readonly intent: string } | undefined> {
+    const { working, files, writer, store, history, logger, onAdopted } = this.#options;
     if (!(await files.isForeign())) {
       this.#release();
-      return false;
+      return undefined;
     }
     writer.rest();
     const found = await files.peek();
     try {
-      await checkCandidate(haproxy, found.document, this.#stopping.signal);
+      await checkCandidate(this.#options, found.document, this.#stopping.signal);
     } catch (error) {
       if (!(error instanceof DomainError) || error.reason !== "NOT_SUPPORTED") {
         this.#hold(error);
-        return false;
+        return undefined;
       }
     }
-    files.believe(found);
+    const intent = `adopt-${history.newest + 1}`;
+    await store.write([{ kind: "begin-intent", intent: history.intent(intent, files.believed, "leave") }]);
     await history.append({
       document: found.document,
       lane: "external",
       edits: [externalEdit(found.document)],
     });
+    files.believe(found.parts);
     const lost = working.rebase(found.document, writer.written);
     if (lost.length > 0) {
       logger.warn(
@@ -124,9 +132,8 @@ export class ForeignEdits {
       );
     }
     this.#release();
-    reloads.hold(undefined);
     onAdopted();
-    return true;
+    return { intent };
   }
 
   #hold(error: unknown): void {

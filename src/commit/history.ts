@@ -8,6 +8,9 @@ import type { Document, PartInput } from "../text/document.ts";
 import type { Edit } from "./edit.ts";
 import { eventNow } from "./server-event.ts";
 
+/** What is to be done with the files when HAProxy turns out to refuse what an intent announced: put the former content back, or leave what somebody wrote by hand. */
+export type OnRefusal = "put-back" | "leave";
+
 /** What is to be recorded. */
 export interface Entry {
   /** The document whose bytes are in the files. */
@@ -41,9 +44,9 @@ export class History {
     return this.#newest;
   }
 
-  /** Reads what the newest revision's files hold, so that the next one can be told by what differs. */
-  async load(): Promise<void> {
-    if (this.#newest === 0) return;
+  /** Reads what the newest revision's files hold, so that the next one can be told by what differs. Returns it; undefined when there is no revision yet. */
+  async load(): Promise<ReadonlyMap<string, Buffer> | undefined> {
+    if (this.#newest === 0) return undefined;
     const recorded = new Map<string, Buffer>();
     for (const { path } of await this.#store.revisions.files(this.#newest)) {
       const pieces: Uint8Array[] = [];
@@ -51,20 +54,18 @@ export class History {
       recorded.set(path, Buffer.concat(pieces));
     }
     this.#recorded = recorded;
+    return recorded;
   }
 
-  /** The announcement of a write over files that hold `former` now. */
-  intent(id: string, former: readonly PartInput[]): NewIntent {
+  /** The announcement that the files, which hold `former` now, are about to hold something else that HAProxy has to take. */
+  intent(id: string, former: readonly PartInput[], onRefusal: OnRefusal): NewIntent {
     const files = this.#changes(new Map(former.map(({ path, bytes }) => [path, bytes])));
-    return { id, time: this.#clock.now(), base: this.#newest, former: files, data: new Uint8Array() };
+    return { id, time: this.#clock.now(), base: this.#newest, former: files, data: Buffer.from(onRefusal) };
   }
 
-  /** Whether the newest revision's files hold exactly these bytes. */
-  isNewest(parts: readonly PartInput[]): boolean {
-    return (
-      parts.length === this.#recorded.size &&
-      parts.every(({ path, bytes }) => this.#recorded.get(path)?.equals(bytes))
-    );
+  /** Whether the newest revision's file holds exactly these bytes. */
+  isRecorded(path: string, bytes: Buffer): boolean {
+    return this.#recorded.get(path)?.equals(bytes) ?? false;
   }
 
   /** Appends a revision with its events, in one transaction; resolves with its number when it is durable. Rejects with `STORE_UNAVAILABLE`, and can then be tried again. */

@@ -3,6 +3,7 @@ import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { ReloadOutcome } from "../haproxy/reload.ts";
 import type { ServerState } from "../haproxy/server-states.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Operation, ReloadRecord } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
@@ -22,6 +23,7 @@ const GATHER_MS = 20;
 /** What the lane is given. */
 export interface ReloadLaneOptions {
   readonly haproxy: Haproxy;
+  readonly fs: FileSystem;
   readonly store: Store;
   readonly working: WorkingDocument;
   readonly files: ConfigFiles;
@@ -168,7 +170,7 @@ export class ReloadLane {
     }
     if (applicable.length === 0) return [];
     try {
-      await checkCandidate(this.#options.haproxy, candidate, this.#stopping.signal);
+      await checkCandidate(this.#options, candidate, this.#stopping.signal);
       return applicable;
     } catch (error) {
       const refusedByHaproxy = error instanceof DomainError && error.reason === "CONFIGURATION_REFUSED";
@@ -211,7 +213,7 @@ export class ReloadLane {
     const intent = `reload-${reload.number}`;
     try {
       await store.write([
-        { kind: "begin-intent", intent: history.intent(intent, files.believed) },
+        { kind: "begin-intent", intent: history.intent(intent, files.believed, "put-back") },
         { kind: "put-reload", reload },
         this.#reloadEvents(reload),
       ]);

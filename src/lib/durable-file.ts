@@ -9,6 +9,9 @@ export type FileSystem = Pick<
   "open" | "rename" | "link" | "unlink" | "readFile" | "stat" | "realpath"
 >;
 
+/** Begins the last part of the name of the link that keeps the former content for the time of a replacement: `.NAME.haplane-old-…`. */
+export const FORMER = "old-";
+
 /** How a replacement ended. */
 export type Replaced =
   /** The new content is in place and durable. */
@@ -41,7 +44,7 @@ export async function replaceFile(
   const directory = dirname(target);
   const suffix = randomBytes(6).toString("hex");
   const temporary = join(directory, `.${basename(target)}.haplane-new-${suffix}`);
-  const former = join(directory, `.${basename(target)}.haplane-old-${suffix}`);
+  const former = join(directory, `.${basename(target)}.haplane-${FORMER}${suffix}`);
   try {
     await writeSynced(fs, temporary, content, await attributesOf(fs, target, options.mode ?? 0o600));
     const before = await readIfThere(fs, target);
