@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endChild } from "./child.ts";
 import { freePort } from "./ports.ts";
 import { findProgram } from "./programs.ts";
 import { waitFor } from "./wait.ts";
@@ -59,7 +59,8 @@ export async function startConsul(port?: number): Promise<TestConsul> {
   closeSync(log);
   const base = `http://${ADDRESS}:${http}/v1`;
   const stop = async () => {
-    await end(child);
+    child.kill("SIGCONT");
+    await endChild(child, "SIGKILL", 0);
     rmSync(dir, { recursive: true, force: true });
   };
   try {
@@ -102,12 +103,4 @@ async function put(url: string, body?: unknown): Promise<void> {
   });
   const text = await answer.text();
   if (!answer.ok) throw new Error(`PUT ${url}: ${answer.status} ${text}`);
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, "exit");
-  child.kill("SIGCONT");
-  child.kill("SIGKILL");
-  await exited;
 }

@@ -1,0 +1,115 @@
+import { spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { endProcess } from "../../src/lib/other-process.ts";
+import { endChild } from "./child.ts";
+import { askOnce, haproxyBinary } from "./haproxy.ts";
+import { root } from "./programs.ts";
+import { waitFor } from "./wait.ts";
+
+/** Longer than haplane and HAProxy take to end in order. */
+const GRACE_MS = 15_000;
+
+/** A haplane process with its HAProxy, as `haplane serve` runs them. */
+export interface TestHaplane {
+  /** Everything is below it; removed by `stop`. */
+  readonly dir: string;
+  /** The haproxy.cfg. */
+  readonly config: string;
+  readonly statsSocket: string;
+  readonly pid: number;
+  /** Calls a unary method with JSON over Connect, as admin. Rejects with the error's code and message. */
+  call<T>(method: string, message?: object): Promise<T>;
+  /** Sends one command to HAProxy's stats socket. */
+  ask(command: string): Promise<string>;
+  /** The worker that accepts connections, and how often HAProxy was reloaded. */
+  worker(): Promise<{ readonly pid: number; readonly reloads: number }>;
+  /** What haplane has logged. */
+  log(): string;
+  /** Ends haplane, then HAProxy, and removes their directory. */
+  stop(): Promise<void>;
+}
+
+/** Starts haplane on a configuration, whose stats socket is to be at the path that it is given, and waits until it answers. */
+export async function startHaplane(configure: (statsSocket: string) => string): Promise<TestHaplane> {
+  const dir = mkdtempSync(join(tmpdir(), "haplane-"));
+  const config = join(dir, "haproxy.cfg");
+  const statsSocket = join(dir, "stats.sock");
+  const stateDir = join(dir, "state");
+  const logFile = join(dir, "haplane.log");
+  writeFileSync(config, configure(statsSocket));
+  const log = openSync(logFile, "a", 0o600);
+  const child = spawn(
+    process.execPath,
+    [
+      ...[join(root, "src", "main.ts"), "serve", `--state-dir=${stateDir}`, `--config=${config}`],
+      ...["--grpc=127.0.0.1:0", "--connect=127.0.0.1:0", `--haproxy=${haproxyBinary}`],
+    ],
+    { stdio: ["ignore", log, log] },
+  );
+  closeSync(log);
+  const ask = (command: string) => askOnce(statsSocket, command);
+  const readLog = () => readFileSync(logFile, "utf8");
+
+  async function call<T>(method: string, message: object = {}): Promise<T> {
+    const token = readFileSync(join(stateDir, "admin.token"), "utf8").trim();
+    return callJson<T>(join(stateDir, "connect.sock"), method, message, token);
+  }
+
+  const proc = async () => readProc(await askOnce(join(stateDir, "master.sock"), "show proc"));
+
+  async function worker() {
+    const { workerPid, reloads } = await proc();
+    return { pid: workerPid, reloads };
+  }
+
+  async function stop(): Promise<void> {
+    const { masterPid } = await proc().catch(() => ({ masterPid: undefined }));
+    await endChild(child, "SIGTERM", GRACE_MS);
+    // haplane leaves its HAProxy serving.
+    if (masterPid !== undefined) await endProcess(masterPid, GRACE_MS);
+    rmSync(dir, { recursive: true, force: true });
+  }
+
+  try {
+    await waitFor("haplane to answer", async () => {
+      if (child.exitCode !== null) throw new Error(`haplane ended: ${readLog()}`);
+      await call("haplane.v1.ServiceDiscovery/ListSources");
+      return (await ask("show version")) !== "";
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { dir, config, statsSocket, pid: child.pid as number, call, ask, worker, log: readLog, stop };
+}
+
+/** One call over a UNIX socket. */
+function callJson<T>(socketPath: string, method: string, message: object, token: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const sent = request({
+      socketPath,
+      path: `/${method}`,
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+    });
+    sent.on("error", reject);
+    sent.on("response", async (response) => {
+      let text = "";
+      for await (const chunk of response.setEncoding("utf8")) text += chunk;
+      if (response.statusCode === 200) resolve(JSON.parse(text) as T);
+      else reject(new Error(`${method}: ${response.statusCode} ${text}`));
+    });
+    sent.end(JSON.stringify(message));
+  });
+}
+
+/** Reads `show proc` of a master. */
+function readProc(text: string) {
+  const master = /^(\d+)\s+master\s+(\d+)/m.exec(text);
+  const workers = /# workers\n(\d+)/.exec(text);
+  if (master === null || workers === null) throw new Error(`not the answer of a master: ${text}`);
+  return { masterPid: Number(master[1]), reloads: Number(master[2]), workerPid: Number(workers[1]) };
+}

@@ -1,0 +1,108 @@
+import { once } from "node:events";
+import { Agent, createServer, get, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** An instance of a small application, which answers every request with its name. */
+export interface App {
+  readonly name: string;
+  readonly port: number;
+  /** Ends it as the end of its process would: nothing listens any more, and what is open is cut. */
+  stop(): Promise<void>;
+}
+
+/** Starts one on a free port of 127.0.0.1. */
+export async function startApp(name: string): Promise<App> {
+  const server: Server = createServer((_request, response) => response.end(name));
+  // HAProxy decides when an idle connection ends: a server that ends it at the same moment loses a request.
+  server.keepAliveTimeout = 0;
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    name,
+    port: (server.address() as AddressInfo).port,
+    async stop() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Requests that are made without a pause, one after another on each of several clients. */
+export interface Traffic {
+  readonly total: number;
+  /** What went wrong, one line each. */
+  readonly failures: readonly string[];
+  /** How many requests each application has answered. */
+  readonly served: ReadonlyMap<string, number>;
+  /** Ends it, and waits for the last answers. */
+  stop(): Promise<void>;
+}
+
+/** What traffic consists of. */
+export interface TrafficOptions {
+  readonly url: string;
+  /** Clients that keep their connection. */
+  readonly keeping: number;
+  /** Clients that open a connection for each request. */
+  readonly opening: number;
+  /** Names that are good answers. */
+  readonly isExpected: (name: string) => boolean;
+}
+
+/** Starts it. */
+export function startTraffic({ url, keeping, opening, isExpected }: TrafficOptions): Traffic {
+  const failures: string[] = [];
+  const served = new Map<string, number>();
+  let total = 0;
+  let isStopped = false;
+
+  async function client(keepAlive: boolean): Promise<void> {
+    const agent = new Agent({ keepAlive, maxSockets: 1 });
+    while (!isStopped) {
+      total++;
+      try {
+        const name = await fetchText(url, agent);
+        if (!isExpected(name)) throw new Error(`the answer is "${name}"`);
+        served.set(name, (served.get(name) ?? 0) + 1);
+      } catch (error) {
+        const { message, code } = error as NodeJS.ErrnoException;
+        failures.push(`${keepAlive ? "kept" : "new"} connection: ${code ?? message}`);
+      }
+    }
+    agent.destroy();
+  }
+
+  const clients = [
+    ...Array.from({ length: keeping }, () => client(true)),
+    ...Array.from({ length: opening }, () => client(false)),
+  ];
+  return {
+    get total() {
+      return total;
+    },
+    failures,
+    served,
+    async stop() {
+      isStopped = true;
+      await Promise.all(clients);
+    },
+  };
+}
+
+/** One request; rejects when the answer is not 200. */
+export function fetchText(url: string, agent: Agent): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent }, async (response) => {
+      try {
+        let text = "";
+        for await (const chunk of response.setEncoding("utf8")) text += chunk;
+        if (response.statusCode === 200) resolve(text);
+        else reject(new Error(`status ${response.statusCode}: ${text.slice(0, 100)}`));
+      } catch (error) {
+        reject(error);
+      }
+    }).on("error", reject);
+  });
+}
