@@ -1,8 +1,10 @@
+import { ScalarType } from "@bufbuild/protobuf";
 import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
+import { scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { isRequired } from "./head.ts";
 import type { CompiledStep, Step } from "./line-codec.ts";
-import { scalarOf, scalarTypeOf } from "./scalar.ts";
+import { scalarOf } from "./scalar.ts";
 import { type Fields, slotOf } from "./slot.ts";
 import { validityOf, type WordSyntax } from "./syntax.ts";
 
@@ -25,7 +27,7 @@ export function compoundOf(head: WordSyntax, tail: WordSyntax): Compound {
   const { suffix, field } = tail;
   const scalar = scalarOf(tail);
   const max = Number(validityOf(field)?.max ?? Number.MAX_SAFE_INTEGER);
-  const numeric = scalarTypeOf(field) !== STRING;
+  const numeric = scalarTypeOf(field) !== ScalarType.STRING;
   const required = isRequired(tail);
   const address = head.type === Type.ADDRESS;
   return {
@@ -47,14 +49,11 @@ export function compoundOf(head: WordSyntax, tail: WordSyntax): Compound {
   }
 }
 
-/** `ScalarType.STRING`. */
-const STRING = 9;
-
 /** Compiles a positional field and the field that is joined to its word. */
 export function compoundStep(parts: readonly WordSyntax[], follow: ReadonlySet<string>): CompiledStep {
   const [head, tail, further] = parts as [WordSyntax, WordSyntax, WordSyntax?];
   if (further !== undefined) throw new GrammarError(further.field, "only one suffix can be joined to a word");
-  if (head.field.fieldKind !== "scalar" || scalarTypeOf(head.field) !== STRING)
+  if (head.field.fieldKind !== "scalar" || scalarTypeOf(head.field) !== ScalarType.STRING)
     throw new GrammarError(head.field, "a suffix is joined to a string");
   if (tail.field.fieldKind !== "scalar") throw new GrammarError(tail.field, "a suffix is a scalar");
   const compound = compoundOf(head, tail);

@@ -1,6 +1,6 @@
-import { type DescField, ScalarType } from "@bufbuild/protobuf";
 import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { argumentOf, CONDITION_WORDS } from "./argument.ts";
+import { hasPresence, isBool, messageOf } from "./field.ts";
 import { formOf } from "./forms.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { compileLine, isNegated, type LineCodec, readLine } from "./line-codec.ts";
@@ -9,11 +9,6 @@ import { readHead } from "./parameter.ts";
 import type { Words } from "./phrase.ts";
 import { creatorOf, type Fields } from "./slot.ts";
 import type { Keyword, LineSyntax } from "./syntax.ts";
-
-/** The words of a line. */
-export interface LineWords {
-  readonly words: readonly string[];
-}
 
 /** What one line of a directive says: a value of its field, or of its field's elements. */
 export type LineValue = unknown;
@@ -41,12 +36,11 @@ export function compileDirective(syntax: LineSyntax): Directive {
   const { field } = syntax;
   if (field.oneof !== undefined) throw new GrammarError(field, "a directive cannot be a member of a choice");
   if (field.fieldKind === "map") throw new GrammarError(field, "a map has no order, so it cannot be written");
-  if (field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message"))
+  if (messageOf(field) !== undefined)
     return syntax.form === "" ? messageDirective(syntax) : formDirective(syntax);
   if (syntax.form !== "") throw new GrammarError(field, "a hand-written form reads a message");
   if (syntax.without.length > 0) throw new GrammarError(field, "without is for messages");
-  if (field.fieldKind === "scalar" && field.scalar === ScalarType.BOOL && syntax.type !== Type.ON_OFF)
-    return flagDirective(syntax);
+  if (isBool(field) && syntax.type !== Type.ON_OFF) return flagDirective(syntax);
   if (syntax.negatable || syntax.no !== undefined)
     throw new GrammarError(field, "only an optional bool is negatable");
   return valueDirective(syntax);
@@ -55,7 +49,7 @@ export function compileDirective(syntax: LineSyntax): Directive {
 function flagDirective(syntax: LineSyntax): Directive {
   const { field, keyword, no, negatable } = syntax;
   if (negatable && no !== undefined) throw new GrammarError(field, "it takes negatable or no, not both");
-  if ((negatable || no !== undefined) !== (field.presence === EXPLICIT))
+  if ((negatable || no !== undefined) !== hasPresence(field))
     throw new GrammarError(
       field,
       "a flag is a bool; an optional bool needs negatable or a word for false (no)",
@@ -76,9 +70,6 @@ function flagDirective(syntax: LineSyntax): Directive {
     },
   };
 }
-
-/** `FeatureSet_FieldPresence.EXPLICIT`: proto3 with `optional`. */
-const EXPLICIT = 1;
 
 function valueDirective(syntax: LineSyntax): Directive {
   const { field, keyword, separator, rest, type } = syntax;
@@ -113,7 +104,7 @@ const NOTHING: ReadonlySet<string> = new Set();
 
 function messageDirective(syntax: LineSyntax): Directive {
   const { field, keyword } = syntax;
-  const codec = compileLine(messageOf(field), { follow: NOTHING, without: syntax.without });
+  const codec = compileLine(messageOf(field)!, { follow: NOTHING, without: syntax.without });
   if (syntax.negatable) throw new GrammarError(field, "a message says with prefix_no that it is negatable");
   const spellings = [keyword, ...syntax.aliases];
   const { head } = codec;
@@ -144,7 +135,7 @@ function messageDirective(syntax: LineSyntax): Directive {
 function formDirective(syntax: LineSyntax): Directive {
   const { field, keyword } = syntax;
   const form = formOf(field, syntax.form);
-  const create = creatorOf(messageOf(field));
+  const create = creatorOf(messageOf(field)!);
   return {
     syntax,
     repeated: field.fieldKind === "list",
@@ -156,10 +147,4 @@ function formDirective(syntax: LineSyntax): Directive {
     },
     write: (value, like) => [...(like?.spelling ?? keyword), ...form.write(value as Fields)],
   };
-}
-
-function messageOf(field: DescField) {
-  if (field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message"))
-    return field.message;
-  throw new GrammarError(field, "it is no message");
 }

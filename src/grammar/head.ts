@@ -1,3 +1,4 @@
+import { hasPresence } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { type Scalar, scalarOf } from "./scalar.ts";
 import { type Fields, type Slot, slotOf } from "./slot.ts";
@@ -99,8 +100,5 @@ function parentheses(syntaxes: readonly WordSyntax[]): Head {
 
 /** True for a field without presence that is not repeated: it is always there. */
 export function isRequired({ field }: WordSyntax): boolean {
-  return field.fieldKind !== "list" && field.presence === IMPLICIT;
+  return field.fieldKind !== "list" && field.oneof === undefined && !hasPresence(field);
 }
-
-/** `FeatureSet_FieldPresence.IMPLICIT`: proto3 without `optional`. */
-const IMPLICIT = 2;

@@ -1,12 +1,12 @@
-import type { DescField } from "@bufbuild/protobuf";
+import { type DescField, ScalarType } from "@bufbuild/protobuf";
 import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { argumentOf, CONDITION_WORDS, repeatsKeyword } from "./argument.ts";
+import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import type { Head } from "./head.ts";
 import { compileLine, type LineCodec } from "./line-codec.ts";
 import { Order, type OrderEntry } from "./order.ts";
 import type { Words } from "./phrase.ts";
-import { enumOf, scalarTypeOf } from "./scalar.ts";
 import { type Fields, slotOf } from "./slot.ts";
 import type { Keyword, WordSyntax } from "./syntax.ts";
 
@@ -35,23 +35,20 @@ export interface Parameter {
 export function compileParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parameter {
   const { field } = syntax;
   if (field.fieldKind === "map") throw new GrammarError(field, "a map has no order, so it cannot be written");
-  if (field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message"))
-    return messageParameter(syntax, compileLine(field.message, { follow, without: syntax.without }));
-  if (field.fieldKind === "scalar" && scalarTypeOf(field) === BOOL && syntax.type !== Type.ON_OFF)
-    return flagParameter(syntax);
+  const message = messageOf(field);
+  if (message !== undefined)
+    return messageParameter(syntax, compileLine(message, { follow, without: syntax.without }));
+  if (isBool(field) && syntax.type !== Type.ON_OFF) return flagParameter(syntax);
   if (syntax.no !== undefined) throw new GrammarError(field, "only an optional bool has a word for false");
   return valueParameter(syntax, follow);
 }
-
-/** `ScalarType.BOOL`. */
-const BOOL = 8;
 
 function flagParameter(syntax: WordSyntax): Parameter {
   const { field, keyword, aliases, no } = syntax;
   const slot = slotOf(field);
   if (field.oneof !== undefined)
     throw new GrammarError(field, "a bool cannot be a member of a choice: use a message without fields");
-  if ((no !== undefined) !== (field.presence === EXPLICIT))
+  if ((no !== undefined) !== hasPresence(field))
     throw new GrammarError(field, "a flag is a bool; an optional bool needs a word for false (no)");
   const spellings = [keyword, ...aliases, ...(no === undefined ? [] : [no])];
   const isSet = (message: Fields) =>
@@ -83,9 +80,6 @@ function flagParameter(syntax: WordSyntax): Parameter {
     },
   };
 }
-
-/** `FeatureSet_FieldPresence.EXPLICIT`: proto3 with `optional`. */
-const EXPLICIT = 1;
 
 function valueParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parameter {
   const { field, keyword, aliases } = syntax;
@@ -221,11 +215,8 @@ function countOf(field: DescField, repeats: boolean): (message: Fields) => numbe
       repeats
         ? (slot.get(message) as unknown[]).length
         : Math.min((slot.get(message) as unknown[]).length, 1);
-  if (field.presence === EXPLICIT || field.oneof !== undefined)
+  if (hasPresence(field) || field.oneof !== undefined)
     return (message) => (slot.get(message) === undefined ? 0 : 1);
-  const unset = enumOf(field) !== undefined || scalarTypeOf(field) !== STRING ? 0 : "";
+  const unset = enumOf(field) !== undefined || scalarTypeOf(field) !== ScalarType.STRING ? 0 : "";
   return (message) => (slot.get(message) === unset ? 0 : 1);
 }
-
-/** `ScalarType.STRING`. */
-const STRING = 9;

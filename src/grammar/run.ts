@@ -1,5 +1,6 @@
 import type { DescField, DescOneof } from "@bufbuild/protobuf";
 import { repeatsKeyword } from "./argument.ts";
+import { isBool } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { isRequired } from "./head.ts";
 import type { CompiledStep, Step } from "./line-codec.ts";
@@ -58,7 +59,7 @@ export class Run implements Step {
     );
     this.required = [
       ...parameters
-        .filter(({ syntax }) => isRequired(syntax) && !isFlag(syntax))
+        .filter(({ syntax }) => isRequired(syntax) && !isBool(syntax.field))
         .map(
           ({ count }) =>
             (message: Fields) =>
@@ -229,13 +230,6 @@ export class Run implements Step {
       if (parameter.last) write(parameter, undefined, parameter.count(message));
   }
 }
-
-function isFlag({ field }: WordSyntax): boolean {
-  return field.fieldKind === "scalar" && field.scalar === BOOL;
-}
-
-/** `ScalarType.BOOL`. */
-const BOOL = 8;
 
 function caseOf(message: Fields, oneof: string): string | undefined {
   return (message[oneof] as { readonly case: string | undefined }).case;

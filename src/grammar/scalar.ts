@@ -1,5 +1,6 @@
-import { type DescEnum, type DescField, ScalarType } from "@bufbuild/protobuf";
+import { type DescEnum, ScalarType } from "@bufbuild/protobuf";
 import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
+import { enumOf, scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { type FieldSyntax, spellingOf } from "./syntax.ts";
 
@@ -39,20 +40,6 @@ export function enumWords(desc: DescEnum): ReadonlyMap<number, string> {
   const words = new Map<number, string>();
   for (const value of desc.values) if (value.number !== 0) words.set(value.number, spellingOf(value).word);
   return words;
-}
-
-/** The enum of a field or of its elements. */
-export function enumOf(field: DescField): DescEnum | undefined {
-  return field.fieldKind === "enum" || (field.fieldKind === "list" && field.listKind === "enum")
-    ? field.enum
-    : undefined;
-}
-
-/** The scalar type of a field or of its elements. */
-export function scalarTypeOf(field: DescField): ScalarType | undefined {
-  return field.fieldKind === "scalar" || (field.fieldKind === "list" && field.listKind === "scalar")
-    ? field.scalar
-    : undefined;
 }
 
 /** An empty word ends the arguments for HAProxy's parsers, so it is no value. */

@@ -1,6 +1,7 @@
-import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { Role } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { compileDirective, type Directive, type LineValue } from "./directive.ts";
+import { scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import type { Words } from "./phrase.ts";
 import { creatorOf, type Fields } from "./slot.ts";
@@ -89,6 +90,7 @@ export function compileSection(desc: DescMessage): SectionCodec {
   const syntaxes = desc.fields.map(lineOf);
   const directives = syntaxes.filter(({ role }) => role === Role.UNSPECIFIED).map(compileDirective);
   for (const { syntax } of directives) checkDirective(syntax, letters, desc);
+  checkRoles(syntaxes);
   const table = tableOf(directives);
   const removed = removedOf(desc);
   const byField = new Map(directives.map((directive) => [directive.syntax.field, directive]));
@@ -180,6 +182,20 @@ function reasonOf(words: Words, removed: readonly RemovedSyntax[]): TextReason {
 
 function text(reason: TextReason): LineReading {
   return { kind: "text", reason };
+}
+
+/** What the fields that are no directives must be. */
+function checkRoles(syntaxes: readonly LineSyntax[]): void {
+  for (const { field, role } of syntaxes) {
+    if (role === Role.UNSPECIFIED) continue;
+    if (syntaxes.some((other) => other.role === role && other.field !== field))
+      throw new GrammarError(field, "another field has its role");
+    const lines = field.fieldKind === "list" && field.listKind === "message" ? field.message : undefined;
+    if (
+      role === Role.UNMODELLED ? lines?.field.text === undefined : scalarTypeOf(field) !== ScalarType.STRING
+    )
+      throw new GrammarError(field, "a name is a string; unmodelled lines are messages with a text");
+  }
 }
 
 function checkDirective(syntax: LineSyntax, letters: string, desc: DescMessage): void {

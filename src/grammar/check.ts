@@ -1,0 +1,354 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
+import { DomainError, type FieldViolation } from "../lib/errors.ts";
+import { parseValue } from "../text/value.ts";
+import { CONDITION_WORDS, isPhrase } from "./argument.ts";
+import type { Directive } from "./directive.ts";
+import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "./field.ts";
+import { isRequired } from "./head.ts";
+import { splitPhrase } from "./phrase.ts";
+import { type RuleCheck, ruleCheckOf } from "./rules.ts";
+import type { SectionCodec } from "./section-codec.ts";
+import { type Fields, slotOf } from "./slot.ts";
+import { type FieldSyntax, isOptionalChoice, spellingOf, type WordSyntax, wordOf } from "./syntax.ts";
+import { printBranch, type Span, type Version, within } from "./version.ts";
+
+/** Where a message is to be written. */
+export interface Target {
+  /** Keyword of the section. */
+  readonly kind: string;
+  /** The HAProxy that will read it; undefined when none is known, and then every version will do. */
+  readonly version: Version | undefined;
+}
+
+/** Why a message cannot be written: a value that breaks a rule, or something that the running HAProxy does not have. */
+export interface Violation extends FieldViolation {
+  readonly kind: "value" | "version";
+}
+
+/** A section's message that cannot be written is refused with all reasons at once. */
+export function refuseViolations(violations: readonly Violation[]): void {
+  const [first] = violations;
+  if (first === undefined) return;
+  const reason = violations.every(({ kind }) => kind === "version") ? "NOT_SUPPORTED" : "FIELD_INVALID";
+  throw new DomainError(reason, `${first.field}: ${first.description}`, {
+    violations: violations.map(({ field, description }) => ({ field, description })),
+  });
+}
+
+/** Checks the directives of a section's message, those of `fields` or all. */
+export function checkSection(
+  codec: SectionCodec,
+  message: Fields,
+  target: Target,
+  fields: ReadonlySet<DescField> | undefined,
+): Violation[] {
+  const violations = checkNames(codec, message, target, fields);
+  for (const directive of codec.directives) {
+    const { field } = directive.syntax;
+    if (fields !== undefined && !fields.has(field)) continue;
+    const value = slotOf(field).get(message);
+    if (isAbsent(directive, value)) continue;
+    const misplaced = checkPlace(codec, directive, target.kind);
+    violations.push(...misplaced);
+    if (misplaced.length > 0) continue;
+    if (!directive.repeated) checkDirective(directive, value, target.version, field.name, violations);
+    else
+      for (const [i, element] of (value as unknown[]).entries())
+        checkDirective(directive, element, target.version, `${field.name}[${i}]`, violations);
+  }
+  return violations;
+}
+
+/** Checks the names in a section's header, and that the kind of section exists. */
+function checkNames(
+  codec: SectionCodec,
+  message: Fields,
+  { kind, version }: Target,
+  fields: ReadonlySet<DescField> | undefined,
+): Violation[] {
+  const violations: Violation[] = [];
+  const section = codec.kinds.get(kind);
+  if (section !== undefined) checkSpan(section.span, version, kind, kind, violations);
+  for (const syntax of [codec.roles.name, codec.roles.from]) {
+    if (syntax === undefined || (fields !== undefined && !fields.has(syntax.field))) continue;
+    const value = slotOf(syntax.field).get(message);
+    if (value !== undefined && value !== "")
+      checkValue(syntax, value, version, syntax.field.name, violations);
+  }
+  return violations;
+}
+
+/** Checks that a kind of section has a directive. */
+export function checkPlace(
+  codec: SectionCodec,
+  { syntax: { field, kinds } }: Directive,
+  kind: string,
+): Violation[] {
+  if (kinds === "" || kinds.includes(codec.kinds.get(kind)?.letter ?? "-")) return [];
+  const legal = [...codec.kinds.values()]
+    .filter(({ letter }) => kinds.includes(letter))
+    .map(({ keyword }) => keyword);
+  return [
+    {
+      kind: "value",
+      field: field.name,
+      description: `is not legal in a ${kind}; allowed in ${legal.join(", ")}`,
+    },
+  ];
+}
+
+/** Checks the value of one line. */
+export function checkLineValue(
+  directive: Directive,
+  value: unknown,
+  version: Version | undefined,
+  path: string,
+): Violation[] {
+  const violations: Violation[] = [];
+  checkDirective(directive, value, version, path, violations);
+  return violations;
+}
+
+/** True when the directive has no line: its field is unset, empty, or a flag that is false. */
+export function isAbsent({ syntax: { field } }: Directive, value: unknown): boolean {
+  if (value === undefined) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return value === false && !hasPresence(field);
+}
+
+function checkDirective(
+  { syntax, spellings, codec, repeated }: Directive,
+  value: unknown,
+  version: Version | undefined,
+  path: string,
+  violations: Violation[],
+): void {
+  checkSpan(syntax.span, version, spellings[0]!.join(" "), path, violations);
+  const { field } = syntax;
+  if (codec !== undefined)
+    checkMessage(codec.desc, value as Fields, syntax.without, version, path, violations);
+  else if (field.fieldKind === "message")
+    checkMessage(field.message, value as Fields, [], version, path, violations);
+  else if (repeated) checkElement(syntax, value, version, path, violations);
+  else checkValue(syntax, value, version, path, violations);
+}
+
+interface CheckedField {
+  readonly syntax: WordSyntax;
+  readonly get: (message: Fields) => unknown;
+  readonly required: boolean;
+  readonly rules: RuleCheck | undefined;
+}
+
+const FIELDS = new WeakMap<DescMessage, readonly CheckedField[]>();
+
+function fieldsOf(desc: DescMessage): readonly CheckedField[] {
+  let fields = FIELDS.get(desc);
+  if (fields === undefined) {
+    fields = desc.fields.map((field) => {
+      const syntax = wordOf(field);
+      return {
+        syntax,
+        get: slotOf(field).get,
+        required:
+          (isRequired(syntax) && !isFlag(syntax)) || (syntax.place === "positional" && isSeparated(syntax)),
+        rules: ruleCheckOf(field),
+      };
+    });
+    FIELDS.set(desc, fields);
+  }
+  return fields;
+}
+
+function checkMessage(
+  desc: DescMessage,
+  message: Fields,
+  without: readonly string[],
+  version: Version | undefined,
+  path: string,
+  violations: Violation[],
+): void {
+  for (const { syntax, get, required } of fieldsOf(desc)) {
+    const { field } = syntax;
+    const value = get(message);
+    const unset =
+      value === undefined ||
+      value === "" ||
+      (Array.isArray(value) && value.length === 0) ||
+      (required && value === 0 && enumOf(field) !== undefined);
+    const absent = unset || value === false;
+    const at = `${path}.${field.name}`;
+    if (without.includes(field.name)) {
+      if (!absent && value !== 0)
+        violations.push({ kind: "value", field: at, description: "is not part of this directive" });
+      continue;
+    }
+    if (unset && required) violations.push({ kind: "value", field: at, description: "must be set" });
+    if (value === "" && !required)
+      violations.push({ kind: "value", field: at, description: "must not be empty; leave it out instead" });
+    if (unset || (absent && !hasPresence(field))) continue;
+    checkSpan(syntax.span, version, syntax.keyword.join(" "), at, violations);
+    checkValue(syntax, value, version, at, violations);
+  }
+  for (const oneof of desc.oneofs) {
+    if (isOptionalChoice(oneof) || (message[oneof.localName] as { case?: string }).case !== undefined)
+      continue;
+    const members = oneof.fields.map(({ name }) => name).join(", ");
+    violations.push({
+      kind: "value",
+      field: `${path}.${oneof.name}`,
+      description: `must be one of ${members}`,
+    });
+  }
+}
+
+/** Checks a value that is there. */
+function checkValue(
+  syntax: FieldSyntax,
+  value: unknown,
+  version: Version | undefined,
+  path: string,
+  violations: Violation[],
+): void {
+  const { field } = syntax;
+  const found: FieldViolation[] = [];
+  ruleCheckOf(field)?.(value, path, found);
+  for (const violation of found) violations.push({ ...hideSecret(syntax, violation), kind: "value" });
+  if (field.fieldKind === "list") {
+    for (const [i, element] of (value as unknown[]).entries())
+      checkElement(syntax, element, version, `${path}[${i}]`, violations);
+    return;
+  }
+  checkElement(syntax, value, version, path, violations);
+}
+
+function checkElement(
+  syntax: FieldSyntax,
+  value: unknown,
+  version: Version | undefined,
+  path: string,
+  violations: Violation[],
+): void {
+  const { field } = syntax;
+  const message = messageOf(field);
+  if (message !== undefined) {
+    checkMessage(message, value as Fields, syntax.without, version, path, violations);
+    return;
+  }
+  const enumeration = enumOf(field);
+  if (enumeration !== undefined) {
+    const known = enumeration.values.find(({ number }) => number === value && number !== 0);
+    if (known === undefined) {
+      const allowed = enumeration.values.filter(({ number }) => number !== 0).map(({ name }) => name);
+      violations.push({
+        kind: "value",
+        field: path,
+        description: `must be one of ${allowed.join(", ")}; found ${value}`,
+      });
+      return;
+    }
+    const { word, span } = spellingOf(known);
+    checkSpan(span, version, word, path, violations);
+  } else if (typeof value === "string") {
+    const problem = textProblem(syntax, value);
+    if (problem !== undefined)
+      violations.push({ kind: "value", field: path, description: describe(syntax, problem, value) });
+  } else if (typeof value === "number") {
+    const [low, high] =
+      scalarTypeOf(field) === ScalarType.UINT32 ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff];
+    if (!Number.isInteger(value) || value < low || value > high)
+      violations.push({
+        kind: "value",
+        field: path,
+        description: `must be an integer from ${low} to ${high}; found ${value}`,
+      });
+  }
+}
+
+/** What HAProxy would make of a text that is not what the field is for; undefined when it is. */
+function textProblem({ type, separator }: FieldSyntax, value: string): string | undefined {
+  if (value === "") return "must not be empty";
+  if (!value.isWellFormed()) return "must be valid Unicode";
+  if (value.includes("\0")) return "must not hold a NUL character";
+  if (isPhrase(type)) {
+    const words = splitPhrase(value);
+    if (words === undefined)
+      return "must be words as they are written in haproxy.cfg, with quotes closed and without comment or line break";
+    if (type === Type.CONDITION && (!CONDITION_WORDS.includes(words[0]!) || words.length < 2))
+      return 'must be "if" or "unless" and a condition';
+    return undefined;
+  }
+  if (type !== Type.PAYLOAD && CONTROL.test(value))
+    return "must not hold control characters, such as a line break";
+  const parts = parseValue(value);
+  if (parts === undefined)
+    return 'must refer to the environment as "${NAME}"; a "${" that stands for itself is written "$${"';
+  if (separator !== "" && value.includes(separator))
+    return `must not hold "${separator}", which separates the elements`;
+  if (parts.some(({ kind }) => kind === "reference")) return undefined;
+  return TYPE_PROBLEMS[type]?.(value);
+}
+
+const CONTROL = /[\0-\x1f\x7f]/;
+
+const TYPE_PROBLEMS: Partial<Record<Type, (value: string) => string | undefined>> = {
+  [Type.TIME]: (value) =>
+    /^\d+(?:us|ms|s|m|h|d)?$/.test(value)
+      ? undefined
+      : "must be a number and a unit us, ms, s, m, h or d, as 30s",
+  [Type.SIZE]: (value) =>
+    /^\d+[kKmMgG]?$/.test(value)
+      ? undefined
+      : "must be a number of bytes, or one with the suffix k, m or g, as 16k",
+  [Type.NAME]: (value) =>
+    /^[A-Za-z0-9_.:-]+$/.test(value) ? undefined : "must hold nothing but letters, digits, -, _, . and :",
+  [Type.ADDRESS]: (value) => (/\s/.test(value) ? "must be an address, without blanks" : undefined),
+};
+
+function describe({ secret }: FieldSyntax, problem: string, value: string): string {
+  return secret ? problem : `${problem}; found "${printable(value)}"`;
+}
+
+/** Values that break a rule about their characters are shown so that they stay one line of text. */
+function printable(value: string): string {
+  const shown = value.length > 100 ? `${value.slice(0, 100)}…` : value;
+  return shown.replace(
+    /[\0-\x1f\x7f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
+
+function hideSecret({ secret }: FieldSyntax, violation: FieldViolation): FieldViolation {
+  return secret
+    ? { field: violation.field, description: violation.description.replace(/; found .*$/s, "") }
+    : violation;
+}
+
+function checkSpan(
+  span: Span,
+  version: Version | undefined,
+  keyword: string,
+  path: string,
+  violations: Violation[],
+): void {
+  if (version === undefined || within(version, span)) return;
+  const { since, until } = span;
+  const range = [
+    since === undefined ? "" : `from HAProxy ${printBranch(since)} on`,
+    until === undefined ? "" : `before HAProxy ${printBranch(until)}`,
+  ].filter((part) => part !== "");
+  violations.push({
+    kind: "version",
+    field: path,
+    description: `"${keyword}" exists ${range.join(" and ")}; HAProxy ${printBranch(version)} is running`,
+  });
+}
+
+function isFlag({ field, type }: WordSyntax): boolean {
+  return isBool(field) && type !== Type.ON_OFF;
+}
+
+function isSeparated({ field, separator }: WordSyntax): boolean {
+  return field.fieldKind === "list" && separator !== "";
+}

@@ -1,0 +1,136 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import type { FieldViolation } from "../lib/errors.ts";
+import { hasPresence, messageOf } from "./field.ts";
+import { type Fields, slotOf } from "./slot.ts";
+import { validityOf } from "./syntax.ts";
+
+/** Checks the rules (option `valid`) of a message of any kind and of all it holds. Paths begin with `prefix`. */
+export function checkRules(desc: DescMessage, message: object, prefix = ""): FieldViolation[] {
+  const violations: FieldViolation[] = [];
+  checkMessage(desc, message as Fields, prefix, violations);
+  return violations;
+}
+
+/** Checks the rules of one field's value, but not of the messages in it. */
+export type RuleCheck = (value: unknown, path: string, violations: FieldViolation[]) => void;
+
+/** The rules of a field, compiled; undefined when it has none. */
+export function ruleCheckOf(field: DescField): RuleCheck | undefined {
+  if (!RULES.has(field)) RULES.set(field, compileRules(field));
+  return RULES.get(field);
+}
+
+const RULES = new WeakMap<DescField, RuleCheck | undefined>();
+
+interface CheckedField {
+  readonly field: DescField;
+  readonly get: (message: Fields) => unknown;
+  readonly check: RuleCheck | undefined;
+  readonly message: DescMessage | undefined;
+}
+
+const CHECKED = new WeakMap<DescMessage, readonly CheckedField[]>();
+
+/** The fields that have rules or hold messages. */
+function checkedFields(desc: DescMessage): readonly CheckedField[] {
+  let fields = CHECKED.get(desc);
+  if (fields === undefined) {
+    fields = desc.fields
+      .map((field) => ({
+        field,
+        get: slotOf(field).get,
+        check: ruleCheckOf(field),
+        message: messageOf(field),
+      }))
+      .filter(({ check, message }) => check !== undefined || message !== undefined);
+    CHECKED.set(desc, fields);
+  }
+  return fields;
+}
+
+function checkMessage(
+  desc: DescMessage,
+  message: Fields,
+  prefix: string,
+  violations: FieldViolation[],
+): void {
+  for (const { field, get, check, message: inner } of checkedFields(desc)) {
+    const value = get(message);
+    const path = prefix === "" ? field.name : `${prefix}.${field.name}`;
+    check?.(value, path, violations);
+    if (inner === undefined || value === undefined) continue;
+    if (field.fieldKind !== "list") checkMessage(inner, value as Fields, path, violations);
+    else
+      for (const [i, element] of (value as Fields[]).entries())
+        checkMessage(inner, element, `${path}[${i}]`, violations);
+  }
+}
+
+function compileRules(field: DescField): RuleCheck | undefined {
+  const rules = validityOf(field);
+  if (rules === undefined) return undefined;
+  const checks: RuleCheck[] = [];
+  const { min, max } = rules;
+  if (rules.required)
+    checks.push((value, path, violations) => {
+      if (isUnset(value) || (value === 0 && !hasPresence(field)))
+        violations.push({ field: path, description: "must be set" });
+    });
+  if (rules.pattern !== "") {
+    const pattern = new RegExp(`^(?:${rules.pattern})$`, "u");
+    checks.push(
+      each((value, path, violations) => {
+        if (!pattern.test(value as string))
+          violations.push({ field: path, description: `must match ${rules.pattern}; found "${value}"` });
+      }),
+    );
+  }
+  if (min !== undefined || max !== undefined) {
+    const [low, high] = [Number(min ?? -Infinity), Number(max ?? Infinity)];
+    const unit = field.fieldKind === "list" ? "elements" : isText(field) ? "characters" : "";
+    checks.push((value, path, violations) => {
+      const size = Array.isArray(value)
+        ? value.length
+        : typeof value === "string"
+          ? [...value].length
+          : Number(value);
+      if (size >= low && size <= high) return;
+      const bounds =
+        low === -Infinity ? `at most ${high}` : high === Infinity ? `at least ${low}` : `${low} to ${high}`;
+      violations.push({ field: path, description: `must be ${bounds}${unit && ` ${unit}`}; found ${size}` });
+    });
+  }
+  if (rules.oneOf.length > 0) {
+    const allowed = rules.oneOf.map(Number);
+    checks.push(
+      each((value, path, violations) => {
+        if (!allowed.includes(Number(value)))
+          violations.push({
+            field: path,
+            description: `must be one of ${allowed.join(", ")}; found ${value}`,
+          });
+      }),
+    );
+  }
+  // What is not there can only break the rule that it must be.
+  const [required, ...others] = rules.required ? checks : [undefined, ...checks];
+  return (value, path, violations) => {
+    required?.(value, path, violations);
+    if (!isUnset(value)) for (const check of others) check!(value, path, violations);
+  };
+}
+
+function each(check: RuleCheck): RuleCheck {
+  return (value, path, violations) => {
+    if (!Array.isArray(value)) return check(value, path, violations);
+    for (const [i, element] of value.entries()) check(element, `${path}[${i}]`, violations);
+  };
+}
+
+function isText(field: DescField): boolean {
+  return field.fieldKind === "scalar" && field.scalar === ScalarType.STRING;
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
+}

@@ -1,0 +1,100 @@
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import type { Directive } from "./directive.ts";
+import { hasPresence, messageOf } from "./field.ts";
+import { type Fields, slotOf } from "./slot.ts";
+
+/** True when a value of the directive can hold a secret: a field with `debug_redact`. */
+export function holdsSecret({ syntax }: Directive): boolean {
+  return fieldHoldsSecret(syntax.field);
+}
+
+/** A copy of a message without its secrets; the message itself when it holds none. */
+export function withoutSecrets(desc: DescMessage, message: Fields): Fields {
+  if (!messageHoldsSecret(desc)) return message;
+  const copy = { ...message };
+  for (const field of desc.fields) {
+    const slot = slotOf(field);
+    const value = slot.get(message);
+    if (value === undefined || !fieldHoldsSecret(field)) continue;
+    const inner = messageOf(field);
+    if (isSecret(field)) clear(copy, field);
+    else if (field.fieldKind === "list")
+      copy[field.localName] = (value as Fields[]).map((element) => withoutSecrets(inner!, element));
+    else slot.set(copy, withoutSecrets(inner!, value as Fields));
+  }
+  return copy;
+}
+
+/**
+ * A copy of a message in which secrets that it leaves out are those of an older one, so that what was read without secrets can be
+ * written back. Elements of a list are matched by what else they say.
+ */
+export function withSecretsOf(desc: DescMessage, message: Fields, old: Fields): Fields {
+  if (!messageHoldsSecret(desc)) return message;
+  const copy = { ...message };
+  for (const field of desc.fields) {
+    const slot = slotOf(field);
+    const value = slot.get(message);
+    const before = slot.get(old);
+    if (before === undefined || !fieldHoldsSecret(field)) continue;
+    const inner = messageOf(field);
+    if (isSecret(field)) {
+      if (value === undefined || value === "") slot.set(copy, before);
+    } else if (field.fieldKind === "list") {
+      copy[field.localName] = restoreElements(inner!, value as Fields[], before as Fields[]);
+    } else if (value !== undefined) {
+      slot.set(copy, withSecretsOf(inner!, value as Fields, before as Fields));
+    }
+  }
+  return copy;
+}
+
+function restoreElements(
+  desc: DescMessage,
+  elements: readonly Fields[],
+  before: readonly Fields[],
+): Fields[] {
+  const rest = before.map((element) => ({ element, key: keyOf(desc, element) }));
+  const found = elements.map((element) => {
+    const key = keyOf(desc, element);
+    const at = rest.findIndex((candidate) => candidate.key === key);
+    return at < 0 ? undefined : rest.splice(at, 1)[0]!.element;
+  });
+  return elements.map((element, i) => {
+    const old = found[i];
+    return old === undefined ? element : withSecretsOf(desc, element, old);
+  });
+}
+
+/** What an element says besides its secrets. */
+function keyOf(desc: DescMessage, message: Fields): string {
+  return JSON.stringify(withoutSecrets(desc, message));
+}
+
+function isSecret(field: DescField): boolean {
+  return field.proto.options?.debugRedact === true;
+}
+
+function fieldHoldsSecret(field: DescField): boolean {
+  const inner = messageOf(field);
+  return isSecret(field) || (inner !== undefined && messageHoldsSecret(inner));
+}
+
+const SECRETS = new WeakMap<DescMessage, boolean>();
+
+function messageHoldsSecret(desc: DescMessage): boolean {
+  let found = SECRETS.get(desc);
+  if (found === undefined) {
+    SECRETS.set(desc, false);
+    found = desc.fields.some(fieldHoldsSecret);
+    SECRETS.set(desc, found);
+  }
+  return found;
+}
+
+function clear(message: Fields, field: DescField): void {
+  if (field.oneof !== undefined) message[field.oneof.localName] = { case: undefined };
+  else if (field.fieldKind === "list") message[field.localName] = [];
+  else if (!hasPresence(field)) message[field.localName] = "";
+  else delete message[field.localName];
+}

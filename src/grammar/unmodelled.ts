@@ -1,0 +1,68 @@
+import { ownEnd } from "../text/extent.ts";
+import type { Section } from "../text/section.ts";
+import type { SectionEdit } from "./edit-section.ts";
+import { messageOf } from "./field.ts";
+import { diffLists } from "./list-diff.ts";
+import { describeReason, HIDDEN, type SectionReading, shownText } from "./read-section.ts";
+import type { SectionCodec } from "./section-codec.ts";
+import { creatorOf, type Fields } from "./slot.ts";
+
+/** The lines that no field stands for, as elements of the field for them: text, reason and place. */
+export function unmodelledLines(codec: SectionCodec, section: Section, reading: SectionReading): Fields[] {
+  const desc = codec.roles.unmodelled === undefined ? undefined : messageOf(codec.roles.unmodelled.field);
+  if (desc === undefined) return [];
+  const create = creatorOf(desc);
+  return reading.unmodelled.map(({ index, reason, directive }) =>
+    Object.assign(create(), {
+      text: shownText(codec, section.lines.at(index)!, directive),
+      reason: describeReason(reason),
+      line: index + 1,
+    }),
+  );
+}
+
+/** Changes the lines that no field stands for, as text. They keep their places; new ones go behind the one before them in the list. */
+export function editUnmodelled(edit: SectionEdit, value: unknown): void {
+  const { codec, section, reading, changes, violations } = edit;
+  const field = codec.roles.unmodelled!.field;
+  const old = unmodelledLines(codec, section, reading).map(textOf);
+  const next = (value as Fields[]).map(textOf);
+  if (old.length === next.length && old.every((text, i) => text === next[i])) return;
+  const steps = diffLists(old.map(element), next.map(element));
+  const gone = new Set(old.keys());
+  let behind: number | undefined;
+  steps.forEach((step, i) => {
+    const text = next[i]!;
+    if (step.kind !== "add") gone.delete(step.old);
+    if (step.kind === "keep") {
+      behind = reading.unmodelled[step.old]!.index;
+      return;
+    }
+    if (text.includes(HIDDEN) || text === "") {
+      const description =
+        text === ""
+          ? "must not be empty"
+          : `holds "${HIDDEN}", which stands for hidden text: write the line as a whole`;
+      violations.push({ kind: "value", field: `${field.name}[${i}].text`, description });
+      return;
+    }
+    if (step.kind === "change") {
+      const { index } = reading.unmodelled[step.old]!;
+      changes.replaced.set(index, `${section.lines.at(index)!.indentation}${text}`);
+      behind = index;
+      return;
+    }
+    if (step.kind === "move") changes.replaced.set(reading.unmodelled[step.old]!.index, undefined);
+    const before = behind === undefined ? ownEnd(section) : behind + 1;
+    changes.inserted.set(before, [...(changes.inserted.get(before) ?? []), text]);
+  });
+  for (const index of gone) changes.replaced.set(reading.unmodelled[index]!.index, undefined);
+}
+
+function textOf(line: Fields): string {
+  return String(line.text);
+}
+
+function element(key: string) {
+  return { key, identity: undefined, sort: undefined };
+}
