@@ -26,11 +26,14 @@ export type Aim =
   /** Nowhere: commands fail at once. */
   | { readonly kind: "none"; readonly reason: string; readonly retryAfterMs: number };
 
+/** Where commands go at first. */
+export const NOT_SUPERVISED: Aim = { kind: "none", reason: "it is not supervised yet", retryAfterMs: 1_000 };
+
 /** What a queue needs from outside. */
 export interface CommandQueueOptions {
   readonly connect: (signal: AbortSignal) => Promise<WorkerConnection>;
   readonly clock: Clock;
-  /** Called when another worker answers than the queue is aimed at: a reload that was not noticed yet. */
+  /** Called when another worker answers than the one the queue is aimed at: a reload that was not noticed yet. */
   readonly onStranger: () => void;
 }
 
@@ -71,7 +74,7 @@ export class CommandQueue {
     this.#giveUp((entry) => entry.signal === signal, cancelled),
   );
   readonly #reconnectDelay = createBackoff({ firstMs: 10, maxMs: 250 });
-  #aim: Aim = { kind: "none", reason: "it is not supervised yet", retryAfterMs: 1_000 };
+  #aim: Aim = NOT_SUPERVISED;
   #queue = new Fifo<Entry>();
   /** Every open connection; the ones left for another close when their last answer has come. */
   readonly #links = new Set<Link>();

@@ -18,8 +18,13 @@ export interface WorkerConnection {
  */
 const GREETING = ["set severity-output number", "set timeout cli 1d", "show info"];
 
-/** Connects to the stats socket. Rejects with the system's error, the signal's reason, or when it is not HAProxy that answers. */
-export async function connectWorker(statsSocket: string, signal: AbortSignal): Promise<WorkerConnection> {
+/** Connects to the stats socket, undefined when the configuration has none to use. Rejects with the system's error, the signal's reason, or when it is not HAProxy that answers. */
+export async function connectWorker(
+  statsSocket: string | undefined,
+  signal: AbortSignal,
+): Promise<WorkerConnection> {
+  if (statsSocket === undefined)
+    throw new Error("the configuration has no UNIX `stats socket` with `level admin`");
   const { connection, answers } = await PromptConnection.open(
     statsSocket,
     findWorkerPrompt,

@@ -1,10 +1,11 @@
 import type { Clock } from "../lib/clock.ts";
-import { type Aim, CommandQueue } from "./command-queue.ts";
+import { type Aim, CommandQueue, NOT_SUPERVISED } from "./command-queue.ts";
 import { connectWorker } from "./worker-connection.ts";
 
 /** What the queues need from outside. */
 export interface WorkerQueuesOptions {
-  readonly statsSocket: string;
+  /** Path of the worker's stats socket as far as it is known. */
+  readonly statsSocket: () => string | undefined;
   readonly clock: Clock;
   /** Called when another worker answers than the queues are aimed at. */
   readonly onStranger: () => void;
@@ -19,11 +20,11 @@ export class WorkerQueues {
   readonly reads: CommandQueue;
   readonly #newQueue: () => CommandQueue;
   readonly #exclusive = new Set<CommandQueue>();
-  #aim: Aim = { kind: "none", reason: "it is not supervised yet", retryAfterMs: 1_000 };
+  #aim: Aim = NOT_SUPERVISED;
 
   constructor({ statsSocket, clock, onStranger }: WorkerQueuesOptions) {
     this.#newQueue = () =>
-      new CommandQueue({ connect: (signal) => connectWorker(statsSocket, signal), clock, onStranger });
+      new CommandQueue({ connect: (signal) => connectWorker(statsSocket(), signal), clock, onStranger });
     this.changes = this.#newQueue();
     this.reads = this.#newQueue();
   }
