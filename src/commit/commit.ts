@@ -20,7 +20,7 @@ import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
 import { type FindServer, givenBack } from "./given-back.ts";
 import { History } from "./history.ts";
 import { clearLeftovers } from "./leftovers.ts";
-import { recover } from "./recovery.ts";
+import { formerContent, recover } from "./recovery.ts";
 import { type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { RuntimeLane } from "./runtime-lane.ts";
 import { serverEvent } from "./server-event.ts";
@@ -113,9 +113,11 @@ export class Commit implements Target {
     const [files, history] = [this.#files, this.#history];
     this.#unsubscribe = this.#haproxy.subscribe((state, previous) => this.#processChanged(state, previous));
     const intents = await store.pendingIntents();
-    const isKnown = (path: string, content: Buffer) =>
-      history.isRecorded(path, content) ||
-      intents.some(({ former }) => former.get(path) && content.equals(former.get(path)!));
+    const isKnown = async (path: string, content: Buffer) => {
+      if (history.isRecorded(path, content)) return true;
+      const former = await Promise.all(intents.map((intent) => formerContent(store, intent, path)));
+      return former.some((bytes) => bytes.equals(content));
+    };
     await clearLeftovers(this.#fs, files.paths, isKnown, this.#logger);
     await recover({ haproxy: this.#haproxy, fs: this.#fs, store, files, history, logger: this.#logger });
     const document = Document.parse(files.believed);
@@ -133,6 +135,13 @@ export class Commit implements Target {
     this.#unsubscribe?.();
     await this.#reloads.stop();
     await this.#writer.flush();
+  }
+
+  /** Lets go of what would keep the process awake, without finishing anything: for a process that cannot go on. */
+  abandon(): void {
+    this.#foreign.stop();
+    this.#writer.rest();
+    this.#unsubscribe?.();
   }
 
   /** What the file is to hold and HAProxy is to run. */

@@ -49,9 +49,7 @@ export class History {
     if (this.#newest === 0) return undefined;
     const recorded = new Map<string, Buffer>();
     for (const { path } of await this.#store.revisions.files(this.#newest)) {
-      const pieces: Uint8Array[] = [];
-      for await (const piece of this.#store.revisions.read(this.#newest, path)) pieces.push(piece);
-      recorded.set(path, Buffer.concat(pieces));
+      recorded.set(path, await readRevision(this.#store, this.#newest, path));
     }
     this.#recorded = recorded;
     return recorded;
@@ -124,6 +122,13 @@ export class History {
     for (const path of this.#recorded.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
     return changes;
   }
+}
+
+/** The whole content of a file in a revision. */
+export async function readRevision(store: Store, revision: number, path: string): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of store.revisions.read(revision, path)) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 /** The one stretch in which two contents differ. */

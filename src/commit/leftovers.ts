@@ -13,7 +13,7 @@ const OURS = ".haplane-";
 export async function clearLeftovers(
   fs: FileSystem,
   paths: readonly string[],
-  isKnown: (path: string, content: Buffer) => boolean,
+  isKnown: (path: string, content: Buffer) => Promise<boolean>,
   logger: Logger,
 ): Promise<void> {
   for (const path of paths) {
@@ -22,7 +22,7 @@ export async function clearLeftovers(
     for (const name of (await readdir(dirname(target))).filter((candidate) => candidate.startsWith(prefix))) {
       const leftover = join(dirname(target), name);
       const content = name.startsWith(`${prefix}${FORMER}`) ? await readIfThere(fs, leftover) : undefined;
-      if (content !== undefined && !isKnown(path, content)) {
+      if (content !== undefined && !(await isKnown(path, content))) {
         logger.warn(
           { path },
           "an edit by hand had been overtaken by a write when haplane ended; it is put back",

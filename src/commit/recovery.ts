@@ -6,7 +6,7 @@ import type { Store } from "../store/store.ts";
 import type { PartInput } from "../text/document.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
-import type { History, OnRefusal } from "./history.ts";
+import { type History, type OnRefusal, readRevision } from "./history.ts";
 
 /** What recovery is given. */
 export interface RecoveryOptions {
@@ -26,11 +26,12 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   const { store, logger } = options;
   for (const intent of await store.pendingIntents()) {
     const { parts } = await options.files.peek();
-    const candidates = parts.filter(({ path, bytes }) => isReplaced(intent, path, bytes));
-    if (candidates.length > 0) {
+    const former = await Promise.all(parts.map(({ path }) => formerContent(store, intent, path)));
+    const isReplaced = parts.some(({ bytes }, index) => !bytes.equals(former[index]!));
+    if (isReplaced) {
       if (await isTaken(options.haproxy)) await record(options, parts);
       else if ((Buffer.from(intent.data).toString() as OnRefusal) === "put-back") {
-        await putBack(options.fs, intent, candidates);
+        await putBack(options.fs, parts, former);
         logger.warn(
           { intent: intent.id },
           "a change that was under way when haplane ended is refused by HAProxy; it was taken back",
@@ -41,9 +42,11 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   }
 }
 
-function isReplaced(intent: PendingIntent, path: string, bytes: Buffer): boolean {
-  const former = intent.former.get(path);
-  return former !== undefined && !bytes.equals(former);
+/** What a file held before the write that an intent announced: as the intent says, else as in the revision it is based on. */
+export async function formerContent(store: Store, intent: PendingIntent, path: string): Promise<Buffer> {
+  const told = intent.former.get(path);
+  if (told !== undefined) return Buffer.from(told);
+  return intent.base === 0 ? Buffer.alloc(0) : readRevision(store, intent.base, path);
 }
 
 async function isTaken(haproxy: Haproxy): Promise<boolean> {
@@ -66,10 +69,10 @@ async function record({ files, history }: RecoveryOptions, parts: readonly PartI
 
 async function putBack(
   fs: FileSystem,
-  intent: PendingIntent,
-  candidates: readonly PartInput[],
+  parts: readonly PartInput[],
+  former: readonly Buffer[],
 ): Promise<void> {
-  for (const { path, bytes } of candidates) {
-    await replaceFile(path, intent.former.get(path)!, { expected: bytes, fs });
+  for (const [index, { path, bytes }] of parts.entries()) {
+    if (!bytes.equals(former[index]!)) await replaceFile(path, former[index]!, { expected: bytes, fs });
   }
 }

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pino } from "pino";
+import { Commit } from "../../src/commit/commit.ts";
+import { readRevision } from "../../src/commit/history.ts";
+import type { Haproxy } from "../../src/haproxy/haproxy.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { openStore, type Store } from "../../src/store/store.ts";
+import { BODY, server } from "../support/commit-world.ts";
+import { CrashPoint, crashingFs, crashingHaproxy, crashingStore } from "../support/crash.ts";
+import { createScriptedHaproxy } from "../support/scripted-haproxy.ts";
+import { eventually } from "../support/wait.ts";
+
+const logger = pino({ level: "silent" });
+
+/** What is under way when the process is killed: what it does, and whether its outcome was answered before it died. */
+interface Scenario {
+  readonly name: string;
+  readonly act: Act;
+  /** The text of the file before and after, as a whole. Nothing in between may be found. */
+  readonly after: (before: string) => string;
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: "a runtime commit",
+    async act(commit, _path, store) {
+      const revision = store.newestRevision;
+      await commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await eventually(() => assert.ok(store.newestRevision > revision), { timeoutMs: 3_000 });
+    },
+    after: (before) => before.replace("weight 5\n", "weight 5\n    server c 127.0.0.1:18003 id 3\n"),
+  },
+  {
+    name: "a reload commit",
+    act: (commit) =>
+      commit.createBackends([{ name: "new", servers: [server("s", 18004, 1)] }], "sources/test"),
+    after: (before) => `${before}\nbackend new\n    server s 127.0.0.1:18004 id 1\n`,
+  },
+  {
+    name: "an adoption",
+    async act(_commit, path, store) {
+      const revision = store.newestRevision;
+      await writeFile(path, BODY.replace("weight 5", "weight 6"));
+      await eventually(
+        async () => {
+          assert.ok(store.newestRevision > revision);
+          assert.deepEqual(await store.pendingIntents(), []);
+        },
+        { timeoutMs: 3_000 },
+      );
+    },
+    after: (before) => before.replace("weight 5", "weight 6"),
+  },
+];
+
+type Act = (commit: Commit, path: string, store: Store) => Promise<void>;
+
+/** One life of a haplane over a directory, killed at a point. Returns whether it came to its end before that. */
+async function live(directory: string, haproxy: Haproxy, point: CrashPoint, act: Act): Promise<boolean> {
+  const path = join(directory, "haproxy.cfg");
+  const store = await openStore(join(directory, "state"), { clock: systemClock, logger, pid: process.pid });
+  const commit = await Commit.open({
+    paths: [path],
+    haproxy: crashingHaproxy(haproxy, point),
+    store: crashingStore(store, point),
+    clock: systemClock,
+    logger,
+    publishEphemeral: () => {},
+    fs: crashingFs(point),
+  });
+  const whole = (async () => {
+    await commit.start();
+    await act(commit, path, store);
+    await commit.stop();
+    return true;
+  })();
+  try {
+    return await Promise.race([whole, point.reached.then(() => false)]);
+  } finally {
+    whole.catch(() => {});
+    commit.abandon();
+    await point.release();
+    await store.close();
+  }
+}
+
+/** A directory with the configuration and its first revision. Revisions name files by their path, so each life has it in the same place. */
+async function settle(directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory);
+  const path = join(directory, "haproxy.cfg");
+  await writeFile(path, BODY);
+  const haproxy = await createScriptedHaproxy([path]);
+  await haproxy.start();
+  await live(directory, haproxy, NEVER, async () => {});
+}
+
+const NEVER = new CrashPoint(Number.POSITIVE_INFINITY);
+
+for (const scenario of SCENARIOS) {
+  test(`durable, accepted: ${scenario.name}, killed before each of its operations`, async (t) => {
+    const root = await mkdtemp(join(tmpdir(), "haplane-crash-"));
+    t.after(() => rm(root, { recursive: true, force: true }));
+    const [directory, settled] = [join(root, "live"), join(root, "settled")];
+    await settle(directory);
+    await cp(directory, settled, { recursive: true });
+    const path = join(directory, "haproxy.cfg");
+    const outcomes = [BODY, scenario.after(BODY)];
+
+    for (let at = 1; ; at++) {
+      await rm(directory, { recursive: true });
+      await cp(settled, directory, { recursive: true });
+      const haproxy = await createScriptedHaproxy([path]);
+      await haproxy.start();
+
+      const finished = await live(directory, haproxy, new CrashPoint(at), scenario.act);
+      assert.ok(outcomes.includes(await readFile(path, "utf8")), `operation ${at}: the file is whole`);
+
+      await live(directory, haproxy, NEVER, async (commit, _, store) => {
+        // What discovery does first, and what brings a worker that ran before in step.
+        await commit.changeServers("web", [], "sources/test");
+        const text = await readFile(path, "utf8");
+        assert.ok(outcomes.includes(text), `operation ${at}: the file is whole after the restart`);
+        const fresh = await createScriptedHaproxy([path]);
+        await fresh.start();
+        assert.deepEqual(haproxy.servers(), fresh.servers(), `operation ${at}: HAProxy runs the file`);
+        assert.deepEqual(await store.pendingIntents(), [], `operation ${at}: nothing is left open`);
+        const recorded = await readRevision(store, store.newestRevision, path);
+        assert.equal(
+          recorded.toString(),
+          text,
+          `operation ${at}: the newest revision is what the file holds`,
+        );
+        if (finished) assert.equal(text, scenario.after(BODY));
+      });
+      assert.deepEqual(
+        (await readdir(directory)).sort(),
+        ["haproxy.cfg", "state"],
+        `operation ${at}: nothing lies about`,
+      );
+      if (finished) {
+        assert.ok(at > 5, "operations were counted");
+        return;
+      }
+    }
+  });
+}
