@@ -50,10 +50,27 @@ export interface LineContext {
 export const WHOLE_LINE: LineContext = { follow: new Set(), without: [] };
 
 /**
- * Compiles the codec of a line message. Codecs are made once for each place that a message stands in, since what may follow decides
- * where a text of several words ends.
+ * Compiles the codec of a line message. There is one for each context that a message stands in, since what may follow decides where a
+ * text of several words ends.
  */
 export function compileLine(desc: DescMessage, context: LineContext = WHOLE_LINE): LineCodec {
+  let codecs = CODECS.get(desc);
+  if (codecs === undefined) {
+    codecs = new Map();
+    CODECS.set(desc, codecs);
+  }
+  const key = `${[...context.follow].sort().join(" ")}|${context.without.join(" ")}`;
+  let codec = codecs.get(key);
+  if (codec === undefined) {
+    codec = compile(desc, context);
+    codecs.set(key, codec);
+  }
+  return codec;
+}
+
+const CODECS = new WeakMap<DescMessage, Map<string, LineCodec>>();
+
+function compile(desc: DescMessage, context: LineContext): LineCodec {
   const { heads, negation, places } = planLine(desc, context.without);
   const create = creatorOf(desc);
   const steps: Step[] = [];
@@ -104,14 +121,22 @@ function compileRun(plan: RunPlan, follow: ReadonlySet<string>, create: () => Fi
     .filter(({ place }) => place === "keyword");
   const first = keyed.flatMap(firstWords);
   const inside = new Set([...follow, ...first]);
+  /** What may come behind a member of a choice: everything but another member. */
+  const behindChoice = new Map(
+    choicePlans.map(({ oneof }) => [
+      oneof,
+      new Set([...follow, ...keyed.filter(({ field }) => field.oneof !== oneof).flatMap(firstWords)]),
+    ]),
+  );
   const choices: ChoiceGroup[] = choicePlans.map(({ oneof, members }) => ({
     oneof,
     optional: isOptionalChoice(oneof),
-    negation: members.find(({ place }) => place === "prefixNo")?.field,
     fallback: fallbackOf(oneof, members, inside),
   }));
   const run = new Run(
-    keyed.map((syntax) => compileParameter(syntax, inside)),
+    keyed.map((syntax) =>
+      compileParameter(syntax, (syntax.field.oneof && behindChoice.get(syntax.field.oneof)) ?? inside),
+    ),
     choices,
     plan.unmodelled,
     create,

@@ -1,4 +1,4 @@
-import type { DescField, DescOneof } from "@bufbuild/protobuf";
+import type { DescOneof } from "@bufbuild/protobuf";
 import { repeatsKeyword } from "./argument.ts";
 import { isBool } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
@@ -14,8 +14,6 @@ import type { WordSyntax } from "./syntax.ts";
 export interface ChoiceGroup {
   readonly oneof: DescOneof;
   readonly optional: boolean;
-  /** The member that stands for `no` in front of the line. */
-  readonly negation: DescField | undefined;
   /** The member that has no keyword. */
   readonly fallback: CompiledStep | undefined;
 }

@@ -1,4 +1,4 @@
-import type { HttpCheckRequest } from "../../../gen/haplane/config/v1/health_check_pb.js";
+import type { HttpCheckRequest } from "../../../gen/haplane/config/v1/check_pb.js";
 import type { LineForm } from "../forms.ts";
 
 /**

@@ -219,7 +219,7 @@ export declare type Line = Message<"haplane.grammar.v1.Line"> & {
   runtime: string;
 
   /**
-   * A value, as written in the file, that HAProxy accepts in a minimal configuration. Default: one made from the type.
+   * What follows the keyword in a line that HAProxy accepts in a minimal configuration. Default: made from the types.
    *
    * @generated from field: string sample = 15;
    */
@@ -364,7 +364,7 @@ export declare type Word = Message<"haplane.grammar.v1.Word"> & {
   runtime: string;
 
   /**
-   * A value, as written in the file, that HAProxy accepts. Default: one made from the type.
+   * What follows the keyword in a line that HAProxy accepts. Default: made from the types.
    *
    * @generated from field: string sample = 15;
    */
@@ -596,6 +596,13 @@ export enum Type {
    * @generated from enum value: TYPE_PAYLOAD = 12;
    */
   PAYLOAD = 12,
+
+  /**
+   * A number of bytes. HAProxy 3.2 and newer read a suffix k, m or g; older ones read no further than the digits.
+   *
+   * @generated from enum value: TYPE_BYTES = 13;
+   */
+  BYTES = 13,
 }
 
 /**
