@@ -31,10 +31,12 @@ export interface ConsulAgent {
 const STOP_GRACE_MS = 5_000;
 const RESTART_DELAY_MS = 2_000;
 const PROBE_TIMEOUT_MS = 1_000;
+const FIRST_ANSWER_MS = 2_000;
+const POLL_MS = 25;
 
 /**
  * Makes sure that a Consul answers at `http`: one that runs already (ours from an earlier start, or somebody else's), or a new single server that keeps its data in
- * `directory`, so that registrations survive a restart. Returns as soon as it is on its way; whoever asks it retries until it has a leader. A Consul of ours that dies is started
+ * `directory`, so that registrations survive a restart. Returns when it answers; whoever asks it retries until it has a leader. A Consul of ours that dies is started
  * again. It runs in a session of its own: it outlives a haplane that is killed, and the next start finds it.
  */
 export async function ensureConsulAgent(options: ConsulAgentOptions): Promise<ConsulAgent> {
@@ -59,6 +61,7 @@ type StartOptions = ConsulAgentOptions & { readonly binary: string };
 async function superviseNew(options: StartOptions): Promise<ConsulAgent> {
   const stopping = new AbortController();
   let child = await startConsul(options);
+  await firstAnswer(options);
   const supervised = (async () => {
     for (;;) {
       await exited(child);
@@ -126,6 +129,12 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   if (address === null || typeof address === "string") throw new Error("the system gave no port");
   return address.port;
+}
+
+/** Waits until a Consul that was started answers: not yet with a leader, but no longer with a refused connection. Gives up without an error; whoever asks it later retries. */
+async function firstAnswer({ http, signal }: StartOptions): Promise<void> {
+  const deadline = performance.now() + FIRST_ANSWER_MS;
+  while (!signal.aborted && performance.now() < deadline && !(await answers(http))) await delay(POLL_MS);
 }
 
 async function answers(http: Address): Promise<boolean> {
