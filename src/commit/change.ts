@@ -1,0 +1,36 @@
+import type { ConfigurationAlert } from "../lib/errors.ts";
+import type { Document } from "../text/document.ts";
+import type { Edit } from "./edit.ts";
+
+/** A change of the configuration that somebody asks for. */
+export interface ChangeRequest {
+  /**
+   * The change, as one: it is made as a whole or not at all. Guards (etags, references) belong into its `apply`, which is called again when the document has changed
+   * meanwhile: what it throws is what the caller gets.
+   */
+  readonly edit: Edit;
+  /** Makes every check, HAProxy's own included, and changes nothing. Default false. */
+  readonly validateOnly?: boolean;
+  /** The newest revision has to be this one, else `ETAG_MISMATCH`. Default: any. */
+  readonly baseRevision?: number;
+}
+
+/** What became of a change. */
+export interface ChangeOutcome {
+  /** The newest revision, which contains it (validate only: the one that it was tried on). */
+  readonly revision: number;
+  /** How HAProxy came to run it, or would. `none`: nothing that HAProxy runs has changed. */
+  readonly via: "none" | "runtime" | "reload";
+  /** Why it took a reload, or why nothing was to be done. */
+  readonly reasons: readonly string[];
+  /** The commands that HAProxy was sent, or would be. */
+  readonly commands: readonly string[];
+  /** Number of the reload, when there was one. */
+  readonly reload: number | undefined;
+  readonly tookMs: number;
+  /** The document that the change was made on, and the one it led to. */
+  readonly before: Document;
+  readonly after: Document;
+  /** What HAProxy warns of; only when its check was run. */
+  readonly warnings: readonly ConfigurationAlert[];
+}
