@@ -1,9 +1,10 @@
 import { isIP } from "node:net";
 import { defaultServerWords } from "../config/defaults.ts";
 import { backendSection, type ConfiguredServer, numberAfter, serversOf } from "../config/server.ts";
-import type { ServerChange } from "../haproxy/server-change.ts";
+import type { AdminState, ServerChange } from "../haproxy/server-change.ts";
 import type { ServerState } from "../haproxy/server-states.ts";
 import type { Document } from "../text/document.ts";
+import { adminStateOf } from "./given-back.ts";
 import { sameIp } from "./ip.ts";
 
 /** What is to be compared. */
@@ -44,7 +45,8 @@ export function alignBackend(
       changes.push(...difference(backend, server, state, inheritedWords));
   }
   for (const state of running.values()) {
-    if (inScope(state.server) && state.idForced) changes.push(removal(backend, state.server));
+    if (scope.names.has(state.server) || (scope.membership && state.idForced))
+      changes.push(removal(backend, state.server));
   }
   return changes;
 }
@@ -73,7 +75,8 @@ function difference(
   const moved = !sameIp(server.address, state.address) || server.port !== state.port;
   const weight = server.weight ?? numberAfter(inheritedWords, "weight") ?? 1;
   const reweighed = weight !== state.weight;
-  if (!moved && !reweighed) return [];
+  const admin = wantedAdminState(server, state);
+  if (!moved && !reweighed && admin === undefined) return [];
   return [
     {
       kind: "set",
@@ -81,6 +84,14 @@ function difference(
       server: server.name,
       ...(moved && { address: server.address, port: server.port }),
       ...(reweighed && { weight }),
+      ...(admin && { state: admin }),
     },
   ];
+}
+
+/** What the document wants of a server that it says something else of: maintenance that a command asked for is not the document's business. */
+function wantedAdminState({ disabled }: ConfiguredServer, state: ServerState): AdminState | undefined {
+  const inMaintenance = adminStateOf(state) === "maint";
+  if (disabled) return inMaintenance ? undefined : "maint";
+  return inMaintenance && state.admin.configuredMaint ? "ready" : undefined;
 }

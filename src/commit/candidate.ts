@@ -15,13 +15,13 @@ export interface CheckTools {
 
 /**
  * Lets the running binary's `haproxy -c` read a document before it becomes the configuration. Its files lie beside the originals for that time, as dot-files, so that
- * relative paths mean the same. Throws `CONFIGURATION_REFUSED` with HAProxy's alerts, traced back to file, line and resource.
+ * relative paths mean the same. Returns HAProxy's warnings; throws `CONFIGURATION_REFUSED` with HAProxy's alerts, traced back to file, line and resource.
  */
 export async function checkCandidate(
   { haproxy, fs }: CheckTools,
   document: Document,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ConfigurationAlert[]> {
   const suffix = randomBytes(6).toString("hex");
   const files = document.parts.map(({ path }) =>
     join(dirname(path), `.${basename(path)}.haplane-check-${suffix}`),
@@ -29,21 +29,22 @@ export async function checkCandidate(
   try {
     for (const [part, file] of files.entries()) await writePrivate(fs, file, document.print(part));
     const outcome = await haproxy.check({ files }, { signal });
-    if (outcome.ok) return;
-    throw refused(alertsOf(outcome.messages, document, files), outcome.failure);
+    if (outcome.ok) return traced(outcome.messages, "warning", document, files);
+    throw refused(traced(outcome.messages, "alert", document, files), outcome.failure);
   } finally {
     for (const file of files) await fs.unlink(file).catch(() => {});
   }
 }
 
-/** HAProxy's alerts about a document whose parts it read from `files`. */
-export function alertsOf(
+/** HAProxy's messages of a level about a document whose parts it read from `files`, traced back to where they come from. */
+export function traced(
   messages: readonly LogMessage[],
+  wanted: LogMessage["level"],
   document: Document,
   files: readonly string[] = document.parts.map(({ path }) => path),
 ): ConfigurationAlert[] {
   return messages
-    .filter(({ level }) => level === "alert")
+    .filter(({ level }) => level === wanted)
     .map(({ file, line, message }) => {
       const part = files.indexOf(file);
       if (part < 0) return { file, line, message };

@@ -13,6 +13,8 @@ import type { FileSystem } from "../lib/durable-file.ts";
 import type { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
+import type { ChangeOutcome, ChangeRequest } from "./change.ts";
+import { ChangeLane } from "./change-lane.ts";
 import { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { FileWriter } from "./file-writer.ts";
@@ -23,7 +25,6 @@ import { clearLeftovers } from "./leftovers.ts";
 import { formerContent, recover } from "./recovery.ts";
 import { type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { RuntimeLane } from "./runtime-lane.ts";
-import { serverEvent } from "./server-event.ts";
 import { WorkingDocument } from "./working-document.ts";
 
 /** What the commit is built from. */
@@ -61,6 +62,7 @@ export class Commit implements Target {
   readonly #writer: FileWriter;
   readonly #reloads: ReloadLane;
   readonly #runtime: RuntimeLane;
+  readonly #changes: ChangeLane;
   readonly #foreign: ForeignEdits;
   readonly #listeners = new Set<() => void>();
   #unsubscribe: (() => void) | undefined;
@@ -85,6 +87,24 @@ export class Commit implements Target {
     this.#writer = writer;
     this.#reloads = reloads;
     this.#runtime = new RuntimeLane({ haproxy, working, writer, reloads, clock, logger, publishEphemeral });
+    this.#changes = new ChangeLane({
+      ...{
+        haproxy,
+        fs,
+        store,
+        working,
+        files,
+        writer,
+        history,
+        runtime: this.#runtime,
+        reloads,
+        clock,
+        logger,
+        publishEphemeral,
+      },
+      lookAtForeign: () => this.#foreign.look(),
+      held: () => this.#foreign.held,
+    });
     this.#foreign = new ForeignEdits({
       ...{ haproxy, fs, store, working, files, writer, reloads, history, clock, logger },
       onAdopted: () => this.#notify(),
@@ -152,6 +172,21 @@ export class Commit implements Target {
   /** What there is to see. */
   get status(): CommitStatus {
     return { stage: this.#reloads.stage, lagging: this.#writer.failure, held: this.#foreign.held };
+  }
+
+  /** Number of the newest revision. */
+  get revision(): number {
+    return this.#history.newest;
+  }
+
+  /**
+   * Changes the configuration; resolves when HAProxy runs it. Everything is as before when it rejects: with what the edit throws, `ETAG_MISMATCH`, `CONFIGURATION_REFUSED`, `FILE_HELD`,
+   * `HAPROXY_UNAVAILABLE`, `TIMED_OUT`, `STORE_UNAVAILABLE`, `SHUTTING_DOWN`.
+   */
+  async change(request: ChangeRequest): Promise<ChangeOutcome> {
+    const outcome = await this.#changes.change(request);
+    if (request.validateOnly !== true) this.#notify();
+    return outcome;
   }
 
   /** Whether the configuration has this server. */
@@ -240,6 +275,6 @@ function backendEdit({ name, servers }: NewBackend, author: string): Edit {
     resources: [resource, ...servers.map((server) => formatName("backends", name, "servers", server.name))],
     author,
     message: `adds ${resource}`,
-    events: servers.map((server) => serverEvent({ type: "added", backend: name, server }, false)),
+    servers: servers.map((server) => ({ type: "added", backend: name, server })),
   };
 }

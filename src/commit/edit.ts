@@ -1,6 +1,5 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { EventSchema } from "../../gen/haplane/v1/events_pb.js";
 import type { Document } from "../text/document.ts";
+import type { ServerEventFacts } from "./server-event.ts";
 
 /** A change of the document that can be made again on a newer one; that is what rebasing is. */
 export interface Edit {
@@ -12,6 +11,6 @@ export interface Edit {
   readonly author: string;
   /** What it does, for the history: `adds backends/web/servers/a`. */
   readonly message: string;
-  /** What watchers are told once it is durable. Time, revision and author are filled in then. */
-  readonly events: readonly MessageInitShape<typeof EventSchema>[];
+  /** What becomes of servers: a worker that was started without it has to be told, and watchers once it is durable. */
+  readonly servers: readonly ServerEventFacts[];
 }

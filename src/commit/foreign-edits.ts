@@ -163,6 +163,6 @@ export function externalEdit(document: Document): Edit {
     resources: [],
     author: "external",
     message: "edited by hand",
-    events: [],
+    servers: [],
   };
 }

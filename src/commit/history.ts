@@ -6,7 +6,7 @@ import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/op
 import type { Store } from "../store/store.ts";
 import type { Document, PartInput } from "../text/document.ts";
 import type { Edit } from "./edit.ts";
-import { eventNow } from "./server-event.ts";
+import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
 
 /** What is to be done with the files when HAProxy turns out to refuse what an intent announced: put the former content back, or leave what somebody wrote by hand. */
 export type OnRefusal = "put-back" | "leave";
@@ -21,7 +21,7 @@ export interface Entry {
   /** What goes into the same transaction, e.g. the end of an intent. Given the revision's number. */
   readonly with?: (revision: number) => readonly Operation[];
   /** Further events of the revision, handed to watchers together with those of the edits. */
-  readonly events?: readonly Edit["events"][number][];
+  readonly events?: readonly EventDraft[];
 }
 
 /** The revisions, appended one after another. */
@@ -84,8 +84,8 @@ export class History {
       };
       const events = [
         eventNow(committed, now, { author, revision: number }),
-        ...edits.flatMap((edit) =>
-          edit.events.map((event) => eventNow(event, now, { author: edit.author, revision: number })),
+        ...edits.flatMap(({ servers, author: by }) =>
+          servers.map((facts) => eventNow(serverEvent(facts, false), now, { author: by, revision: number })),
         ),
         ...(entry.events ?? []).map((event) => eventNow(event, now, { author, revision: number })),
       ];

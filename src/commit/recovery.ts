@@ -62,7 +62,7 @@ async function record({ files, history }: RecoveryOptions, parts: readonly PartI
     resources: [],
     author: "haplane",
     message: "completes what was under way when haplane ended",
-    events: [],
+    servers: [],
   };
   await history.append({ document, lane: "reload", edits: [edit] });
 }

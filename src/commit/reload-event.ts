@@ -1,6 +1,6 @@
 import { EventKind, EventType, ReloadState } from "../../gen/haplane/v1/events_pb.js";
 import type { ReloadRecord } from "../store/operations.ts";
-import type { Edit } from "./edit.ts";
+import type { EventDraft } from "./server-event.ts";
 
 const STATES = { running: ReloadState.RUNNING, succeeded: ReloadState.SUCCEEDED, failed: ReloadState.FAILED };
 
@@ -12,7 +12,7 @@ export function reloadEvent({
   output,
   startTime,
   endTime,
-}: ReloadRecord): Edit["events"][number] {
+}: ReloadRecord): EventDraft {
   return {
     kind: EventKind.RELOAD,
     type: state === "running" ? EventType.ADDED : EventType.UPDATED,

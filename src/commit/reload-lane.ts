@@ -8,7 +8,7 @@ import { DomainError } from "../lib/errors.ts";
 import type { Operation, ReloadRecord } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { Document } from "../text/document.ts";
-import { alertsOf, checkCandidate, refused } from "./candidate.ts";
+import { checkCandidate, refused, traced } from "./candidate.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
@@ -51,6 +51,14 @@ export interface Reloaded {
   readonly since: readonly Edit[];
 }
 
+/** What a reload did. */
+export interface ReloadDone {
+  /** Its number. */
+  readonly reload: number;
+  /** The newest revision, which HAProxy now runs. */
+  readonly revision: number;
+}
+
 /** Where the lane is; see docs/decisions/0001-commit.md. */
 export type ReloadStage = "idle" | "gathering" | "checking" | "writing" | "reloading";
 
@@ -58,7 +66,7 @@ interface Request {
   /** Undefined: nothing but a reload is wanted. */
   readonly edit: Edit | undefined;
   readonly reason: string;
-  readonly resolve: () => void;
+  readonly resolve: (done: ReloadDone) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -85,7 +93,7 @@ export class ReloadLane {
    * Makes an edit and reloads, together with what others want meanwhile; resolves when HAProxy runs it. Rejects with `CONFIGURATION_REFUSED`, with what
    * `edit.apply` throws, with `HAPROXY_UNAVAILABLE`, `FILE_HELD`, `STORE_UNAVAILABLE`, `SHUTTING_DOWN`; everything is then as before.
    */
-  submit(edit: Edit | undefined, reason: string): Promise<void> {
+  submit(edit: Edit | undefined, reason: string): Promise<ReloadDone> {
     if (this.#stopping.signal.aborted) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
       this.#queue.push({ edit, reason, resolve, reject });
@@ -144,7 +152,7 @@ export class ReloadLane {
     const outcome = await this.#options.writer.exclusive(() => this.#writeAndReload(accepted));
     switch (outcome.kind) {
       case "done":
-        for (const { resolve } of accepted) resolve();
+        for (const { resolve } of accepted) resolve(outcome.done);
         return;
       case "foreign":
         this.#queue.unshift(...accepted);
@@ -260,7 +268,7 @@ export class ReloadLane {
       } else {
         await store.write(this.#ended(ended, intent));
       }
-      return { kind: "done" };
+      return { kind: "done", done: { reload: reload.number, revision: history.newest } };
     }
 
     const lost = takeBack();
@@ -307,7 +315,7 @@ export class ReloadLane {
 }
 
 type GroupOutcome =
-  | { readonly kind: "done" }
+  | { readonly kind: "done"; readonly done: ReloadDone }
   | { readonly kind: "foreign" }
   | { readonly kind: "failed"; readonly error: unknown; readonly splittable: boolean };
 
@@ -318,13 +326,13 @@ type FailedReload =
 function reloadError(outcome: FailedReload, document: Document): DomainError {
   switch (outcome.kind) {
     case "refused":
-      return refused(alertsOf(outcome.messages, document), outcome.log.trim());
+      return refused(traced(outcome.messages, "alert", document), outcome.log.trim());
     case "master_lost":
       return new DomainError(
         "HAPROXY_UNAVAILABLE",
         `HAProxy died of the reload; the configuration was taken back: ${outcome.log.trim()}`,
         {
-          alerts: alertsOf(outcome.messages, document),
+          alerts: traced(outcome.messages, "alert", document),
           retryAfterMs: 1_000,
         },
       );

@@ -11,6 +11,7 @@ import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { addition, alignBackend, removal, type Scope } from "./alignment.ts";
+import { type RuntimeCommand, type TouchedServers, touchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
 import type { ReloadLane } from "./reload-lane.ts";
@@ -29,12 +30,15 @@ export interface RuntimeLaneOptions {
   readonly publishEphemeral: (events: readonly Event[]) => void;
 }
 
-/** An edit of the runtime lane: one server of one backend. */
-interface ServerEdit extends Edit {
-  readonly backend: string;
-  readonly server: string;
-  readonly facts: ServerEventFacts;
-}
+/** How a worker came to follow. */
+export type Followed =
+  | { readonly kind: "commands" }
+  /** It did not take the commands, so the file was reloaded. */
+  | { readonly kind: "reload"; readonly reason: string; readonly reload: number }
+  /** It took neither. */
+  | { readonly kind: "failed"; readonly error: DomainError };
+
+const BY_COMMANDS: Followed = { kind: "commands" };
 
 /** Takes changes of servers that the running worker can follow by commands: the command first, the file within 100 ms. Waits for no check, no reload and no disk. */
 export class RuntimeLane {
@@ -62,12 +66,13 @@ export class RuntimeLane {
   ): Promise<readonly ChangeResult[]> {
     const { working, writer, clock, publishEphemeral } = this.#options;
     const results: ChangeResult[] = [];
-    const made: { readonly index: number; readonly edit: ServerEdit; readonly command: Command }[] = [];
+    const made: { readonly index: number; readonly facts: ServerEventFacts; readonly command: Command }[] =
+      [];
     for (const [index, change] of changes.entries()) {
       try {
-        const planned = plan(working.current, backend, change, author);
-        working.applyLive(planned.edit);
-        made.push({ index, ...planned });
+        const { edit, facts, command } = plan(working.current, backend, change, author);
+        working.applyLive(edit);
+        made.push({ index, facts, command });
         results[index] = { ok: true };
       } catch (error) {
         results[index] = { ok: false, error: asDomainError(error) };
@@ -75,49 +80,71 @@ export class RuntimeLane {
     }
     if (made.length > 0) {
       const now = clock.now();
-      publishEphemeral(made.map(({ edit }) => eventNow(serverEvent(edit.facts, true), now, { author })));
+      publishEphemeral(made.map(({ facts }) => eventNow(serverEvent(facts, true), now, { author })));
       writer.touch();
     }
-    const names = new Set(made.map(({ edit }) => edit.server));
-    const membership = this.#doubted && !this.#compared.has(backend);
-    const failure = membership
-      ? await this.#align(backend, { names, membership })
-      : await this.#send(
-          made.map(({ command }) => command),
-          backend,
-          { names, membership },
-        );
-    if (failure !== undefined) for (const { index } of made) results[index] = { ok: false, error: failure };
+    const followed = await this.follow(
+      new Map([[backend, new Set(made.map(({ facts }) => facts.server.name))]]),
+      made.map(({ command }) => command),
+    );
+    if (followed.kind === "failed")
+      for (const { index } of made) results[index] = { ok: false, error: followed.error };
     return results;
+  }
+
+  /**
+   * Makes the worker follow edits that were made on the document: by these commands, and where it turns out to differ from what was thought, by comparing and sending what is missing. When HAProxy does not
+   * take that either, a reload of the file does.
+   */
+  async follow(touched: TouchedServers, commands: readonly RuntimeCommand[]): Promise<Followed> {
+    const { haproxy } = this.#options;
+    if (haproxy.state.kind !== "running") return BY_COMMANDS;
+    const doubted = this.#doubted
+      ? [...touched.keys()].filter((backend) => !this.#compared.has(backend))
+      : [];
+    const certain = commands.filter(
+      (command) => command.kind === "maxconn" || !doubted.includes(command.backend),
+    );
+    const failed = new Set(doubted);
+    for (const command of await this.#refusedOf(certain)) {
+      if (command.kind === "maxconn")
+        return this.#reload(`HAProxy does not take maxconn ${command.maxconn} for ${command.frontend}`);
+      failed.add(command.backend);
+    }
+    for (const backend of failed) {
+      const names = touched.get(backend) ?? new Set();
+      const followed = await this.#align(backend, { names, membership: doubted.includes(backend) });
+      if (followed.kind !== "commands") return followed;
+    }
+    return BY_COMMANDS;
   }
 
   /** Brings a new worker in step with edits that its file did not have. */
   async catchUp(since: readonly Edit[]): Promise<void> {
-    const touched = new Map<string, Set<string>>();
-    for (const edit of since) {
-      if (!isServerEdit(edit)) continue;
-      const names = touched.get(edit.backend) ?? new Set();
-      touched.set(edit.backend, names.add(edit.server));
+    for (const [backend, names] of touchedServers(since.flatMap((edit) => edit.servers))) {
+      await this.#align(backend, { names, membership: false });
     }
-    for (const [backend, names] of touched) await this.#align(backend, { names, membership: false });
   }
 
-  /** Sends commands; where the worker turns out to differ from what was thought, compares and sends what is missing. Answers why it could not be done. */
-  async #send(commands: readonly Command[], backend: string, scope: Scope): Promise<DomainError | undefined> {
-    if (commands.length === 0 || this.#options.haproxy.state.kind !== "running") return undefined;
-    const outcomes = await this.#options.haproxy.runtime.applyServers(commands);
-    const failed = commands.filter((command, index) => !isDone(command, outcomes[index]!));
-    if (failed.length === 0) return undefined;
-    return this.#align(backend, scope);
+  /** Sends commands, servers' pipelined; answers those that were not taken. */
+  async #refusedOf(commands: readonly RuntimeCommand[]): Promise<RuntimeCommand[]> {
+    const { runtime } = this.#options.haproxy;
+    const servers = commands.filter((command) => command.kind !== "maxconn");
+    const outcomes = servers.length === 0 ? [] : await runtime.applyServers(servers);
+    const refused: RuntimeCommand[] = servers.filter((command, index) => !isDone(command, outcomes[index]!));
+    for (const command of commands) {
+      if (command.kind !== "maxconn") continue;
+      const words = ["set", "maxconn", "frontend", command.frontend, String(command.maxconn)];
+      const answer = await runtime.execute(words).catch(asDomainError);
+      if (typeof answer !== "string" || answer.trim() !== "") refused.push(command);
+    }
+    return refused;
   }
 
-  /**
-   * Compares a backend's servers in the worker with the document and sends what differs. When HAProxy does not take it, a reload of the file does. A worker that
-   * does not answer starts from the file and is compared when it runs, so that counts as done.
-   */
-  async #align(backend: string, scope: Scope): Promise<DomainError | undefined> {
-    const { haproxy, working, reloads, logger } = this.#options;
-    if (haproxy.state.kind !== "running") return undefined;
+  /** Compares a backend's servers in the worker with the document and sends what differs. A worker that does not answer starts from the file and is compared when it runs, so that counts as done. */
+  async #align(backend: string, scope: Scope): Promise<Followed> {
+    const { haproxy, working } = this.#options;
+    if (haproxy.state.kind !== "running") return BY_COMMANDS;
     let reason: string;
     try {
       const states = await haproxy.runtime.serverStates(backend);
@@ -126,91 +153,95 @@ export class RuntimeLane {
       const failed = outcomes.find((outcome, index) => !isDone(commands[index]!, outcome));
       if (failed === undefined || failed.ok) {
         if (scope.membership) this.#compared.add(backend);
-        return undefined;
+        return BY_COMMANDS;
       }
-      if (failed.error.reason === "HAPROXY_UNAVAILABLE") return undefined;
+      if (failed.error.reason === "HAPROXY_UNAVAILABLE") return BY_COMMANDS;
       reason = failed.error.message;
     } catch (error) {
       const domain = asDomainError(error);
-      if (domain.reason === "HAPROXY_UNAVAILABLE") return undefined;
+      if (domain.reason === "HAPROXY_UNAVAILABLE") return BY_COMMANDS;
       reason = domain.message;
     }
+    return this.#reload(reason);
+  }
+
+  async #reload(reason: string): Promise<Followed> {
+    const { reloads, logger } = this.#options;
     if (reloads.stage === "reloading") {
+      // The new worker is compared with the document when it is there.
       await reloads.idle();
-      return undefined;
+      return BY_COMMANDS;
     }
-    logger.info({ backend, reason }, "HAProxy does not take a change at runtime; it is reloaded");
-    return reloads.submit(undefined, reason).then(
-      () => undefined,
-      (error) => asDomainError(error),
-    );
+    logger.info({ reason }, "HAProxy does not take a change at runtime; it is reloaded");
+    try {
+      return { kind: "reload", reason, ...(await reloads.submit(undefined, reason)) };
+    } catch (error) {
+      return { kind: "failed", error: asDomainError(error) };
+    }
   }
 }
 
-/** What a change means for the document and for the worker. Throws what the edit throws. */
-function plan(
-  document: Document,
-  backend: string,
-  change: ServerChange,
-  author: string,
-): { edit: ServerEdit; command: Command } {
+/** What a change means for the document and for the worker. */
+interface Plan {
+  readonly edit: Edit;
+  readonly facts: ServerEventFacts;
+  readonly command: Command;
+}
+
+function plan(document: Document, backend: string, change: ServerChange, author: string): Plan {
   const section = backendSection(document, backend);
   const resource = formatName("backends", backend, "servers", change.name);
-  const present = section === undefined ? undefined : findServer(section, change.name);
-  const edit = (facts: ServerEventFacts, verb: string): ServerEdit => ({
-    backend,
-    server: change.name,
+  const present = (section && findServer(section, change.name)) ?? {
+    name: change.name,
+    address: "",
+    port: 0,
+    weight: undefined,
+  };
+  const planned = (facts: ServerEventFacts, verb: string, command: Command): Plan => ({
+    edit: {
+      apply: (on) => editServer(on, backend, change),
+      resources: [resource],
+      author,
+      message: `${verb} ${resource}`,
+      servers: [facts],
+    },
     facts,
-    apply: (on) => editServer(on, backend, change),
-    resources: [resource],
-    author,
-    message: `${verb} ${resource}`,
-    events: [serverEvent(facts, false)],
+    command,
   });
   switch (change.kind) {
     case "add": {
       const server = { ...change, disabled: false, words: serverWords(change) } satisfies ConfiguredServer;
       const inherited = section === undefined ? [] : defaultServerWords(document, section);
-      return {
-        edit: edit({ type: "added", backend, server }, "adds"),
-        command: addition(backend, server, inherited),
-      };
+      return planned({ type: "added", backend, server }, "adds", addition(backend, server, inherited));
     }
     case "remove":
-      return {
-        edit: edit({ type: "removed", backend, server: present ?? unknown(change.name) }, "removes"),
-        command: removal(backend, change.name),
-      };
+      return planned({ type: "removed", backend, server: present }, "removes", removal(backend, change.name));
     case "set-address": {
       const { address, port } = change;
-      const server = { ...(present ?? unknown(change.name)), address, port };
-      return {
-        edit: edit({ type: "updated", backend, server }, "moves"),
-        command: { kind: "set", backend, server: change.name, address, port },
-      };
+      const server = { ...present, address, port };
+      return planned({ type: "updated", backend, server }, "moves", {
+        kind: "set",
+        backend,
+        server: change.name,
+        address,
+        port,
+      });
     }
     case "set-weight": {
       const { weight } = change;
-      const server = { ...(present ?? unknown(change.name)), weight };
-      return {
-        edit: edit({ type: "updated", backend, server }, "weighs"),
-        command: { kind: "set", backend, server: change.name, weight },
-      };
+      const server = { ...present, weight };
+      return planned({ type: "updated", backend, server }, "weighs", {
+        kind: "set",
+        backend,
+        server: change.name,
+        weight,
+      });
     }
   }
 }
 
-/** For a server that is not there; the edit then fails and says so. */
-function unknown(name: string): ServerEventFacts["server"] {
-  return { name, address: "", port: 0, weight: undefined };
-}
-
 function isDone(command: Command, outcome: ServerOutcome): boolean {
   return outcome.ok || (command.kind === "delete" && outcome.error.reason === "RESOURCE_NOT_FOUND");
-}
-
-function isServerEdit(edit: Edit): edit is ServerEdit {
-  return "server" in edit;
 }
 
 function asDomainError(error: unknown): DomainError {

@@ -4,6 +4,9 @@ import { type Event, EventKind, EventSchema, EventType } from "../../gen/haplane
 import { formatName } from "../config/name.ts";
 import type { ConfiguredServer } from "../config/server.ts";
 
+/** An event before it has happened: time, revision and author are filled in then. */
+export type EventDraft = MessageInitShape<typeof EventSchema>;
+
 /** What happens to a server, and the server after it (before it, when removed). */
 export interface ServerEventFacts {
   readonly type: "added" | "updated" | "removed";
@@ -14,10 +17,7 @@ export interface ServerEventFacts {
 const TYPES = { added: EventType.ADDED, updated: EventType.UPDATED, removed: EventType.REMOVED };
 
 /** The event that a change of a server is, or is going to be. */
-export function serverEvent(
-  { type, backend, server }: ServerEventFacts,
-  planned: boolean,
-): MessageInitShape<typeof EventSchema> {
+export function serverEvent({ type, backend, server }: ServerEventFacts, planned: boolean): EventDraft {
   return {
     kind: EventKind.SERVER,
     type: TYPES[type],
@@ -38,7 +38,7 @@ export function serverEvent(
 
 /** An event that happens now. */
 export function eventNow(
-  draft: MessageInitShape<typeof EventSchema>,
+  draft: EventDraft,
   now: number,
   facts: { readonly author: string; readonly revision?: number },
 ): Event {

@@ -15,7 +15,7 @@ function weigh(name: string, weight: number): Edit {
     resources: [`backends/web/servers/${name}`],
     author: "test",
     message: `weighs ${name}`,
-    events: [],
+    servers: [],
   };
 }
 

@@ -6,7 +6,15 @@ import { directiveReader } from "./section-lines.ts";
 const MAX_CHAIN = 32;
 
 const defaultServerLines = directiveReader("default-server");
-const balanceLines = directiveReader("balance");
+
+const INHERITED = {
+  balance: directiveReader("balance"),
+  "hash-type": directiveReader("hash-type"),
+  mode: directiveReader("mode"),
+};
+
+/** Keywords that a proxy inherits from its defaults, as far as they decide what HAProxy takes at runtime. */
+export type InheritedKeyword = keyof typeof INHERITED;
 
 /**
  * The sections that a proxy inherits from, the nearest first: the `defaults` named behind `from`, else the last one above it, and what that one names in turn
@@ -32,11 +40,21 @@ export function defaultServerWords(document: Document, section: Section): string
 
 /** The words of the `balance` line that holds for a section; `["roundrobin"]`, HAProxy's default, when there is none. */
 export function balanceOf(document: Document, section: Section): readonly string[] {
+  const words = directiveOf(document, section, "balance");
+  return words.length === 0 ? ["roundrobin"] : words;
+}
+
+/** The words behind the last line of a keyword that holds for a section, its own or inherited; empty when there is none. */
+export function directiveOf(
+  document: Document,
+  section: Section,
+  keyword: InheritedKeyword,
+): readonly string[] {
   for (const from of [section, ...defaultsOf(document, section)]) {
-    const last = balanceLines(from).at(-1);
+    const last = INHERITED[keyword](from).at(-1);
     if (last !== undefined) return last;
   }
-  return ["roundrobin"];
+  return [];
 }
 
 function lastAbove(document: Document, section: Section): Section | undefined {

@@ -132,6 +132,15 @@ export class Document {
     for (let position = from; position < to; position++) yield* this.#groups.at(position).sections;
   }
 
+  /**
+   * The sections, in order, of the stretches that another version of this document does not share; among them may be some that it has
+   * all the same. It costs little where the versions share most.
+   */
+  *sectionsApartFrom(other: Document): Generator<Section, void, undefined> {
+    const shared = new Set(other.#groups);
+    for (const group of this.#groups) if (!shared.has(group)) yield* group.sections;
+  }
+
   /** The sections with a keyword, or one of several, in order. */
   list(...keywords: readonly string[]): Section[] {
     return this.#collect(

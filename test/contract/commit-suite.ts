@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { readdir, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { EventKind, ReloadState } from "../../gen/haplane/v1/events_pb.js";
-import { commitWorld, durableEvents, type HaproxyFactory, server } from "../support/commit-world.ts";
+import type { DomainError } from "../../src/lib/errors.ts";
+import {
+  commitWorld,
+  durableEvents,
+  type HaproxyFactory,
+  server,
+  textEdit,
+} from "../support/commit-world.ts";
 import { eventually } from "../support/wait.ts";
 
 /** What every HAProxy has to see of the commit, the scripted and the real one alike. */
@@ -173,6 +180,112 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
         ["web/a", "web/b", "web/c"],
       );
       assert.equal(again.reloads(), 0);
+    });
+
+    test("what somebody asks for is durable before it is live, by commands where HAProxy can follow", async (t) => {
+      const w = await commitWorld(t, factory);
+      const before = await w.text();
+      const edit = textEdit((text) =>
+        text
+          .replace("weight 5", "weight 50")
+          .replace("id 1\n", "id 1\n    server c 127.0.0.1:18003 id 3 disabled\n"),
+      );
+      const outcome = await w.commit.change({ edit });
+      assert.equal(outcome.via, "runtime");
+      assert.deepEqual(await w.servers(), [
+        "web/a 127.0.0.1:18001 1 ready",
+        "web/b 127.0.0.1:18002 50 ready",
+        "web/c 127.0.0.1:18003 1 maint",
+      ]);
+      assert.equal(await w.text(), edit.text(before));
+      assert.equal(w.reloads(), 0);
+      const revision = await w.store.revisions.get(outcome.revision);
+      assert.deepEqual(
+        [revision.lane, revision.author, revision.message],
+        ["runtime", "tester", "changes the text"],
+      );
+      const events = await durableEvents(w.store, EventKind.SERVER);
+      assert.deepEqual(
+        events.map(({ resource, revision: in_ }) => [resource, Number(in_)]),
+        [
+          ["backends/web/servers/c", outcome.revision],
+          ["backends/web/servers/b", outcome.revision],
+        ],
+      );
+    });
+
+    test("what HAProxy cannot follow by commands is checked and reloaded, with the reason in the answer", async (t) => {
+      const w = await commitWorld(t, factory);
+      const edit = textEdit((text) => text.replace("weight 5", "weight 5 maxconn 7"));
+      const outcome = await w.commit.change({ edit });
+      assert.deepEqual(
+        [outcome.via, outcome.reasons, outcome.reload],
+        ["reload", ["changes maxconn of server web/b"], 1],
+      );
+      assert.match(await w.text(), /weight 5 maxconn 7/);
+      assert.equal(w.reloads(), 1);
+    });
+
+    test("a comment needs nothing of HAProxy, and is in the file and the history", async (t) => {
+      const w = await commitWorld(t, factory);
+      const outcome = await w.commit.change({
+        edit: textEdit((text) => text.replace("# the first", "# the very first")),
+      });
+      assert.deepEqual([outcome.via, outcome.commands, w.reloads()], ["none", [], 0]);
+      assert.match(await w.text(), /# the very first/);
+      const again = await w.commit.change({ edit: textEdit((text) => text) });
+      assert.deepEqual([again.via, again.revision], ["none", outcome.revision]);
+    });
+
+    test("validating makes every check and changes nothing", async (t) => {
+      const w = await commitWorld(t, factory);
+      const before = await w.text();
+      const good = await w.commit.change({
+        edit: textEdit((text) => text.replace("weight 5", "weight 6")),
+        validateOnly: true,
+      });
+      assert.deepEqual([good.via, good.commands], ["runtime", ["set server web/b weight 6"]]);
+      const bad = w.commit.change({
+        edit: textEdit((text) => `${text}backend x\n    no-such-keyword\n`),
+        validateOnly: true,
+      });
+      await assert.rejects(
+        bad,
+        (error: DomainError) =>
+          error.reason === "CONFIGURATION_REFUSED" && error.alerts[0]?.resource === "backends/x",
+      );
+      assert.deepEqual([await w.text(), w.reloads()], [before, 0]);
+    });
+
+    test("serial: concurrent changes of different servers all win, and one for an older revision does not", async (t) => {
+      const w = await commitWorld(t, factory);
+      const base = w.commit.revision;
+      const names = Array.from({ length: 20 }, (_, index) => `s${index}`);
+      const outcomes = await Promise.all(
+        names.map((name, index) =>
+          w.commit.change({
+            edit: textEdit((text) =>
+              text.replace(
+                /(server b .*\n)/,
+                `$1    server ${name} 127.0.0.1:${19_000 + index} id ${100 + index}\n`,
+              ),
+            ),
+          }),
+        ),
+      );
+      assert.deepEqual([...new Set(outcomes.map(({ via }) => via))], ["runtime"]);
+      const text = await w.text();
+      for (const name of names) assert.match(text, new RegExp(`server ${name} `));
+      assert.equal((await w.servers()).length, 22);
+      const late = w.commit.change({
+        edit: textEdit((all) => all.replace("weight 5", "weight 6")),
+        baseRevision: base,
+      });
+      await assert.rejects(
+        late,
+        (error: DomainError) => error.reason === "ETAG_MISMATCH" && error.metadata.sent === String(base),
+      );
+      assert.equal(await w.text(), text);
     });
 
     test("nothing is left beside the file", async (t) => {

@@ -6,10 +6,12 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { type Event, type EventKind, EventSchema } from "../../gen/haplane/v1/events_pb.js";
 import { Commit } from "../../src/commit/commit.ts";
+import type { Edit } from "../../src/commit/edit.ts";
 import type { NewServer } from "../../src/discovery/target.ts";
 import type { Haproxy } from "../../src/haproxy/haproxy.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
+import { Document } from "../../src/text/document.ts";
 
 /** An HAProxy for the suite: what the configuration must have in `global` for it, and the process. */
 export interface HaproxyUnderTest {
@@ -124,4 +126,23 @@ export async function durableEvents(store: Store, kind: EventKind): Promise<Even
   return entries
     .flatMap((entry) => entry.events.map(({ bytes }) => fromBinary(EventSchema, bytes)))
     .filter((event) => event.kind === kind);
+}
+
+/** An edit of the whole text, by what it does to it. */
+export function textEdit(
+  change: (text: string) => string,
+): Edit & { readonly text: (text: string) => string } {
+  return {
+    text: change,
+    apply(document) {
+      const text = document.print(0).toString();
+      const changed = change(text);
+      if (changed === text) return document;
+      return Document.parse(document.parts.map(({ path }) => ({ path, bytes: Buffer.from(changed) })));
+    },
+    resources: [],
+    author: "tester",
+    message: "changes the text",
+    servers: [],
+  };
 }

@@ -104,7 +104,11 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
 
   const self: ScriptedHaproxy = {
     mode: "managed",
-    capabilities: undefined,
+    capabilities: {
+      version: running(0).version,
+      reloadReportsOutcome: false,
+      reloadSurvivesFailedStart: false,
+    },
     runtime,
     asked: [],
     beforeCheck: async () => {},
@@ -196,7 +200,11 @@ function change_(worker: Worker, change: ServerChange): DomainError | undefined 
     const id = numberAfter(change.words, "id");
     servers.set(change.server, {
       ...{ id: id ?? servers.size + 1, idForced: id !== undefined, initialWeight: weight, weight },
-      ...{ address: change.address, port: change.port, state: change.state ?? "ready" },
+      ...{
+        address: change.address,
+        port: change.port,
+        state: change.state ?? (change.words.includes("disabled") ? "maint" : "ready"),
+      },
     });
     return undefined;
   }

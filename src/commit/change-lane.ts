@@ -1,0 +1,265 @@
+import type { Logger } from "pino";
+import type { Event } from "../../gen/haplane/v1/events_pb.js";
+import type { Haproxy } from "../haproxy/haproxy.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { FileSystem } from "../lib/durable-file.ts";
+import { DomainError } from "../lib/errors.ts";
+import type { Store } from "../store/store.ts";
+import { checkCandidate } from "./candidate.ts";
+import type { ChangeOutcome, ChangeRequest } from "./change.ts";
+import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
+import type { ConfigFiles } from "./config-files.ts";
+import type { Edit } from "./edit.ts";
+import type { FileWriter } from "./file-writer.ts";
+import type { History } from "./history.ts";
+import type { ReloadLane } from "./reload-lane.ts";
+import type { RuntimeLane } from "./runtime-lane.ts";
+import { eventNow, serverEvent } from "./server-event.ts";
+import type { Position, WorkingDocument } from "./working-document.ts";
+
+/** How often a change is begun anew because somebody edited the file in the middle of it. */
+const MAX_ATTEMPTS = 5;
+
+/** What the lane is given. */
+export interface ChangeLaneOptions {
+  readonly haproxy: Haproxy;
+  readonly fs: FileSystem;
+  readonly store: Store;
+  readonly working: WorkingDocument;
+  readonly files: ConfigFiles;
+  readonly writer: FileWriter;
+  readonly history: History;
+  readonly runtime: RuntimeLane;
+  readonly reloads: ReloadLane;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly publishEphemeral: (events: readonly Event[]) => void;
+  /** Resolves when an edit by hand that a write came upon has been looked at. */
+  readonly lookAtForeign: () => Promise<void>;
+  /** Why nothing may be written, if so. */
+  readonly held: () => DomainError | undefined;
+}
+
+/**
+ * Takes what API callers ask for: decides by the classes whether HAProxy can follow by commands, makes it durable before it is live, and answers when HAProxy runs it. What it cannot
+ * follow goes to the reload lane.
+ */
+export class ChangeLane {
+  readonly #options: ChangeLaneOptions;
+
+  constructor(options: ChangeLaneOptions) {
+    this.#options = options;
+  }
+
+  /** See `Commit.change`. */
+  async change(request: ChangeRequest): Promise<ChangeOutcome> {
+    const { clock, writer } = this.#options;
+    const start = clock.monotonic();
+    const edit = guarded(request, this.#options.history);
+    if (request.validateOnly === true) return this.#validate(edit, start);
+    for (let attempt = 1; ; attempt++) {
+      const held = this.#options.held();
+      if (held !== undefined) throw held;
+      const tried = await writer.exclusive(() => this.#tryRuntime(edit));
+      switch (tried.kind) {
+        case "unchanged":
+          return this.#outcome(tried.before, tried.before, NOTHING, start);
+        case "written":
+          return this.#finish(tried, start);
+        case "reload":
+          return this.#reload(tried, edit, start);
+        case "foreign":
+          if (attempt === MAX_ATTEMPTS) throw busyFile();
+          await this.#options.lookAtForeign();
+      }
+    }
+  }
+
+  async #reload({ before, classification }: NeedsReload, edit: Edit, start: number): Promise<ChangeOutcome> {
+    const { reloads, working } = this.#options;
+    const done = await reloads.submit(
+      { ...edit, servers: classification.servers },
+      classification.reasons.join("; "),
+    );
+    return { ...this.#outcome(before, working.current, classification, start), ...done };
+  }
+
+  async #validate(edit: Edit, start: number): Promise<ChangeOutcome> {
+    const before = this.#options.working.current;
+    const after = edit.apply(before);
+    const classification = this.#classify(after);
+    const warnings = await checkCandidate(this.#options, after, new AbortController().signal).catch(
+      (error: unknown) => {
+        if (error instanceof DomainError && error.reason === "NOT_SUPPORTED") return [];
+        throw error;
+      },
+    );
+    return { ...this.#outcome(before, after, classification, start), warnings };
+  }
+
+  /** Inside the writer's turn: what needs no reload is written durably, and its revision with it. */
+  async #tryRuntime(edit: Edit): Promise<Tried> {
+    const { working, files, store, writer, history, clock, publishEphemeral } = this.#options;
+    const before = working.current;
+    const after = edit.apply(before);
+    const classification = this.#classify(after);
+    if (classification.via === "reload") return { kind: "reload", before, classification };
+    if (after === before) return { kind: "unchanged", before };
+
+    const told: Edit = { ...edit, servers: classification.servers };
+    const position = working.position;
+    const intent = `runtime-${history.newest + 1}`;
+    const finish = [{ kind: "finish-intent", id: intent }] as const;
+    await store.write([{ kind: "begin-intent", intent: history.intent(intent, files.believed, "put-back") }]);
+    working.applyLive(told);
+    const end = working.position;
+    const document = working.current;
+    try {
+      if ((await files.write(document)).kind === "foreign") {
+        working.rebase(before, position, (other) => other !== told);
+        await store.write(finish);
+        return { kind: "foreign" };
+      }
+      const lane = classification.via === "runtime" ? "runtime" : "reload";
+      const edits = working.since(writer.written).slice(0, end - writer.written);
+      await history.append({ document, lane, edits, with: () => finish });
+    } catch (error) {
+      working.rebase(before, position, (other) => other !== told);
+      await files.write(working.current).catch(() => {});
+      await store.write(finish).catch(() => {});
+      throw error;
+    }
+    writer.settle(end);
+    const planned = classification.servers.map((facts) =>
+      eventNow(serverEvent(facts, true), clock.now(), edit),
+    );
+    publishEphemeral(planned);
+    return { kind: "written", before, after: document, classification, edit: told, end };
+  }
+
+  /** Sends the commands of what was written; where HAProxy does not take them, one reload of the durable file does, and if not even that, the change is taken back. */
+  async #finish(written: Written, start: number): Promise<ChangeOutcome> {
+    const { runtime, logger } = this.#options;
+    const { before, after, classification, edit } = written;
+    const outcome = this.#outcome(before, after, classification, start);
+    const followed = await runtime.follow(touchedServers(classification.servers), classification.commands);
+    switch (followed.kind) {
+      case "commands":
+        return { ...outcome, tookMs: this.#options.clock.monotonic() - start };
+      case "reload":
+        return {
+          ...outcome,
+          via: "reload",
+          reasons: [followed.reason],
+          reload: followed.reload,
+          tookMs: this.#options.clock.monotonic() - start,
+        };
+      case "failed":
+        logger.warn(
+          { change: edit.message, err: followed.error },
+          "HAProxy takes a change neither by commands nor by a reload; it is taken back",
+        );
+        await this.#takeBack(written);
+        throw followed.error;
+    }
+  }
+
+  /** Undoes an edit that was recorded, as a revision of its own; what others did since stays. */
+  async #takeBack({ before, edit, end }: Written): Promise<void> {
+    const { working, writer, history, files, runtime } = this.#options;
+    await writer.exclusive(async () => {
+      working.rebase(before, end);
+      const reverse: Edit = {
+        ...edit,
+        apply: (document) => document,
+        message: `takes back: ${edit.message}`,
+        servers: [],
+      };
+      await files.write(working.current);
+      await history.append({
+        document: working.current,
+        lane: "runtime",
+        edits: [reverse, ...working.since(end)],
+      });
+      writer.settle(working.position);
+    });
+    await runtime.catchUp([edit]);
+  }
+
+  #classify(after: ChangeOutcome["after"]): Classification {
+    const { haproxy, working } = this.#options;
+    return classify(working.running, after, haproxy.capabilities?.version);
+  }
+
+  #outcome(
+    before: ChangeOutcome["before"],
+    after: ChangeOutcome["after"],
+    classification: Classification,
+    start: number,
+  ): ChangeOutcome {
+    const { clock, history } = this.#options;
+    const { via, reasons, commands } = classification;
+    return {
+      ...{
+        revision: history.newest,
+        via,
+        reasons,
+        commands: commands.flatMap(describeCommand),
+        reload: undefined,
+      },
+      ...{ tookMs: clock.monotonic() - start, before, after, warnings: [] },
+    };
+  }
+}
+
+/** What was found inside the writer's turn. */
+type Tried =
+  | Written
+  | NeedsReload
+  /** The edit makes no difference. */
+  | { readonly kind: "unchanged"; readonly before: ChangeOutcome["before"] }
+  /** Somebody else changed the file. */
+  | { readonly kind: "foreign" };
+
+interface NeedsReload {
+  readonly kind: "reload";
+  readonly before: ChangeOutcome["before"];
+  readonly classification: Classification;
+}
+
+/** Durable, with its revision; the worker has not been told yet. */
+interface Written {
+  readonly kind: "written";
+  readonly before: ChangeOutcome["before"];
+  readonly after: ChangeOutcome["after"];
+  readonly classification: Classification;
+  readonly edit: Edit;
+  /** The position behind the edit. */
+  readonly end: Position;
+}
+
+const NOTHING: Classification = { via: "none", reasons: [], commands: [], servers: [] };
+
+/** The edit, with the guard on the revision it was made for. */
+function guarded({ edit, baseRevision }: ChangeRequest, history: History): Edit {
+  if (baseRevision === undefined) return edit;
+  return {
+    ...edit,
+    apply(document) {
+      if (history.newest === baseRevision) return edit.apply(document);
+      throw new DomainError(
+        "ETAG_MISMATCH",
+        `the newest revision is ${history.newest}, not ${baseRevision}`,
+        {
+          metadata: { sent: String(baseRevision), current: String(history.newest) },
+        },
+      );
+    },
+  };
+}
+
+function busyFile(): DomainError {
+  return new DomainError("FILE_HELD", "the configuration file is being edited by somebody else; try again", {
+    retryAfterMs: 1_000,
+  });
+}
