@@ -15,6 +15,7 @@ import type { WatchMessage } from "../../src/events/watch-message.ts";
 import { DomainError } from "../../src/lib/errors.ts";
 import { ManualClock } from "../../src/lib/manual-clock.ts";
 import type { LogKind, LogPlace } from "./event-logs.ts";
+import { waitFor } from "./wait.ts";
 
 /** An event that a test can tell from all others by its author. */
 export function testEvent(id: string, kind: EventKind, resource: string, revision = 0): Event {
@@ -54,6 +55,7 @@ export class WatchWorld {
   readonly #limits: WatchLimits;
   #running: { log: EventLog; close(): Promise<void>; hub: EventHub } | undefined;
   #count = 0;
+  #handedOver = 0;
   #publishing: Promise<void> = Promise.resolve();
 
   private constructor(clock: ManualClock, place: LogPlace, limits: WatchLimits) {
@@ -110,6 +112,11 @@ export class WatchWorld {
     return id;
   }
 
+  /** How many of the entries are durable and handed over: a watch that begins now gets the others. */
+  get handedOver(): number {
+    return this.#handedOver;
+  }
+
   /** The present state, as a watch with include_current shows it. */
   present(): Event[] {
     return [...this.state.values()].map((event) => ({ ...event, type: EventType.CURRENT }));
@@ -134,6 +141,9 @@ export class WatchWorld {
 
   async #open(): Promise<void> {
     const { log, close } = await this.#place.open();
+    log.subscribe((entries) => {
+      this.#handedOver += entries.length;
+    });
     this.#running = { log, close, hub: createEventHub({ log, clock: this.clock, limits: this.#limits }) };
   }
 
@@ -152,7 +162,7 @@ export class Reader {
   readonly streams: WatchResponse[][] = [];
   /** How the last watch ended, if it ended by itself. */
   error: DomainError | undefined;
-  /** Number of entries that had been published when the first watch began, which is the first one that brought a cursor. */
+  /** Number of entries that had been handed over when the first watch began, which is the first one that brought a cursor. */
   begunAfter = 0;
   readonly #world: WatchWorld;
   #cursor = "";
@@ -198,13 +208,13 @@ export class Reader {
   /** Reads until everything that is in the log has come, resuming where the watch has ended. */
   async readToEnd(): Promise<void> {
     const end = await cursorNow(this.#world);
-    for (let attempts = 0; this.#cursor !== end; attempts += 1) {
-      if (attempts > 2_000) throw new Error(`the reader does not get to the end; it has ${this.#cursor}`);
+    await waitFor("the reader to get to the end", async () => {
       if (this.error !== undefined) await this.resume();
-      await this.take(50);
+      await this.take(1_000);
       // What the filter holds back is passed over by a bookmark.
-      this.#world.clock.advance(40_000);
-    }
+      if (this.#cursor !== end) this.#world.clock.advance(30_000);
+      return this.#cursor === end;
+    });
   }
 
   /** Frees it. */
@@ -217,7 +227,7 @@ export class Reader {
     this.#abort = new AbortController();
     if (this.#cursor === "") {
       this.streams.length = 0;
-      this.begunAfter = this.#world.entries.length;
+      this.begunAfter = this.#world.handedOver;
     }
     this.streams.push([]);
     const wish = this.#cursor === "" ? this.wish : { ...this.wish, includeCurrent: false };
