@@ -8,6 +8,7 @@ import { addBackend } from "../config/server-edits.ts";
 import type { ChangeResult, NewBackend, ServerChange, Target, TargetServer } from "../discovery/target.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { ProcessState } from "../haproxy/process-state.ts";
+import type { ServerState } from "../haproxy/server-states.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import type { DomainError } from "../lib/errors.ts";
@@ -25,6 +26,13 @@ import { clearLeftovers } from "./leftovers.ts";
 import { formerContent, recover } from "./recovery.ts";
 import { type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { RuntimeLane } from "./runtime-lane.ts";
+import {
+  createStateFile,
+  EMPTY_STATE_FILE,
+  stateFileContent,
+  stateFileOf,
+  writeStateFile,
+} from "./state-file.ts";
 import { WorkingDocument } from "./working-document.ts";
 
 /** What the commit is built from. */
@@ -80,7 +88,7 @@ export class Commit implements Target {
     const writer = new FileWriter({ working, files, history, clock, logger, onForeign });
     const reloads = new ReloadLane({
       ...{ haproxy, fs, store, working, files, writer, history, clock, logger, onForeign },
-      beforeReload: () => haproxy.runtime.serverStates().catch(() => []),
+      beforeReload: (reload) => this.#beforeReload(reload),
       afterReload: (reloaded) => this.#afterReload(reloaded),
     });
     this.#working = working;
@@ -111,12 +119,16 @@ export class Commit implements Target {
     });
   }
 
-  /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing. Nothing is written or started yet. */
+  /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing. The configuration is left alone, and HAProxy need not run yet. */
   static async open(options: CommitOptions): Promise<Commit> {
-    const files = new ConfigFiles(options.paths, options.fs ?? nodeFs);
+    const fs = options.fs ?? nodeFs;
+    const files = new ConfigFiles(options.paths, fs);
     const history = new History(options.store, options.clock);
     const recorded = await history.load();
-    const { parts } = await files.peek();
+    const { parts, document } = await files.peek();
+    await createStateFile(fs, document).catch((error: unknown) => {
+      options.logger.warn({ err: error }, "the server state file cannot be made");
+    });
     files.believe(
       recorded === undefined
         ? parts
@@ -233,8 +245,40 @@ export class Commit implements Target {
     for (const listener of this.#listeners) listener();
   }
 
+  /** Reads what the old worker runs, and tells the new one by the state file where the configuration loads one. */
+  async #beforeReload({
+    before,
+    after,
+  }: {
+    before: Document;
+    after: Document;
+  }): Promise<readonly ServerState[]> {
+    const old = await this.#haproxy.runtime.serverStates().catch((error: unknown) => {
+      this.#logger.warn(
+        { err: error },
+        "what was set at runtime could not be read and is lost with the reload",
+      );
+      return [];
+    });
+    await this.#writeStateFile(after, stateFileContent(old, finder(before), finder(after)));
+    return old;
+  }
+
+  async #writeStateFile(document: Document, content: string): Promise<void> {
+    const path = stateFileOf(document);
+    if (path === undefined) return;
+    await writeStateFile(this.#fs, path, content).catch((error: unknown) => {
+      this.#logger.warn(
+        { err: error, path },
+        "the server state file cannot be written; what was set at runtime is given back by commands",
+      );
+    });
+  }
+
   async #afterReload({ old, before, after, since }: Reloaded): Promise<void> {
     this.#runtime.workerChanged("from-document");
+    // A later start, after a crash say, is not to begin with states of long ago.
+    await this.#writeStateFile(after, EMPTY_STATE_FILE);
     await this.#runtime.catchUp(since);
     const caughtUp = new Set(since.flatMap((edit) => edit.resources));
     const changes = givenBack(old, finder(before), finder(after)).filter(

@@ -31,8 +31,11 @@ export interface ReloadLaneOptions {
   readonly history: History;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called before the master is told: what the old worker runs that a reload would forget, as `afterReload` will want it. */
-  readonly beforeReload: () => Promise<readonly ServerState[]>;
+  /** Called before the master is told; reads what the old worker runs that a reload would forget, and prepares to give it back. */
+  readonly beforeReload: (reload: {
+    readonly before: Document;
+    readonly after: Document;
+  }) => Promise<readonly ServerState[]>;
   /** Called when a new worker runs. */
   readonly afterReload: (reloaded: Reloaded) => Promise<void>;
   /** Called when a file turned out to hold somebody else's edit: the group is taken back and tried again on top of it. */
@@ -243,8 +246,8 @@ export class ReloadLane {
     }
 
     this.#stage = "reloading";
-    const old = await this.#options.beforeReload();
     const ranBefore = working.running;
+    const old = await this.#options.beforeReload({ before: ranBefore, after });
     const outcome = await haproxy
       .reload()
       .catch((error: unknown) => ({ kind: "unreachable" as const, error }));

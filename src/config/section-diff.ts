@@ -93,7 +93,8 @@ export function fixedWords({ words }: ConfiguredServer): string[] {
   return fixed;
 }
 
-function sameServer(a: ConfiguredServer, b: ConfiguredServer): boolean {
+/** Whether two lines say the same of a server. */
+export function sameServer(a: ConfiguredServer, b: ConfiguredServer): boolean {
   return a.address === b.address && a.port === b.port && a.words.join("\0") === b.words.join("\0");
 }
 

@@ -67,7 +67,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 async function writeStarter({ stateDir, config, http, consul = DEFAULT_CONSUL }: Settings): Promise<void> {
   const [path] = config;
   if (path === undefined) return;
-  const text = starterConfiguration({ statsSocket: resolve(stateDir, "stats.sock"), http, consul });
+  const stateFile = resolve(stateDir, "servers.state");
+  const text = starterConfiguration({
+    statsSocket: resolve(stateDir, "stats.sock"),
+    stateFile,
+    http,
+    consul,
+  });
   await replaceFile(path, Buffer.from(text), { expected: undefined });
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { starterConfiguration } from "../../src/embedded/starter.ts";
 import { startConsul, type TestConsul } from "../support/consul.ts";
@@ -102,7 +103,12 @@ describe("from Consul to traffic, through the real HAProxy", () => {
     backend = `consul-backend-127.0.0.1-${consul.port}-web`;
     url = `http://127.0.0.1:${http.port}/web/`;
     haplane = await startHaplane((statsSocket) =>
-      starterConfiguration({ statsSocket, http, consul: { host: "127.0.0.1", port: consul.port } }),
+      starterConfiguration({
+        statsSocket,
+        stateFile: join(dirname(statsSocket), "servers.state"),
+        http,
+        consul: { host: "127.0.0.1", port: consul.port },
+      }),
     );
     await haplane.call("haplane.v1.ServiceDiscovery/CreateSource", {
       sourceId: "local",
