@@ -1,4 +1,3 @@
-import { connect as connectSocket } from "node:net";
 import {
   create,
   type DescMethod,
@@ -9,15 +8,11 @@ import {
 } from "@bufbuild/protobuf";
 import { type StringValue, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import {
-  createConnectTransport,
-  createGrpcTransport,
-  createGrpcWebTransport,
-} from "@connectrpc/connect-node";
 import * as grpc from "@grpc/grpc-js";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
 import { Health } from "../../../gen/health/v1/health_pb.js";
 import type { ListenAddress } from "../../../src/rpc/listener.ts";
+import { type ConnectProtocol, connectTransport, type HttpVersion } from "../../support/transports.ts";
 import { Echo } from "./echo.ts";
 import type { Places } from "./harness.ts";
 
@@ -73,26 +68,18 @@ const byGrpcJs = (place: keyof Places): Stack => ({
   open: grpcJsClient,
 });
 
-type TransportOptions = Parameters<typeof createConnectTransport>[0];
-
 const byConnect = (
   name: string,
-  protocol: Stack["protocol"],
+  protocol: ConnectProtocol,
   place: keyof Places,
-  httpVersion: "1.1" | "2",
-  make: (options: TransportOptions) => Transport,
+  httpVersion: HttpVersion,
 ): Stack => ({
   name: `${name}, HTTP/${httpVersion}, ${place}`,
-  protocol,
+  protocol: protocol === "connect-json" ? "connect" : protocol,
   place,
   fullDuplex: httpVersion === "2",
-  open: (address) => connectClient(make(transportOptions(address, httpVersion))),
+  open: (address) => connectClient(connectTransport(address, protocol, httpVersion)),
 });
-
-const grpcTransport = (options: TransportOptions) =>
-  createGrpcTransport(options as Parameters<typeof createGrpcTransport>[0]);
-const json = (options: TransportOptions) => createConnectTransport({ ...options, useBinaryFormat: false });
-const binary = (options: TransportOptions) => createConnectTransport({ ...options, useBinaryFormat: true });
 
 /** Every way that the contract holds for. */
 export const stacks: readonly Stack[] = [
@@ -100,23 +87,15 @@ export const stacks: readonly Stack[] = [
   byGrpcJs("grpcSocket"),
   byGrpcJs("connect"),
   byGrpcJs("connectSocket"),
-  byConnect("connect-node's gRPC", "grpc", "grpc", "2", grpcTransport),
-  byConnect("connect-node's gRPC", "grpc", "connect", "2", grpcTransport),
-  byConnect("gRPC-Web", "grpc-web", "connect", "1.1", createGrpcWebTransport),
-  byConnect("gRPC-Web", "grpc-web", "connectSocket", "2", createGrpcWebTransport),
-  byConnect("Connect", "connect", "connect", "1.1", binary),
-  byConnect("Connect", "connect", "connect", "2", binary),
-  byConnect("Connect JSON", "connect", "connectSocket", "1.1", json),
-  byConnect("Connect JSON", "connect", "connectSocket", "2", json),
+  byConnect("connect-node's gRPC", "grpc", "grpc", "2"),
+  byConnect("connect-node's gRPC", "grpc", "connect", "2"),
+  byConnect("gRPC-Web", "grpc-web", "connect", "1.1"),
+  byConnect("gRPC-Web", "grpc-web", "connectSocket", "2"),
+  byConnect("Connect", "connect", "connect", "1.1"),
+  byConnect("Connect", "connect", "connect", "2"),
+  byConnect("Connect JSON", "connect-json", "connectSocket", "1.1"),
+  byConnect("Connect JSON", "connect-json", "connectSocket", "2"),
 ];
-
-function transportOptions(address: ListenAddress, httpVersion: "1.1" | "2"): TransportOptions {
-  if (address.kind === "tcp") return { baseUrl: `http://${address.host}:${address.port}`, httpVersion };
-  const { path } = address;
-  const nodeOptions =
-    httpVersion === "1.1" ? { socketPath: path } : { createConnection: () => connectSocket(path) };
-  return { baseUrl: "http://localhost", httpVersion, nodeOptions } as TransportOptions;
-}
 
 function connectClient(transport: Transport): EchoClient {
   const echo = createClient(Echo, transport) as unknown as {
