@@ -164,12 +164,12 @@ describe("from Consul to traffic, through the real HAProxy", () => {
 
     await consul.register({ id: "a", service: "web", port: apps.get("a")?.port ?? 0 });
     await consul.register({ id: "b", service: "web", port: apps.get("b")?.port ?? 0 });
-    await addApp("app-d");
-    await untilServed("app-d");
+    await addApp("app-99");
+    await untilServed("app-99");
     await untilState("STALE", /1 servers stay/);
     await consul.register({ id: "c", service: "web", port: apps.get("c")?.port ?? 0 });
     await untilState("SYNCED");
-    await removeApp("app-d");
+    await removeApp("app-99");
     assert.deepEqual(await runtimeServers(), before);
     await traffic.stop();
     assert.deepEqual(traffic.failures, []);

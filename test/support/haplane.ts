@@ -58,7 +58,7 @@ export async function startHaplane(configure: (statsSocket: string) => string): 
     return callJson<T>(join(stateDir, "connect.sock"), method, message, token);
   }
 
-  const proc = async () => readProc(await askOnce(join(stateDir, "master.sock"), "show proc"));
+  const proc = async () => readProc(await askOnce(join(stateDir, "haproxy-master.sock"), "show proc"));
 
   async function worker() {
     const { workerPid, reloads } = await proc();
