@@ -1,5 +1,5 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import type { status as Code } from "@grpc/grpc-js";
+import { status as Code } from "@grpc/grpc-js";
 import { DomainError } from "../lib/errors.ts";
 import { type Access, ANONYMOUS } from "./auth.ts";
 import type { AnyHandler, CallContext, Caller, Peer } from "./handler.ts";
@@ -125,13 +125,15 @@ export class Call implements CallContext {
     return statusOf(this.#reason ?? error, this.requestId);
   }
 
-  /** Ends the call; only the first time counts. */
+  /** Ends the call; only the first time counts. A handler that still works on one that failed is told to stop. */
   end(code: Code, error?: unknown): void {
     if (this.#ended) return;
-    this.#ended = true;
     this.#onAbort = undefined;
+    const aborted = this.#reason;
+    if (code !== Code.OK) this.cancel();
+    this.#ended = true;
     const durationMs = performance.now() - this.#startedAt;
-    this.#observer.ended(this, { code, error: this.#reason ?? error, durationMs });
+    this.#observer.ended(this, { code, error: aborted ?? error, durationMs });
   }
 }
 

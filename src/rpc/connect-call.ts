@@ -8,8 +8,8 @@ import { Encoded } from "./encoded.ts";
 /** A call on its way through connect. */
 export interface Exchange {
   readonly call: Call;
-  /** The handler has given its whole answer. */
-  answered: boolean;
+  /** `reading` until the handler is called, `handling` until it has given its whole answer. */
+  stage: "reading" | "handling" | "answered";
 }
 
 /** Answers with one message. */
@@ -21,12 +21,13 @@ export function answerOnce(
   const { call } = exchange;
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) => reject(connectError(call, error));
+    exchange.stage = "handling";
     call.whenAborted(fail);
     if (call.ended) return;
     answer()
       .then((value) => {
         const message = toMessage(output, value);
-        exchange.answered = true;
+        exchange.stage = "answered";
         resolve(message);
       })
       .catch(fail);
@@ -42,6 +43,7 @@ export function answerStream(
   const { call } = exchange;
   return {
     [Symbol.asyncIterator]() {
+      exchange.stage = "handling";
       const iterator = answers()[Symbol.asyncIterator]();
       let aborted: ConnectError | undefined;
       let rejectNext: (error: ConnectError) => void = () => {};
@@ -62,7 +64,7 @@ export function answerStream(
               .next()
               .then((step) => {
                 if (step.done !== true) return resolve({ done: false, value: toMessage(output, step.value) });
-                exchange.answered = true;
+                exchange.stage = "answered";
                 resolve({ done: true, value: undefined });
               })
               .catch((error: unknown) => {
@@ -84,6 +86,8 @@ export async function* requestsOf(call: Call, requests: AsyncIterable<Message>):
   try {
     yield* requests;
   } catch (error) {
+    // What is no error of connect's own is one of the connection.
+    if (!(error instanceof ConnectError)) call.cancel();
     throw call.signal.aborted ? call.signal.reason : domainError(error);
   }
 }
@@ -96,12 +100,15 @@ export function connectError(call: Call, error: unknown): ConnectError {
 }
 
 /** Ends the call when connect is done with it: `reason` is why its signal was aborted. */
-export function settle({ call, answered }: Exchange, reason: unknown): void {
+export function settle({ call, stage }: Exchange, reason: unknown): void {
   if (call.ended) return;
-  const failed = reason instanceof ConnectError && reason.code !== Code.Canceled;
-  if (failed && reason.code !== Code.DeadlineExceeded) call.end(reason.code as number as GrpcCode, reason);
-  else if (answered) call.end(GrpcCode.OK);
-  else {
+  const { Canceled, DeadlineExceeded } = Code;
+  if (reason instanceof ConnectError && reason.code !== Canceled && reason.code !== DeadlineExceeded) {
+    // Before the handler is called it is the request that connect cannot read; after that it is our answer that it cannot write.
+    call.end(reason.code as number as GrpcCode, stage === "reading" ? domainError(reason) : reason);
+  } else if (stage === "answered") {
+    call.end(GrpcCode.OK);
+  } else {
     call.cancel();
     connectError(call, reason);
   }

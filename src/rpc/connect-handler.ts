@@ -7,15 +7,14 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
-import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
+import { compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { Gate } from "./auth.ts";
 import type { BoundMethod, Call, Protocol } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { answerOnce, answerStream, connectError, type Exchange, requestsOf, settle } from "./connect-call.ts";
 import type { Peer } from "./handler.ts";
-import { createBody, createSink, peerOf } from "./http-message.ts";
+import { createSink, peerOf, toUniversalRequest } from "./http-message.ts";
 import type { ListenAddress } from "./listener.ts";
 
 /** What the handler needs of its listener. */
@@ -55,12 +54,8 @@ export function connectHandler(
     if (handler === undefined) return fallback(request, response);
     const sink = createSink(response);
     const values = createContextValues().set(peerKey, peerOf(request, address));
-    const body = createBody(request, response);
-    let universal: UniversalServerRequest;
-    try {
-      universal = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
-    } catch {
-      // No authority, or one that no URL can be made of.
+    const universal = toUniversalRequest(request, response, values);
+    if (universal === undefined) {
       response.writeHead(400);
       response.end();
       return;
@@ -94,7 +89,7 @@ function admission({
       header,
       deadline: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
     });
-    const exchange: Exchange = { call, answered: false };
+    const exchange: Exchange = { call, stage: "reading" };
     context.values.set(exchangeKey, exchange);
     const finish = () => settle(exchange, context.signal.reason);
     if (context.signal.aborted) finish();

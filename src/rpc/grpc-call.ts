@@ -107,16 +107,18 @@ export function decodeRequest(call: Call, bytes: Uint8Array): Message {
   return call.request;
 }
 
-/** Reads the requests of a stream, and ends with the call's reason when the call is aborted. */
+/** Reads the requests of a stream. When the client gives the call up, this fails with the reason of the abort; to grpc-js a stream that was reset has come to its end. */
 export async function* decodeRequests(
   call: Call,
   requests: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Message> {
+  const { signal } = call;
   try {
     for await (const bytes of requests) yield decode(call.method.desc.input, bytes);
   } catch (error) {
-    throw call.signal.aborted ? call.signal.reason : error;
+    throw signal.aborted ? signal.reason : error;
   }
+  if (signal.aborted) throw signal.reason;
 }
 
 /** Ends a call with an error; without effect when it has ended already. */

@@ -19,7 +19,7 @@ interface Internals {
 
 /**
  * Creates a grpc-js server with HTTP/2 options. grpc-js has no option for a server's flow-control windows and no way to its sessions (for GOAWAY and pings of our
- * own), so this reaches inside; it is the only place that does, and its test fails when a new version looks different.
+ * own), so this reaches inside; this file is the only one that does, and a test fails when a new version looks different.
  */
 export function createFedServer(options: ServerOptions, http2Options: Http2ServerOptions): FedServer {
   const server = new Server(options);

@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ContextValues } from "@connectrpc/connect";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { formatAddress } from "../lib/address.ts";
 import type { Peer } from "./handler.ts";
 import { formatListenAddress, type ListenAddress } from "./listener.ts";
@@ -19,15 +21,47 @@ export function peerOf(request: IncomingMessage, address: ListenAddress): Peer {
 }
 
 /**
- * The body of a request, read as fast as it is asked for. Once the response has been sent, what is left of the body is read and thrown away: otherwise it would
- * keep the next request on the connection from being seen.
+ * A request as connect wants it. (connect-node's own takes a client that resets its stream with an odd code for an error of the server, and throws where no
+ * listener is prepared for it.) Its signal aborts when the response is closed, done or not. Undefined when the request names no authority, or none that an URL can
+ * be made of.
  */
-export function createBody(request: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
+export function toUniversalRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  contextValues: ContextValues,
+): UniversalServerRequest | undefined {
+  const { httpVersion, method = "", url = "" } = request;
+  const authority = request.headers[":authority"] ?? request.headers.host;
+  const absolute = URL.parse(url, `http://${authority}`);
+  if (authority === undefined || absolute === null) return undefined;
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  const header = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (!name.startsWith(":") && value !== undefined) header.set(name, [value].flat().join(", "));
+  }
+  const body = createBody(request, response);
+  return { httpVersion, method, url: absolute.href, header, body, signal: gone.signal, contextValues };
+}
+
+/**
+ * The body of a request, read as fast as it is asked for. A client that gives up in the middle makes it fail: to Node a stream that was reset ends like one that
+ * is complete. Once the response has been sent, what is left of the body is read and thrown away: otherwise it would keep the next request on the connection from
+ * being seen.
+ */
+function createBody(request: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
   const chunks: AsyncIterator<Uint8Array> = request.iterator({ destroyOnReturn: false });
+  const finish = () => chunks.return?.() ?? Promise.resolve({ done: true, value: undefined });
   response.once("finish", () => {
-    void chunks.return?.().then(() => request.resume());
+    void finish().then(() => request.resume());
   });
-  return { [Symbol.asyncIterator]: () => chunks };
+  const next = async () => {
+    const step = await chunks.next();
+    if (step.done === true && request.aborted)
+      throw new Error("the client gave up before the end of its request");
+    return step;
+  };
+  return { [Symbol.asyncIterator]: () => ({ next, return: finish }) };
 }
 
 /** Where a response is written. */
