@@ -165,7 +165,7 @@ export class Steady {
   }
 }
 
+/** More than half are gone (the last one always is more than half), and no others have come in their stead. */
 function isSuspicious(lost: number, before: number, after: number): boolean {
-  if (lost === 0) return false;
-  return after === 0 || (lost * 2 > before && after * 2 < before);
+  return lost * 2 > before && after * 2 < before;
 }

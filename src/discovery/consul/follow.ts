@@ -36,11 +36,11 @@ export interface FollowContext {
   readonly damping: Pauses;
 }
 
-/** A change is worth one token; an answer that says nothing new, the mark of an index that churns, costs as much as five. */
+/** A change costs one token; an answer that says nothing new, the mark of an index that churns, as much as ten. */
 const BURST = 50;
-const TOKENS_PER_SECOND = 25;
+const TOKENS_PER_SECOND = 50;
 const COST_OF_CHANGE = 1;
-const COST_OF_NOTHING = 5;
+const COST_OF_NOTHING = 10;
 
 /** Follows a query until the signal aborts. Never rejects. */
 export async function follow<T>(

@@ -289,6 +289,22 @@ test("an index that goes back is told before the answer, and everything is asked
   await watch.stop();
 });
 
+test("when the list goes back, every service is asked for again at once, whatever its own query waits for", async () => {
+  server.set("web", [{ id: "a", port: 80, address: "10.0.0.1" }]);
+  const watch = observe(registry({ listWaitMs: 100 }));
+  await watch.untilIds("web", ["a"]);
+  await waitFor("a query that waits", () => requestsFor("/v1/health/service/web").length === 2);
+  server.misbehave(
+    (request, response) =>
+      request.path === "/v1/catalog/services" &&
+      answer('{"web":[]}', { "x-consul-index": "3" })(request, response),
+  );
+  await watch.until("doubt");
+  await waitFor("the service to be asked for again", () => requestsFor("/v1/health/service/web").length >= 3);
+  assert.equal(requestsFor("/v1/health/service/web")[2]?.query.get("index"), null);
+  await watch.stop();
+});
+
 test("a cluster without a leader is in doubt", async () => {
   const consul = registry();
   const watch = observe(consul);
@@ -356,9 +372,13 @@ test("an abort closes every connection, whatever the queries are doing", async (
   for (const name of ["a", "b", "c"]) server.set(name, [{ id: "a", port: 80, address: "10.0.0.1" }]);
   const watch = observe(registry());
   for (const name of ["a", "b", "c"]) await watch.untilIds(name, ["a"]);
-  server.misbehave((request, response) => request.path.endsWith("/b") && half(() => {})(request, response));
+  server.misbehave((request, response) => {
+    if (request.path.endsWith("/b")) return half(() => {})(request, response);
+    return request.path.endsWith("/c") && answer("", {}, 500)(request, response);
+  });
   server.churn();
   await waitFor("a query in the middle of its answer", () => requestsFor("/v1/health/service/b").length >= 3);
+  await waitFor("a query that waits to be made again", () => requestsFor("/v1/health/service/c").length >= 3);
   assert.ok(server.connections >= 4);
   await watch.stop();
   await waitFor("no connection to be left", () => server.connections === 0);

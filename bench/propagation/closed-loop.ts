@@ -1,0 +1,45 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+
+/** One connection that asks, waits for the answer, and asks again at once. */
+export interface ClosedLoop {
+  /** Resolves with the time at which the first answer with this body arrives from now on, in milliseconds of `performance.now()`. */
+  firstAnswer(body: string): Promise<number>;
+  stop(): void;
+}
+
+/** Starts it. An answer that is not 200 rejects what waits, and ends it. */
+export async function startClosedLoop(port: number, path: string): Promise<ClosedLoop> {
+  const request = `GET ${path} HTTP/1.1\r\nhost: bench\r\n\r\n`;
+  const socket = connect(port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.setNoDelay(true);
+  let waiting: { body: string; resolve: (at: number) => void; reject: (error: Error) => void } | undefined;
+  let text = "";
+  const fail = (error: Error) => {
+    waiting?.reject(error);
+    socket.destroy();
+  };
+  socket.setEncoding("latin1").on("data", (chunk) => {
+    text += chunk;
+    const end = text.indexOf("\r\n\r\n");
+    if (end < 0 || !text.endsWith("\n", text.length) || text.length === end + 4) return;
+    if (!text.startsWith("HTTP/1.1 200 ")) return fail(new Error(`the answer was ${text}`));
+    const body = text.slice(end + 4, -1);
+    text = "";
+    if (waiting?.body === body) {
+      waiting.resolve(performance.now());
+      waiting = undefined;
+    }
+    socket.write(request);
+  });
+  socket.on("error", fail).on("close", () => waiting?.reject(new Error("the connection was closed")));
+  socket.write(request);
+  return {
+    firstAnswer: (body) =>
+      new Promise((resolve, reject) => {
+        waiting = { body, resolve, reject };
+      }),
+    stop: () => void socket.destroy(),
+  };
+}
