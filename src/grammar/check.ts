@@ -6,6 +6,7 @@ import { CONDITION_WORDS, isPhrase } from "./argument.ts";
 import type { Directive } from "./directive.ts";
 import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "./field.ts";
 import { isRequired } from "./head.ts";
+import { compileLine } from "./line-codec.ts";
 import { splitPhrase } from "./phrase.ts";
 import { type RuleCheck, ruleCheckOf } from "./rules.ts";
 import type { SectionCodec } from "./section-codec.ts";
@@ -151,8 +152,7 @@ function fieldsOf(desc: DescMessage): readonly CheckedField[] {
       return {
         syntax,
         get: slotOf(field).get,
-        required:
-          (isRequired(syntax) && !isFlag(syntax)) || (syntax.place === "positional" && isSeparated(syntax)),
+        required: isNeeded(syntax),
         rules: ruleCheckOf(field),
       };
     });
@@ -345,10 +345,13 @@ function checkSpan(
   });
 }
 
-function isFlag({ field, type }: WordSyntax): boolean {
-  return isBool(field) && type !== Type.ON_OFF;
-}
-
-function isSeparated({ field, separator }: WordSyntax): boolean {
+/** True for what a line cannot do without. */
+function isNeeded(syntax: WordSyntax): boolean {
+  const { field, type, place, separator, without } = syntax;
+  if (isRequired(syntax)) return !isBool(field) || type === Type.ON_OFF;
+  if (place !== "positional") return false;
+  const message = messageOf(field);
+  if (message !== undefined)
+    return field.oneof === undefined && !compileLine(message, { follow: new Set(), without }).empty;
   return field.fieldKind === "list" && separator !== "";
 }

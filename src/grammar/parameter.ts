@@ -3,12 +3,12 @@ import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { argumentOf, CONDITION_WORDS, repeatsKeyword } from "./argument.ts";
 import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
-import type { Head } from "./head.ts";
+import { type Head, isRequired } from "./head.ts";
 import { compileLine, type LineCodec } from "./line-codec.ts";
 import { Order, type OrderEntry } from "./order.ts";
 import type { Words } from "./phrase.ts";
 import { type Fields, slotOf } from "./slot.ts";
-import type { Keyword, WordSyntax } from "./syntax.ts";
+import { type Keyword, validityOf, type WordSyntax } from "./syntax.ts";
 
 /** A field that stands behind a keyword of its own. */
 export interface Parameter {
@@ -84,6 +84,15 @@ function flagParameter(syntax: WordSyntax): Parameter {
 function valueParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parameter {
   const { field, keyword, aliases } = syntax;
   const argument = argumentOf(syntax, follow);
+  if (
+    isRequired(syntax) &&
+    isNumber(field) &&
+    !(Number(validityOf(field)?.min ?? 0) > 0 || (validityOf(field)?.oneOf.length ?? 0) > 0)
+  )
+    throw new GrammarError(
+      field,
+      "zero would be the same as nothing: make it optional, or say that it is at least 1",
+    );
   const condition = syntax.type === Type.CONDITION;
   const spellings = condition ? CONDITION_WORDS.map((word) => [word]) : [keyword, ...aliases];
   const simple = spellings.length === 1 && keyword.length === 1;
@@ -115,6 +124,11 @@ function valueParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parame
       argument.write(message, index, out);
     },
   };
+}
+
+function isNumber(field: DescField): boolean {
+  const type = scalarTypeOf(field);
+  return type === ScalarType.UINT32 || type === ScalarType.INT32;
 }
 
 function messageParameter(syntax: WordSyntax, codec: LineCodec): Parameter {

@@ -2,6 +2,7 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import { isPhrase } from "./argument.ts";
 import type { Directive, LineValue } from "./directive.ts";
 import { messageOf } from "./field.ts";
+import { compileLine } from "./line-codec.ts";
 import { splitPhrase } from "./phrase.ts";
 import { type Fields, slotOf } from "./slot.ts";
 import { type FieldSyntax, wordOf } from "./syntax.ts";
@@ -29,7 +30,7 @@ function comparedFields(desc: DescMessage): readonly ComparedField[] {
 
 function same(syntax: FieldSyntax, a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (a === undefined || b === undefined) return false;
+  if (a === undefined || b === undefined) return isNothing(syntax, a) && isNothing(syntax, b);
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((element, i) => same(syntax, element, b[i]));
   const message = messageOf(syntax.field);
@@ -38,6 +39,16 @@ function same(syntax: FieldSyntax, a: unknown, b: unknown): boolean {
       same(inner, get(a as Fields), get(b as Fields)),
     );
   return isPhrase(syntax.type) && sameWords(String(a), String(b));
+}
+
+/** A message that stands without a keyword is not there when it has no words. */
+function isNothing(syntax: FieldSyntax, value: unknown): boolean {
+  if (value === undefined) return true;
+  const message = messageOf(syntax.field);
+  if (message === undefined || !("place" in syntax) || syntax.place !== "positional") return false;
+  const out: string[] = [];
+  compileLine(message, { follow: new Set(), without: syntax.without }).write(value as Fields, out, undefined);
+  return out.length === 0;
 }
 
 function sameWords(a: string, b: string): boolean {

@@ -26,7 +26,7 @@ export declare type Flag = Message<"haplane.config.v1.Flag"> & {
 export declare const FlagSchema: GenMessage<Flag>;
 
 /**
- * An answer that HAProxy gives itself: what follows `deny`, `tarpit`, `return` and `http-error`. Manual, section 4.2.
+ * An answer that HAProxy gives itself: what follows `deny`, `tarpit` and `return`. Manual, section 4.2.
  *
  * @generated from message haplane.config.v1.Reply
  */
@@ -767,6 +767,60 @@ export declare type Capture = Message<"haplane.config.v1.Capture"> & {
 export declare const CaptureSchema: GenMessage<Capture>;
 
 /**
+ * A sample that is kept for the logs (`capture`).
+ *
+ * @generated from message haplane.config.v1.CaptureInNewSlot
+ */
+export declare type CaptureInNewSlot = Message<"haplane.config.v1.CaptureInNewSlot"> & {
+  /**
+   * Sample expression.
+   *
+   * @generated from field: string sample = 1;
+   */
+  sample: string;
+
+  /**
+   * Longest value kept.
+   *
+   * @generated from field: uint32 len = 2;
+   */
+  len: number;
+};
+
+/**
+ * Describes the message haplane.config.v1.CaptureInNewSlot.
+ * Use `create(CaptureInNewSlotSchema)` to create a new message.
+ */
+export declare const CaptureInNewSlotSchema: GenMessage<CaptureInNewSlot>;
+
+/**
+ * A sample of a response that is kept for the logs (`capture`).
+ *
+ * @generated from message haplane.config.v1.CaptureInSlot
+ */
+export declare type CaptureInSlot = Message<"haplane.config.v1.CaptureInSlot"> & {
+  /**
+   * Sample expression.
+   *
+   * @generated from field: string sample = 1;
+   */
+  sample: string;
+
+  /**
+   * Slot, declared by `declare capture response`.
+   *
+   * @generated from field: optional uint32 id = 2;
+   */
+  id?: number | undefined;
+};
+
+/**
+ * Describes the message haplane.config.v1.CaptureInSlot.
+ * Use `create(CaptureInSlotSchema)` to create a new message.
+ */
+export declare const CaptureInSlotSchema: GenMessage<CaptureInSlot>;
+
+/**
  * A request for user name and password (`auth`).
  *
  * @generated from message haplane.config.v1.Authenticate
@@ -883,23 +937,73 @@ export declare type NormalizeUri = Message<"haplane.config.v1.NormalizeUri"> & {
   /**
    * What is done.
    *
-   * @generated from field: haplane.config.v1.Normalizer normalizer = 1;
+   * @generated from oneof haplane.config.v1.NormalizeUri.normalizer
    */
-  normalizer: Normalizer;
-
-  /**
-   * `..` at the beginning of the path is removed as well (`path-strip-dotdot`).
-   *
-   * @generated from field: bool full = 2;
-   */
-  full: boolean;
-
-  /**
-   * An invalid percent sequence is refused with status 400 (`percent-*`).
-   *
-   * @generated from field: bool strict = 3;
-   */
-  strict: boolean;
+  normalizer: {
+    /**
+     * Encodes `#`.
+     *
+     * @generated from field: haplane.config.v1.Flag fragment_encode = 1;
+     */
+    value: Flag;
+    case: "fragmentEncode";
+  } | {
+    /**
+     * Removes the fragment.
+     *
+     * @generated from field: haplane.config.v1.Flag fragment_strip = 2;
+     */
+    value: Flag;
+    case: "fragmentStrip";
+  } | {
+    /**
+     * Merges adjacent slashes in the path.
+     *
+     * @generated from field: haplane.config.v1.Flag path_merge_slashes = 3;
+     */
+    value: Flag;
+    case: "pathMergeSlashes";
+  } | {
+    /**
+     * Removes `/./` from the path.
+     *
+     * @generated from field: haplane.config.v1.Flag path_strip_dot = 4;
+     */
+    value: Flag;
+    case: "pathStripDot";
+  } | {
+    /**
+     * Resolves `/../` in the path.
+     *
+     * @generated from field: haplane.config.v1.PathStripDotdot path_strip_dotdot = 5;
+     */
+    value: PathStripDotdot;
+    case: "pathStripDotdot";
+  } | {
+    /**
+     * Decodes what needs no encoding.
+     *
+     * @generated from field: haplane.config.v1.PercentNormalizer percent_decode_unreserved = 6;
+     */
+    value: PercentNormalizer;
+    case: "percentDecodeUnreserved";
+  } | {
+    /**
+     * Writes percent sequences in upper case.
+     *
+     * @generated from field: haplane.config.v1.PercentNormalizer percent_to_uppercase = 7;
+     */
+    value: PercentNormalizer;
+    case: "percentToUppercase";
+  } | {
+    /**
+     * Sorts the parameters of the query by name.
+     *
+     * @generated from field: haplane.config.v1.Flag query_sort_by_name = 8;
+     */
+    value: Flag;
+    case: "querySortByName";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -907,6 +1011,46 @@ export declare type NormalizeUri = Message<"haplane.config.v1.NormalizeUri"> & {
  * Use `create(NormalizeUriSchema)` to create a new message.
  */
 export declare const NormalizeUriSchema: GenMessage<NormalizeUri>;
+
+/**
+ * How `/../` is resolved.
+ *
+ * @generated from message haplane.config.v1.PathStripDotdot
+ */
+export declare type PathStripDotdot = Message<"haplane.config.v1.PathStripDotdot"> & {
+  /**
+   * Also at the beginning of the path.
+   *
+   * @generated from field: bool full = 1;
+   */
+  full: boolean;
+};
+
+/**
+ * Describes the message haplane.config.v1.PathStripDotdot.
+ * Use `create(PathStripDotdotSchema)` to create a new message.
+ */
+export declare const PathStripDotdotSchema: GenMessage<PathStripDotdot>;
+
+/**
+ * How percent sequences are cleaned up.
+ *
+ * @generated from message haplane.config.v1.PercentNormalizer
+ */
+export declare type PercentNormalizer = Message<"haplane.config.v1.PercentNormalizer"> & {
+  /**
+   * An invalid one is refused with status 400.
+   *
+   * @generated from field: bool strict = 1;
+   */
+  strict: boolean;
+};
+
+/**
+ * Describes the message haplane.config.v1.PercentNormalizer.
+ * Use `create(PercentNormalizerSchema)` to create a new message.
+ */
+export declare const PercentNormalizerSchema: GenMessage<PercentNormalizer>;
 
 /**
  * A connection that is dropped without telling the client (`silent-drop`).
@@ -1212,19 +1356,94 @@ export enum LogLevel {
    * @generated from enum value: LOG_LEVEL_DEBUG = 8;
    */
   DEBUG = 8,
-
-  /**
-   * Nothing is logged. Only in the action `set-log-level`.
-   *
-   * @generated from enum value: LOG_LEVEL_SILENT = 9;
-   */
-  SILENT = 9,
 }
 
 /**
  * Describes the enum haplane.config.v1.LogLevel.
  */
 export declare const LogLevelSchema: GenEnum<LogLevel>;
+
+/**
+ * The level that a stream is logged with: the values of `set-log-level`.
+ *
+ * @generated from enum haplane.config.v1.StreamLogLevel
+ */
+export enum StreamLogLevel {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The system is unusable.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_EMERG = 1;
+   */
+  EMERG = 1,
+
+  /**
+   * Something must be done at once.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_ALERT = 2;
+   */
+  ALERT = 2,
+
+  /**
+   * Critical.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_CRIT = 3;
+   */
+  CRIT = 3,
+
+  /**
+   * An error.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_ERR = 4;
+   */
+  ERR = 4,
+
+  /**
+   * A warning.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_WARNING = 5;
+   */
+  WARNING = 5,
+
+  /**
+   * Normal, but worth a note.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_NOTICE = 6;
+   */
+  NOTICE = 6,
+
+  /**
+   * Information.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_INFO = 7;
+   */
+  INFO = 7,
+
+  /**
+   * For debugging.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_DEBUG = 8;
+   */
+  DEBUG = 8,
+
+  /**
+   * It is not logged.
+   *
+   * @generated from enum value: STREAM_LOG_LEVEL_SILENT = 9;
+   */
+  SILENT = 9,
+}
+
+/**
+ * Describes the enum haplane.config.v1.StreamLogLevel.
+ */
+export declare const StreamLogLevelSchema: GenEnum<StreamLogLevel>;
 
 /**
  * How a header's name is matched.
@@ -1340,81 +1559,6 @@ export enum TimeoutName {
  * Describes the enum haplane.config.v1.TimeoutName.
  */
 export declare const TimeoutNameSchema: GenEnum<TimeoutName>;
-
-/**
- * What `normalize-uri` does.
- *
- * @generated from enum haplane.config.v1.Normalizer
- */
-export enum Normalizer {
-  /**
-   * Not set.
-   *
-   * @generated from enum value: NORMALIZER_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * Encodes `#`.
-   *
-   * @generated from enum value: NORMALIZER_FRAGMENT_ENCODE = 1;
-   */
-  FRAGMENT_ENCODE = 1,
-
-  /**
-   * Removes the fragment.
-   *
-   * @generated from enum value: NORMALIZER_FRAGMENT_STRIP = 2;
-   */
-  FRAGMENT_STRIP = 2,
-
-  /**
-   * Merges adjacent slashes in the path.
-   *
-   * @generated from enum value: NORMALIZER_PATH_MERGE_SLASHES = 3;
-   */
-  PATH_MERGE_SLASHES = 3,
-
-  /**
-   * Removes `/./` from the path.
-   *
-   * @generated from enum value: NORMALIZER_PATH_STRIP_DOT = 4;
-   */
-  PATH_STRIP_DOT = 4,
-
-  /**
-   * Resolves `/../` in the path.
-   *
-   * @generated from enum value: NORMALIZER_PATH_STRIP_DOTDOT = 5;
-   */
-  PATH_STRIP_DOTDOT = 5,
-
-  /**
-   * Decodes what needs no encoding.
-   *
-   * @generated from enum value: NORMALIZER_PERCENT_DECODE_UNRESERVED = 6;
-   */
-  PERCENT_DECODE_UNRESERVED = 6,
-
-  /**
-   * Writes percent sequences in upper case.
-   *
-   * @generated from enum value: NORMALIZER_PERCENT_TO_UPPERCASE = 7;
-   */
-  PERCENT_TO_UPPERCASE = 7,
-
-  /**
-   * Sorts the parameters of the query by name.
-   *
-   * @generated from enum value: NORMALIZER_QUERY_SORT_BY_NAME = 8;
-   */
-  QUERY_SORT_BY_NAME = 8,
-}
-
-/**
- * Describes the enum haplane.config.v1.Normalizer.
- */
-export declare const NormalizerSchema: GenEnum<Normalizer>;
 
 /**
  * What a TCP stream can become.

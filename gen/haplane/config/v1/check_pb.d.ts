@@ -413,23 +413,23 @@ export declare type HttpExpect = Message<"haplane.config.v1.HttpExpect"> & {
   /**
    * Result when it matches. Default: L7OK.
    *
-   * @generated from field: optional haplane.config.v1.CheckStatus ok_status = 3;
+   * @generated from field: optional haplane.config.v1.OkStatus ok_status = 3;
    */
-  okStatus?: CheckStatus | undefined;
+  okStatus?: OkStatus | undefined;
 
   /**
    * Result when it does not match. Default: L7RSP.
    *
-   * @generated from field: optional haplane.config.v1.CheckStatus error_status = 4;
+   * @generated from field: optional haplane.config.v1.ErrorStatus error_status = 4;
    */
-  errorStatus?: CheckStatus | undefined;
+  errorStatus?: ErrorStatus | undefined;
 
   /**
    * Result when the time is over. Default: L7TOUT.
    *
-   * @generated from field: optional haplane.config.v1.CheckStatus tout_status = 5;
+   * @generated from field: optional haplane.config.v1.TimeoutStatus tout_status = 5;
    */
-  toutStatus?: CheckStatus | undefined;
+  toutStatus?: TimeoutStatus | undefined;
 
   /**
    * Text of a success, a log-format string.
@@ -793,23 +793,23 @@ export declare type TcpExpect = Message<"haplane.config.v1.TcpExpect"> & {
   /**
    * Result when it matches. Default: L7OK.
    *
-   * @generated from field: optional haplane.config.v1.CheckStatus ok_status = 3;
+   * @generated from field: optional haplane.config.v1.OkStatus ok_status = 3;
    */
-  okStatus?: CheckStatus | undefined;
+  okStatus?: OkStatus | undefined;
 
   /**
    * Result when it does not match. Default: L7RSP.
    *
-   * @generated from field: optional haplane.config.v1.CheckStatus error_status = 4;
+   * @generated from field: optional haplane.config.v1.ErrorStatus error_status = 4;
    */
-  errorStatus?: CheckStatus | undefined;
+  errorStatus?: ErrorStatus | undefined;
 
   /**
    * Result when the time is over. Default: L7TOUT.
    *
-   * @generated from field: optional haplane.config.v1.CheckStatus tout_status = 5;
+   * @generated from field: optional haplane.config.v1.TimeoutStatus tout_status = 5;
    */
-  toutStatus?: CheckStatus | undefined;
+  toutStatus?: TimeoutStatus | undefined;
 
   /**
    * Text of a success, a log-format string.
@@ -950,98 +950,143 @@ export enum MysqlVersion {
 export declare const MysqlVersionSchema: GenEnum<MysqlVersion>;
 
 /**
- * A result of a health check.
+ * A good result of a health check.
  *
- * @generated from enum haplane.config.v1.CheckStatus
+ * @generated from enum haplane.config.v1.OkStatus
  */
-export enum CheckStatus {
+export enum OkStatus {
   /**
    * Not set.
    *
-   * @generated from enum value: CHECK_STATUS_UNSPECIFIED = 0;
+   * @generated from enum value: OK_STATUS_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
    * Connected.
    *
-   * @generated from enum value: CHECK_STATUS_L4OK = 1;
+   * @generated from enum value: OK_STATUS_L4OK = 1;
    */
   L4OK = 1,
 
   /**
    * TLS established.
    *
-   * @generated from enum value: CHECK_STATUS_L6OK = 2;
+   * @generated from enum value: OK_STATUS_L6OK = 2;
    */
   L6OK = 2,
 
   /**
    * Answered as it should.
    *
-   * @generated from enum value: CHECK_STATUS_L7OK = 3;
+   * @generated from enum value: OK_STATUS_L7OK = 3;
    */
   L7OK = 3,
 
   /**
-   * Answered, but is to be stopped softly.
+   * Answered, but the server is to be stopped softly.
    *
-   * @generated from enum value: CHECK_STATUS_L7OKC = 4;
+   * @generated from enum value: OK_STATUS_L7OKC = 4;
    */
   L7OKC = 4,
+}
+
+/**
+ * Describes the enum haplane.config.v1.OkStatus.
+ */
+export declare const OkStatusSchema: GenEnum<OkStatus>;
+
+/**
+ * A bad result of a health check.
+ *
+ * @generated from enum haplane.config.v1.ErrorStatus
+ */
+export enum ErrorStatus {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: ERROR_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * None: the server is to be stopped softly.
+   *
+   * @generated from enum value: ERROR_STATUS_L7OKC = 1;
+   */
+  L7OKC = 1,
 
   /**
    * The answer is invalid.
    *
-   * @generated from enum value: CHECK_STATUS_L7RSP = 5;
+   * @generated from enum value: ERROR_STATUS_L7RSP = 2;
    */
-  L7RSP = 5,
+  L7RSP = 2,
 
   /**
    * The answer says that there is an error.
    *
-   * @generated from enum value: CHECK_STATUS_L7STS = 6;
+   * @generated from enum value: ERROR_STATUS_L7STS = 3;
    */
-  L7STS = 6,
+  L7STS = 3,
 
   /**
    * TLS failed.
    *
-   * @generated from enum value: CHECK_STATUS_L6RSP = 7;
+   * @generated from enum value: ERROR_STATUS_L6RSP = 4;
    */
-  L6RSP = 7,
+  L6RSP = 4,
 
   /**
    * No connection.
    *
-   * @generated from enum value: CHECK_STATUS_L4CON = 8;
+   * @generated from enum value: ERROR_STATUS_L4CON = 5;
    */
-  L4CON = 8,
-
-  /**
-   * No answer in time.
-   *
-   * @generated from enum value: CHECK_STATUS_L7TOUT = 9;
-   */
-  L7TOUT = 9,
-
-  /**
-   * No TLS in time.
-   *
-   * @generated from enum value: CHECK_STATUS_L6TOUT = 10;
-   */
-  L6TOUT = 10,
-
-  /**
-   * No connection in time.
-   *
-   * @generated from enum value: CHECK_STATUS_L4TOUT = 11;
-   */
-  L4TOUT = 11,
+  L4CON = 5,
 }
 
 /**
- * Describes the enum haplane.config.v1.CheckStatus.
+ * Describes the enum haplane.config.v1.ErrorStatus.
  */
-export declare const CheckStatusSchema: GenEnum<CheckStatus>;
+export declare const ErrorStatusSchema: GenEnum<ErrorStatus>;
+
+/**
+ * The result of a health check that took too long.
+ *
+ * @generated from enum haplane.config.v1.TimeoutStatus
+ */
+export enum TimeoutStatus {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: TIMEOUT_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No answer.
+   *
+   * @generated from enum value: TIMEOUT_STATUS_L7TOUT = 1;
+   */
+  L7TOUT = 1,
+
+  /**
+   * No TLS.
+   *
+   * @generated from enum value: TIMEOUT_STATUS_L6TOUT = 2;
+   */
+  L6TOUT = 2,
+
+  /**
+   * No connection.
+   *
+   * @generated from enum value: TIMEOUT_STATUS_L4TOUT = 3;
+   */
+  L4TOUT = 3,
+}
+
+/**
+ * Describes the enum haplane.config.v1.TimeoutStatus.
+ */
+export declare const TimeoutStatusSchema: GenEnum<TimeoutStatus>;
 

@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { Flag, NamedFormat } from "./action_pb.js";
 
 /**
  * Describes the file haplane/config/v1/error.proto.
@@ -90,4 +91,101 @@ export declare type ErrorLocation = Message<"haplane.config.v1.ErrorLocation"> &
  * Use `create(ErrorLocationSchema)` to create a new message.
  */
 export declare const ErrorLocationSchema: GenMessage<ErrorLocation>;
+
+/**
+ * An answer in place of an error (`http-error`). Manual, section 4.2.
+ *
+ * @generated from message haplane.config.v1.HttpError
+ */
+export declare type HttpError = Message<"haplane.config.v1.HttpError"> & {
+  /**
+   * Status of the error.
+   *
+   * @generated from field: uint32 status = 1;
+   */
+  status: number;
+
+  /**
+   * Content-Type of the body.
+   *
+   * @generated from field: optional string content_type = 2;
+   */
+  contentType?: string | undefined;
+
+  /**
+   * Where the body comes from. Default: the error file of the status, where there is one.
+   *
+   * @generated from oneof haplane.config.v1.HttpError.body
+   */
+  body: {
+    /**
+     * The error file that the proxy has for the status.
+     *
+     * @generated from field: haplane.config.v1.Flag default_errorfiles = 3;
+     */
+    value: Flag;
+    case: "defaultErrorfiles";
+  } | {
+    /**
+     * File of a whole answer, headers included.
+     *
+     * @generated from field: string errorfile = 4;
+     */
+    value: string;
+    case: "errorfile";
+  } | {
+    /**
+     * Section http-errors that has an error file for the status.
+     *
+     * @generated from field: string errorfiles = 5;
+     */
+    value: string;
+    case: "errorfiles";
+  } | {
+    /**
+     * File of the body.
+     *
+     * @generated from field: string file = 6;
+     */
+    value: string;
+    case: "file";
+  } | {
+    /**
+     * File of the body, read as a log-format string.
+     *
+     * @generated from field: string lf_file = 7;
+     */
+    value: string;
+    case: "lfFile";
+  } | {
+    /**
+     * The body itself.
+     *
+     * @generated from field: string string = 8;
+     */
+    value: string;
+    case: "string";
+  } | {
+    /**
+     * The body itself, as a log-format string.
+     *
+     * @generated from field: string lf_string = 9;
+     */
+    value: string;
+    case: "lfString";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Headers added to the answer.
+   *
+   * @generated from field: repeated haplane.config.v1.NamedFormat headers = 10;
+   */
+  headers: NamedFormat[];
+};
+
+/**
+ * Describes the message haplane.config.v1.HttpError.
+ * Use `create(HttpErrorSchema)` to create a new message.
+ */
+export declare const HttpErrorSchema: GenMessage<HttpError>;
 

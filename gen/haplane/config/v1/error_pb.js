@@ -3,13 +3,14 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_haplane_config_v1_action } from "./action_pb.js";
 import { file_haplane_grammar_v1_grammar } from "../../grammar/v1/grammar_pb.js";
 
 /**
  * Describes the file haplane/config/v1/error.proto.
  */
 export const file_haplane_config_v1_error = /*@__PURE__*/
-  fileDesc("Ch1oYXBsYW5lL2NvbmZpZy92MS9lcnJvci5wcm90bxIRaGFwbGFuZS5jb25maWcudjEiUwoJRXJyb3JGaWxlEiMKBGNvZGUYASABKA1CFfrUGAd6AzUwMwgBgtUYBhjIASDXBBIhCgRmaWxlGAIgASgJQhP61BgPUAZ6CS9kZXYvbnVsbAgBIk0KCkVycm9yRmlsZXMSIQoEbmFtZRgBIAEoCUIT+tQYD2oLaHR0cC1lcnJvcnMIARIcCgVjb2RlcxgCIAMoDUIN+tQYCWABegM1MDMIASJVCg1FcnJvckxvY2F0aW9uEiMKBGNvZGUYASABKA1CFfrUGAd6AzUwMwgBgtUYBhjIASDXBBIfCgN1cmwYAiABKAlCEvrUGA56Cmh0dHA6Ly9hL2IIAWIGcHJvdG8z", [file_haplane_grammar_v1_grammar]);
+  fileDesc("Ch1oYXBsYW5lL2NvbmZpZy92MS9lcnJvci5wcm90bxIRaGFwbGFuZS5jb25maWcudjEiUwoJRXJyb3JGaWxlEiMKBGNvZGUYASABKA1CFfrUGAd6AzUwMwgBgtUYBhjIASDXBBIhCgRmaWxlGAIgASgJQhP61BgPUAZ6CS9kZXYvbnVsbAgBIk0KCkVycm9yRmlsZXMSIQoEbmFtZRgBIAEoCUIT+tQYD2oLaHR0cC1lcnJvcnMIARIcCgVjb2RlcxgCIAMoDUIN+tQYCWABegM1MDMIASJVCg1FcnJvckxvY2F0aW9uEiMKBGNvZGUYASABKA1CFfrUGAd6AzUwMwgBgtUYBhjIASDXBBIfCgN1cmwYAiABKAlCEvrUGA56Cmh0dHA6Ly9hL2IIASLRAwoJSHR0cEVycm9yEiMKBnN0YXR1cxgBIAEoDUIT+tQYBXoDNTAzgtUYBhjIASDXBBIrCgxjb250ZW50X3R5cGUYAiABKAlCEPrUGAx6CnRleHQvcGxhaW5IAYgBARI1ChJkZWZhdWx0X2Vycm9yZmlsZXMYAyABKAsyFy5oYXBsYW5lLmNvbmZpZy52MS5GbGFnSAASJgoJZXJyb3JmaWxlGAQgASgJQhH61BgNUAZ6CS9kZXYvbnVsbEgAEicKCmVycm9yZmlsZXMYBSABKAlCEfrUGA1qC2h0dHAtZXJyb3JzSAASIQoEZmlsZRgGIAEoCUIR+tQYDVAGegkvZGV2L251bGxIABIkCgdsZl9maWxlGAcgASgJQhH61BgNUAZ6CS9kZXYvbnVsbEgAEhwKBnN0cmluZxgIIAEoCUIK+tQYBlAMegJub0gAEh8KCWxmX3N0cmluZxgJIAEoCUIK+tQYBlAMegJub0gAEkEKB2hlYWRlcnMYCiADKAsyHi5oYXBsYW5lLmNvbmZpZy52MS5OYW1lZEZvcm1hdEIQ+tQYDDoDaGRyegV4LWEgMUIOCgRib2R5Egby1BgCCAFCDwoNX2NvbnRlbnRfdHlwZWIGcHJvdG8z", [file_haplane_config_v1_action, file_haplane_grammar_v1_grammar]);
 
 /**
  * Describes the message haplane.config.v1.ErrorFile.
@@ -31,4 +32,11 @@ export const ErrorFilesSchema = /*@__PURE__*/
  */
 export const ErrorLocationSchema = /*@__PURE__*/
   messageDesc(file_haplane_config_v1_error, 2);
+
+/**
+ * Describes the message haplane.config.v1.HttpError.
+ * Use `create(HttpErrorSchema)` to create a new message.
+ */
+export const HttpErrorSchema = /*@__PURE__*/
+  messageDesc(file_haplane_config_v1_error, 3);
 

@@ -5,8 +5,9 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { UnmodelledLine } from "./section_pb.js";
-import type { Log } from "./log_pb.js";
 import type { Acl } from "./proxy_rule_pb.js";
+import type { Flag } from "./action_pb.js";
+import type { LogTarget } from "./log_pb.js";
 
 /**
  * Describes the file haplane/config/v1/fcgi_app.proto.
@@ -85,9 +86,9 @@ export declare type FcgiApp = Message<"haplane.config.v1.FcgiApp"> & {
   /**
    * Where messages of the application go.
    *
-   * @generated from field: repeated haplane.config.v1.Log log_stderr = 10;
+   * @generated from field: repeated haplane.config.v1.FcgiLog log_stderr = 10;
    */
-  logStderr: Log[];
+  logStderr: FcgiLog[];
 
   /**
    * Named conditions.
@@ -116,6 +117,42 @@ export declare type FcgiApp = Message<"haplane.config.v1.FcgiApp"> & {
  * Use `create(FcgiAppSchema)` to create a new message.
  */
 export declare const FcgiAppSchema: GenMessage<FcgiApp>;
+
+/**
+ * Where messages of an application go (`log-stderr`).
+ *
+ * @generated from message haplane.config.v1.FcgiLog
+ */
+export declare type FcgiLog = Message<"haplane.config.v1.FcgiLog"> & {
+  /**
+   * One of the two forms of the line.
+   *
+   * @generated from oneof haplane.config.v1.FcgiLog.kind
+   */
+  kind: {
+    /**
+     * The targets of the global section.
+     *
+     * @generated from field: haplane.config.v1.Flag from_global = 1;
+     */
+    value: Flag;
+    case: "fromGlobal";
+  } | {
+    /**
+     * This target.
+     *
+     * @generated from field: haplane.config.v1.LogTarget to = 2;
+     */
+    value: LogTarget;
+    case: "to";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message haplane.config.v1.FcgiLog.
+ * Use `create(FcgiLogSchema)` to create a new message.
+ */
+export declare const FcgiLogSchema: GenMessage<FcgiLog>;
 
 /**
  * A header that is passed on (`pass-header`).

@@ -8,7 +8,7 @@ import type { UnmodelledLine } from "./section_pb.js";
 import type { Log } from "./log_pb.js";
 import type { Bind } from "./bind_pb.js";
 import type { AddressFamily } from "./server_pb.js";
-import type { SslVersion, Verify } from "./tls_pb.js";
+import type { ServerVerify, SslVersion } from "./tls_pb.js";
 import type { Trace } from "./trace_pb.js";
 import type { Flag } from "./action_pb.js";
 
@@ -588,9 +588,9 @@ export declare type Global = Message<"haplane.config.v1.Global"> & {
   /**
    * True: programs that it starts may gain rights. Default: false.
    *
-   * @generated from field: optional bool insecure_setuid_wanted = 81;
+   * @generated from field: bool insecure_setuid_wanted = 81;
    */
-  insecureSetuidWanted?: boolean | undefined;
+  insecureSetuidWanted: boolean;
 
   /**
    * Health checks send the real addresses in PROXY protocol headers of version 2.
@@ -847,9 +847,9 @@ export declare type Global = Message<"haplane.config.v1.Global"> & {
   /**
    * Whether certificates of servers are verified where a server line does not say. Default: required.
    *
-   * @generated from field: optional haplane.config.v1.Verify ssl_server_verify = 118;
+   * @generated from field: optional haplane.config.v1.ServerVerify ssl_server_verify = 118;
    */
-  sslServerVerify?: Verify | undefined;
+  sslServerVerify?: ServerVerify | undefined;
 
   /**
    * File of parameters for Diffie-Hellman.
@@ -2815,11 +2815,11 @@ export declare const LuaPathSchema: GenMessage<LuaPath>;
  */
 export declare type HttpClientVerify = Message<"haplane.config.v1.HttpClientVerify"> & {
   /**
-   * `none` or `required`. Default: required.
+   * Whether. Default: required.
    *
-   * @generated from field: optional haplane.config.v1.Verify verify = 1;
+   * @generated from field: optional haplane.config.v1.ServerVerify verify = 1;
    */
-  verify?: Verify | undefined;
+  verify?: ServerVerify | undefined;
 };
 
 /**

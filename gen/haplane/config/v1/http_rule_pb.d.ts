@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Authenticate, BinaryHeaders, CacheUse, Capture, Counter, CounterIndex, DeleteBinaryHeaders, DeleteHeader, DoLog, DoResolve, Flag, LogLevel, LuaAction, NamedFormat, NamedRegex, NormalizeUri, OpenTracingGroup, PatternEntry, PatternKey, Redirect, RegexReplacement, Reply, SendSpoeGroup, SetBandwidthLimit, SetCounter, SetCounterIndex, SetStatus, SetTimeout, SetVariable, SetVariableFormat, SilentDrop, TrackCounters, UnsetVariable, WaitForBody } from "./action_pb.js";
+import type { Authenticate, BinaryHeaders, CacheUse, Capture, CaptureInSlot, Counter, CounterIndex, DeleteBinaryHeaders, DeleteHeader, DoLog, DoResolve, Flag, LuaAction, NamedFormat, NamedRegex, NormalizeUri, OpenTracingGroup, PatternEntry, PatternKey, Redirect, RegexReplacement, Reply, SendSpoeGroup, SetBandwidthLimit, SetCounter, SetCounterIndex, SetStatus, SetTimeout, SetVariable, SetVariableFormat, SilentDrop, StreamLogLevel, TrackCounters, UnsetVariable, WaitForBody } from "./action_pb.js";
 
 /**
  * Describes the file haplane/config/v1/http_rule.proto.
@@ -370,9 +370,9 @@ export declare type HttpRequestRule = Message<"haplane.config.v1.HttpRequestRule
     /**
      * Level that the stream is logged with.
      *
-     * @generated from field: haplane.config.v1.LogLevel set_log_level = 44;
+     * @generated from field: haplane.config.v1.StreamLogLevel set_log_level = 44;
      */
-    value: LogLevel;
+    value: StreamLogLevel;
     case: "setLogLevel";
   } | {
     /**
@@ -653,9 +653,9 @@ export declare type HttpResponseRule = Message<"haplane.config.v1.HttpResponseRu
     /**
      * Keeps a sample for the logs.
      *
-     * @generated from field: haplane.config.v1.Capture capture = 6;
+     * @generated from field: haplane.config.v1.CaptureInSlot capture = 6;
      */
-    value: Capture;
+    value: CaptureInSlot;
     case: "capture";
   } | {
     /**
@@ -853,9 +853,9 @@ export declare type HttpResponseRule = Message<"haplane.config.v1.HttpResponseRu
     /**
      * Level that the stream is logged with.
      *
-     * @generated from field: haplane.config.v1.LogLevel set_log_level = 31;
+     * @generated from field: haplane.config.v1.StreamLogLevel set_log_level = 31;
      */
-    value: LogLevel;
+    value: StreamLogLevel;
     case: "setLogLevel";
   } | {
     /**
@@ -1024,9 +1024,9 @@ export declare type HttpAfterResponseRule = Message<"haplane.config.v1.HttpAfter
     /**
      * Keeps a sample for the logs.
      *
-     * @generated from field: haplane.config.v1.Capture capture = 4;
+     * @generated from field: haplane.config.v1.CaptureInSlot capture = 4;
      */
-    value: Capture;
+    value: CaptureInSlot;
     case: "capture";
   } | {
     /**
@@ -1160,9 +1160,9 @@ export declare type HttpAfterResponseRule = Message<"haplane.config.v1.HttpAfter
     /**
      * Level that the stream is logged with.
      *
-     * @generated from field: haplane.config.v1.LogLevel set_log_level = 21;
+     * @generated from field: haplane.config.v1.StreamLogLevel set_log_level = 21;
      */
-    value: LogLevel;
+    value: StreamLogLevel;
     case: "setLogLevel";
   } | {
     /**

@@ -318,25 +318,35 @@ export declare type Cookie = Message<"haplane.config.v1.Cookie"> & {
   name: string;
 
   /**
-   * A cookie that the server sets is given the server's value.
+   * Who sets the cookie. Default: the server, and it is left alone.
    *
-   * @generated from field: bool rewrite = 2;
+   * @generated from oneof haplane.config.v1.Cookie.mode
    */
-  rewrite: boolean;
-
-  /**
-   * HAProxy sets the cookie itself.
-   *
-   * @generated from field: bool insert = 3;
-   */
-  insert: boolean;
-
-  /**
-   * The server's value is put in front of a cookie that the server sets.
-   *
-   * @generated from field: bool prefix = 4;
-   */
-  prefix: boolean;
+  mode: {
+    /**
+     * The server; HAProxy gives the cookie the server's value.
+     *
+     * @generated from field: haplane.config.v1.Flag rewrite = 2;
+     */
+    value: Flag;
+    case: "rewrite";
+  } | {
+    /**
+     * HAProxy.
+     *
+     * @generated from field: haplane.config.v1.Flag insert = 3;
+     */
+    value: Flag;
+    case: "insert";
+  } | {
+    /**
+     * The server; HAProxy puts the server's value in front.
+     *
+     * @generated from field: haplane.config.v1.Flag prefix = 4;
+     */
+    value: Flag;
+    case: "prefix";
+  } | { case: undefined; value?: undefined };
 
   /**
    * The cookie is not shown to the server, nor set anew when the client has it.

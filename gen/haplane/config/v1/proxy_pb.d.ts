@@ -9,10 +9,10 @@ import type { Bind } from "./bind_pb.js";
 import type { Log } from "./log_pb.js";
 import type { ForwardedOption, ForwardForOption, HttpLogOption, OriginalToOption, RedispatchOption, RequestHeaderNames, TcpLogOption, UseSmallBuffersOption } from "./proxy_option_pb.js";
 import type { HttpCheckRequest, HttpCheckRule, MysqlCheck, PgsqlCheck, SmtpCheck, TcpCheckRule } from "./check_pb.js";
-import type { ErrorFile, ErrorFiles, ErrorLocation } from "./error_pb.js";
-import type { LogLevel, Reply } from "./action_pb.js";
+import type { ErrorFile, ErrorFiles, ErrorLocation, HttpError } from "./error_pb.js";
 import type { StatsCredentials, StatsDescription, StatsHttpRequestRule, StatsNode } from "./stats_pb.js";
 import type { CaptureCookie, CaptureHeader, DeclareCapture } from "./capture_pb.js";
+import type { LogLevel } from "./action_pb.js";
 import type { StickRule, StickTable } from "./stick_pb.js";
 import type { Filter, FilterSequence } from "./filter_pb.js";
 import type { Acl, RedirectRule, UseBackendRule, UseServerRule } from "./proxy_rule_pb.js";
@@ -760,9 +760,9 @@ export declare type Proxy = Message<"haplane.config.v1.Proxy"> & {
   /**
    * Answers in place of an error.
    *
-   * @generated from field: repeated haplane.config.v1.Reply http_errors = 104;
+   * @generated from field: repeated haplane.config.v1.HttpError http_errors = 104;
    */
-  httpErrors: Reply[];
+  httpErrors: HttpError[];
 
   /**
    * The statistics page is shown.
@@ -1560,13 +1560,6 @@ export enum Mode {
    * @generated from enum value: MODE_SPOP = 4;
    */
   SPOP = 4,
-
-  /**
-   * Answers `OK` and closes.
-   *
-   * @generated from enum value: MODE_HEALTH = 5;
-   */
-  HEALTH = 5,
 }
 
 /**

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { SslVersion, Verify } from "./tls_pb.js";
+import type { ServerVerify, SslVersion } from "./tls_pb.js";
 
 /**
  * Describes the file haplane/config/v1/server.proto.
@@ -400,11 +400,11 @@ export declare type Server = Message<"haplane.config.v1.Server"> & {
   ssl?: boolean | undefined;
 
   /**
-   * Whether the server's certificate is verified: `none` or `required`. Default: required, unless the global section says otherwise.
+   * Whether the server's certificate is verified. Default: required, unless the global section says otherwise.
    *
-   * @generated from field: optional haplane.config.v1.Verify verify = 55;
+   * @generated from field: optional haplane.config.v1.ServerVerify verify = 55;
    */
-  verify?: Verify | undefined;
+  verify?: ServerVerify | undefined;
 
   /**
    * Name that the server's certificate must carry when no SNI is sent.
@@ -414,198 +414,191 @@ export declare type Server = Message<"haplane.config.v1.Server"> & {
   verifyhost?: string | undefined;
 
   /**
-   * Undoes an inherited `verifyhost`.
-   *
-   * @generated from field: bool no_verifyhost = 57;
-   */
-  noVerifyhost: boolean;
-
-  /**
    * File or directory of the authorities that the server's certificate is verified against; `@system-ca` for those of the system.
    *
-   * @generated from field: optional string ca_file = 58;
+   * @generated from field: optional string ca_file = 57;
    */
   caFile?: string | undefined;
 
   /**
    * File of the revocation list that the server's certificate is checked against.
    *
-   * @generated from field: optional string crl_file = 59;
+   * @generated from field: optional string crl_file = 58;
    */
   crlFile?: string | undefined;
 
   /**
    * File of the certificate and key that the server is shown when it asks for one.
    *
-   * @generated from field: optional string crt = 60;
+   * @generated from field: optional string crt = 59;
    */
   crt?: string | undefined;
 
   /**
    * Sample expression whose value is sent as the server name in TLS.
    *
-   * @generated from field: optional string sni = 61;
+   * @generated from field: optional string sni = 60;
    */
   sni?: string | undefined;
 
   /**
    * Whether the server name is taken from the Host header by default.
    *
-   * @generated from field: optional bool sni_auto = 62;
+   * @generated from field: optional bool sni_auto = 61;
    */
   sniAuto?: boolean | undefined;
 
   /**
    * Ciphers offered up to TLS 1.2, in OpenSSL's notation.
    *
-   * @generated from field: optional string ciphers = 63;
+   * @generated from field: optional string ciphers = 62;
    */
   ciphers?: string | undefined;
 
   /**
    * Cipher suites offered in TLS 1.3, in OpenSSL's notation.
    *
-   * @generated from field: optional string ciphersuites = 64;
+   * @generated from field: optional string ciphersuites = 63;
    */
   ciphersuites?: string | undefined;
 
   /**
    * Elliptic curves offered, in OpenSSL's notation.
    *
-   * @generated from field: optional string curves = 65;
+   * @generated from field: optional string curves = 64;
    */
   curves?: string | undefined;
 
   /**
    * Signature algorithms accepted, in OpenSSL's notation.
    *
-   * @generated from field: optional string sigalgs = 66;
+   * @generated from field: optional string sigalgs = 65;
    */
   sigalgs?: string | undefined;
 
   /**
    * Signature algorithms of the client certificate, in OpenSSL's notation.
    *
-   * @generated from field: optional string client_sigalgs = 67;
+   * @generated from field: optional string client_sigalgs = 66;
    */
   clientSigalgs?: string | undefined;
 
   /**
    * Lowest TLS version used.
    *
-   * @generated from field: optional haplane.config.v1.SslVersion ssl_min_ver = 68;
+   * @generated from field: optional haplane.config.v1.SslVersion ssl_min_ver = 67;
    */
   sslMinVer?: SslVersion | undefined;
 
   /**
    * Highest TLS version used.
    *
-   * @generated from field: optional haplane.config.v1.SslVersion ssl_max_ver = 69;
+   * @generated from field: optional haplane.config.v1.SslVersion ssl_max_ver = 68;
    */
   sslMaxVer?: SslVersion | undefined;
 
   /**
    * SSLv3 only. Superseded by `ssl_min_ver` and `ssl_max_ver`.
    *
-   * @generated from field: bool force_sslv3 = 70;
+   * @generated from field: bool force_sslv3 = 69;
    */
   forceSslv3: boolean;
 
   /**
    * TLS 1.0 only. Superseded by `ssl_min_ver` and `ssl_max_ver`.
    *
-   * @generated from field: bool force_tlsv10 = 71;
+   * @generated from field: bool force_tlsv10 = 70;
    */
   forceTlsv10: boolean;
 
   /**
    * TLS 1.1 only. Superseded by `ssl_min_ver` and `ssl_max_ver`.
    *
-   * @generated from field: bool force_tlsv11 = 72;
+   * @generated from field: bool force_tlsv11 = 71;
    */
   forceTlsv11: boolean;
 
   /**
    * TLS 1.2 only. Superseded by `ssl_min_ver` and `ssl_max_ver`.
    *
-   * @generated from field: bool force_tlsv12 = 73;
+   * @generated from field: bool force_tlsv12 = 72;
    */
   forceTlsv12: boolean;
 
   /**
    * TLS 1.3 only. Superseded by `ssl_min_ver` and `ssl_max_ver`.
    *
-   * @generated from field: bool force_tlsv13 = 74;
+   * @generated from field: bool force_tlsv13 = 73;
    */
   forceTlsv13: boolean;
 
   /**
    * No SSLv3. Superseded by `ssl_min_ver`.
    *
-   * @generated from field: bool no_sslv3 = 75;
+   * @generated from field: bool no_sslv3 = 74;
    */
   noSslv3: boolean;
 
   /**
    * No TLS 1.0. Superseded by `ssl_min_ver`.
    *
-   * @generated from field: bool no_tlsv10 = 76;
+   * @generated from field: bool no_tlsv10 = 75;
    */
   noTlsv10: boolean;
 
   /**
    * No TLS 1.1. Superseded by `ssl_min_ver`.
    *
-   * @generated from field: bool no_tlsv11 = 77;
+   * @generated from field: bool no_tlsv11 = 76;
    */
   noTlsv11: boolean;
 
   /**
    * No TLS 1.2. Superseded by `ssl_min_ver`.
    *
-   * @generated from field: bool no_tlsv12 = 78;
+   * @generated from field: bool no_tlsv12 = 77;
    */
   noTlsv12: boolean;
 
   /**
    * No TLS 1.3. Superseded by `ssl_max_ver`.
    *
-   * @generated from field: bool no_tlsv13 = 79;
+   * @generated from field: bool no_tlsv13 = 78;
    */
   noTlsv13: boolean;
 
   /**
    * False: every connection makes a full handshake. Default: true.
    *
-   * @generated from field: optional bool ssl_reuse = 80;
+   * @generated from field: optional bool ssl_reuse = 79;
    */
   sslReuse?: boolean | undefined;
 
   /**
    * False: no resumption by tickets. Default: true.
    *
-   * @generated from field: optional bool tls_tickets = 81;
+   * @generated from field: optional bool tls_tickets = 80;
    */
   tlsTickets?: boolean | undefined;
 
   /**
    * Whether the server may renegotiate up to TLS 1.2. Default: false.
    *
-   * @generated from field: optional bool renegotiate = 82;
+   * @generated from field: optional bool renegotiate = 81;
    */
   renegotiate?: boolean | undefined;
 
   /**
    * Early data of a client may be sent on as early data, with TLS 1.3.
    *
-   * @generated from field: bool allow_0rtt = 83;
+   * @generated from field: bool allow_0rtt = 82;
    */
   allow0rtt: boolean;
 
   /**
    * Protocols offered by NPN, which ALPN superseded.
    *
-   * @generated from field: repeated string npn = 84 [deprecated = true];
+   * @generated from field: repeated string npn = 83 [deprecated = true];
    * @deprecated
    */
   npn: string[];
@@ -613,189 +606,189 @@ export declare type Server = Message<"haplane.config.v1.Server"> & {
   /**
    * Whether the kernel encrypts (kTLS). Experimental.
    *
-   * @generated from field: optional bool ktls = 85;
+   * @generated from field: optional bool ktls = 84;
    */
   ktls?: boolean | undefined;
 
   /**
    * True: connections begin with a PROXY protocol header, version 1.
    *
-   * @generated from field: optional bool send_proxy = 86;
+   * @generated from field: optional bool send_proxy = 85;
    */
   sendProxy?: boolean | undefined;
 
   /**
    * True: connections begin with a PROXY protocol header, version 2.
    *
-   * @generated from field: optional bool send_proxy_v2 = 87;
+   * @generated from field: optional bool send_proxy_v2 = 86;
    */
   sendProxyV2?: boolean | undefined;
 
   /**
    * True: the header of version 2 says how the client used TLS.
    *
-   * @generated from field: optional bool send_proxy_v2_ssl = 88;
+   * @generated from field: optional bool send_proxy_v2_ssl = 87;
    */
   sendProxyV2Ssl?: boolean | undefined;
 
   /**
    * True: the header of version 2 also carries the name in the client's certificate.
    *
-   * @generated from field: optional bool send_proxy_v2_ssl_cn = 89;
+   * @generated from field: optional bool send_proxy_v2_ssl_cn = 88;
    */
   sendProxyV2SslCn?: boolean | undefined;
 
   /**
    * What else the header of version 2 carries: `ssl`, `cert-cn`, `ssl-cipher`, `cert-sig`, `cert-key`, `authority`, `crc32c`, `unique-id`.
    *
-   * @generated from field: repeated string proxy_v2_options = 90;
+   * @generated from field: repeated string proxy_v2_options = 89;
    */
   proxyV2Options: string[];
 
   /**
    * Own elements in the header of version 2.
    *
-   * @generated from field: repeated haplane.config.v1.ProxyTlv set_proxy_v2_tlv_fmt = 91;
+   * @generated from field: repeated haplane.config.v1.ProxyTlv set_proxy_v2_tlv_fmt = 90;
    */
   setProxyV2TlvFmt: ProxyTlv[];
 
   /**
    * Address that connections to the server come from.
    *
-   * @generated from field: haplane.config.v1.Source source = 92;
+   * @generated from field: haplane.config.v1.Source source = 91;
    */
   source?: Source | undefined;
 
   /**
    * SOCKS4 proxy that connections go through, as `address:port`.
    *
-   * @generated from field: optional string socks4 = 93;
+   * @generated from field: optional string socks4 = 92;
    */
   socks4?: string | undefined;
 
   /**
    * Network namespace that connections are made in.
    *
-   * @generated from field: optional string namespace = 94;
+   * @generated from field: optional string namespace = 93;
    */
   namespace?: string | undefined;
 
   /**
    * True: connections use TCP fast open.
    *
-   * @generated from field: optional bool tfo = 95;
+   * @generated from field: optional bool tfo = 94;
    */
   tfo?: boolean | undefined;
 
   /**
    * Time after which data without an acknowledgement closes the connection (TCP user timeout).
    *
-   * @generated from field: optional string tcp_ut = 96;
+   * @generated from field: optional string tcp_ut = 95;
    */
   tcpUt?: string | undefined;
 
   /**
    * Password that TCP segments are signed with (RFC 2385).
    *
-   * @generated from field: optional string tcp_md5sig = 97;
+   * @generated from field: optional string tcp_md5sig = 96;
    */
   tcpMd5sig?: string | undefined;
 
   /**
    * TCP congestion control algorithm.
    *
-   * @generated from field: optional string cc = 98;
+   * @generated from field: optional string cc = 97;
    */
   cc?: string | undefined;
 
   /**
    * QUIC congestion control algorithm and its arguments, as `cubic(10m)`.
    *
-   * @generated from field: optional string quic_cc_algo = 99;
+   * @generated from field: optional string quic_cc_algo = 98;
    */
   quicCcAlgo?: string | undefined;
 
   /**
    * Most requests on one connection after its first; -1 for no limit. Default: -1.
    *
-   * @generated from field: optional int32 max_reuse = 100;
+   * @generated from field: optional int32 max_reuse = 99;
    */
   maxReuse?: number | undefined;
 
   /**
    * Idle connections below which a thread takes none from another thread. Default: 0.
    *
-   * @generated from field: optional uint32 pool_low_conn = 101;
+   * @generated from field: optional uint32 pool_low_conn = 100;
    */
   poolLowConn?: number | undefined;
 
   /**
    * Most idle connections kept; -1 for no limit. Default: -1.
    *
-   * @generated from field: optional int32 pool_max_conn = 102;
+   * @generated from field: optional int32 pool_max_conn = 101;
    */
   poolMaxConn?: number | undefined;
 
   /**
    * Time in which half of the idle connections are closed. Default: 5 s.
    *
-   * @generated from field: optional string pool_purge_delay = 103;
+   * @generated from field: optional string pool_purge_delay = 102;
    */
   poolPurgeDelay?: string | undefined;
 
   /**
    * Sample expression whose value names the idle connections that may be reused.
    *
-   * @generated from field: optional string pool_conn_name = 104;
+   * @generated from field: optional string pool_conn_name = 103;
    */
   poolConnName?: string | undefined;
 
   /**
    * Time after which an idle HTTP/2 connection is probed.
    *
-   * @generated from field: optional string idle_ping = 105;
+   * @generated from field: optional string idle_ping = 104;
    */
   idlePing?: string | undefined;
 
   /**
    * What the server's place in consistent hashing depends on.
    *
-   * @generated from field: optional haplane.config.v1.HashKey hash_key = 106;
+   * @generated from field: optional haplane.config.v1.HashKey hash_key = 105;
    */
   hashKey?: HashKey | undefined;
 
   /**
    * Idle connections count towards `maxconn`.
    *
-   * @generated from field: bool strict_maxconn = 107;
+   * @generated from field: bool strict_maxconn = 106;
    */
   strictMaxconn: boolean;
 
   /**
    * Framing of messages, in a ring section.
    *
-   * @generated from field: optional haplane.config.v1.LogProtocol log_proto = 108;
+   * @generated from field: optional haplane.config.v1.LogProtocol log_proto = 107;
    */
   logProto?: LogProtocol | undefined;
 
   /**
    * Buffer for messages, in a backend of mode log.
    *
-   * @generated from field: optional string log_bufsize = 109;
+   * @generated from field: optional string log_bufsize = 108;
    */
   logBufsize?: string | undefined;
 
   /**
    * Shard of the stick tables that this peer gets, in a peers section.
    *
-   * @generated from field: optional uint32 shard = 110;
+   * @generated from field: optional uint32 shard = 109;
    */
   shard?: number | undefined;
 
   /**
    * Words of the line that no field stands for, kept as they are.
    *
-   * @generated from field: repeated string unmodelled_words = 111;
+   * @generated from field: repeated string unmodelled_words = 110;
    */
   unmodelledWords: string[];
 };

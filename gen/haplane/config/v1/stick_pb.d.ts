@@ -17,86 +17,79 @@ export declare const file_haplane_config_v1_stick: GenFile;
  */
 export declare type StickTable = Message<"haplane.config.v1.StickTable"> & {
   /**
-   * Type of the key.
+   * What entries are found by.
    *
-   * @generated from field: optional haplane.config.v1.StickTableType type = 1;
+   * @generated from field: haplane.config.v1.StickKey key = 1;
    */
-  type?: StickTableType | undefined;
-
-  /**
-   * Greatest length of a `string` (characters, default 32) or `binary` (bytes) key.
-   *
-   * @generated from field: optional uint32 len = 2;
-   */
-  len?: number | undefined;
+  key?: StickKey | undefined;
 
   /**
    * Most entries; suffixes k, m and g multiply by 1024.
    *
-   * @generated from field: optional string size = 3;
+   * @generated from field: string size = 2;
    */
-  size?: string | undefined;
+  size: string;
 
   /**
    * Time without use after which an entry goes. Default: never, in milliseconds without a unit.
    *
-   * @generated from field: optional string expire = 4;
+   * @generated from field: optional string expire = 3;
    */
   expire?: string | undefined;
 
   /**
    * A full table refuses new entries instead of dropping old ones.
    *
-   * @generated from field: bool nopurge = 5;
+   * @generated from field: bool nopurge = 4;
    */
   nopurge: boolean;
 
   /**
    * Peers section that shares the table.
    *
-   * @generated from field: optional string peers = 6;
+   * @generated from field: optional string peers = 5;
    */
   peers?: string | undefined;
 
   /**
    * Factor that byte counts and rates are divided by.
    *
-   * @generated from field: optional uint32 brates_factor = 7;
+   * @generated from field: optional uint32 brates_factor = 6;
    */
   bratesFactor?: number | undefined;
 
   /**
    * Entries from peers are taken as they are, and not changed here.
    *
-   * @generated from field: bool recv_only = 8;
+   * @generated from field: bool recv_only = 7;
    */
   recvOnly: boolean;
 
   /**
    * What stands for a server. Default: its name.
    *
-   * @generated from field: optional haplane.config.v1.StickServerKey srvkey = 9;
+   * @generated from field: optional haplane.config.v1.StickServerKey srvkey = 8;
    */
   srvkey?: StickServerKey | undefined;
 
   /**
    * Table that also gets every update.
    *
-   * @generated from field: optional string write_to = 10;
+   * @generated from field: optional string write_to = 9;
    */
   writeTo?: string | undefined;
 
   /**
    * What else is remembered: `conn_cnt`, `http_req_rate(10s)`, `gpt0` and so on.
    *
-   * @generated from field: repeated string store = 11;
+   * @generated from field: repeated string store = 10;
    */
   store: string[];
 
   /**
    * Words of the line that no field stands for, kept as they are.
    *
-   * @generated from field: repeated string unmodelled_words = 12;
+   * @generated from field: repeated string unmodelled_words = 11;
    */
   unmodelledWords: string[];
 };
@@ -106,6 +99,33 @@ export declare type StickTable = Message<"haplane.config.v1.StickTable"> & {
  * Use `create(StickTableSchema)` to create a new message.
  */
 export declare const StickTableSchema: GenMessage<StickTable>;
+
+/**
+ * What entries of a stick table are found by.
+ *
+ * @generated from message haplane.config.v1.StickKey
+ */
+export declare type StickKey = Message<"haplane.config.v1.StickKey"> & {
+  /**
+   * Its type.
+   *
+   * @generated from field: haplane.config.v1.StickKeyType type = 1;
+   */
+  type: StickKeyType;
+
+  /**
+   * Greatest length of a `string` (characters, default 32) or `binary` (bytes).
+   *
+   * @generated from field: optional uint32 len = 2;
+   */
+  len?: number | undefined;
+};
+
+/**
+ * Describes the message haplane.config.v1.StickKey.
+ * Use `create(StickKeySchema)` to create a new message.
+ */
+export declare const StickKeySchema: GenMessage<StickKey>;
 
 /**
  * How entries of a stick table are used and made (`stick`). Manual, section 4.2.
@@ -176,56 +196,56 @@ export declare const StickRuleSchema: GenMessage<StickRule>;
 /**
  * The type of a stick table's key.
  *
- * @generated from enum haplane.config.v1.StickTableType
+ * @generated from enum haplane.config.v1.StickKeyType
  */
-export enum StickTableType {
+export enum StickKeyType {
   /**
    * Not set.
    *
-   * @generated from enum value: STICK_TABLE_TYPE_UNSPECIFIED = 0;
+   * @generated from enum value: STICK_KEY_TYPE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
    * IPv4 address.
    *
-   * @generated from enum value: STICK_TABLE_TYPE_IP = 1;
+   * @generated from enum value: STICK_KEY_TYPE_IP = 1;
    */
   IP = 1,
 
   /**
    * IPv6 address.
    *
-   * @generated from enum value: STICK_TABLE_TYPE_IPV6 = 2;
+   * @generated from enum value: STICK_KEY_TYPE_IPV6 = 2;
    */
   IPV6 = 2,
 
   /**
    * 32-bit number.
    *
-   * @generated from enum value: STICK_TABLE_TYPE_INTEGER = 3;
+   * @generated from enum value: STICK_KEY_TYPE_INTEGER = 3;
    */
   INTEGER = 3,
 
   /**
    * Text.
    *
-   * @generated from enum value: STICK_TABLE_TYPE_STRING = 4;
+   * @generated from enum value: STICK_KEY_TYPE_STRING = 4;
    */
   STRING = 4,
 
   /**
    * Bytes.
    *
-   * @generated from enum value: STICK_TABLE_TYPE_BINARY = 5;
+   * @generated from enum value: STICK_KEY_TYPE_BINARY = 5;
    */
   BINARY = 5,
 }
 
 /**
- * Describes the enum haplane.config.v1.StickTableType.
+ * Describes the enum haplane.config.v1.StickKeyType.
  */
-export declare const StickTableTypeSchema: GenEnum<StickTableType>;
+export declare const StickKeyTypeSchema: GenEnum<StickKeyType>;
 
 /**
  * What stands for a server in a stick table.

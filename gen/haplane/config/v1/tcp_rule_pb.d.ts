@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { AttachServer, Capture, Counter, CounterIndex, DoLog, DoResolve, Flag, LogLevel, LuaAction, OpenTracingGroup, SendSpoeGroup, SetBandwidthLimit, SetCounter, SetCounterIndex, SetVariable, SetVariableFormat, SilentDrop, SwitchMode, TrackCounters, UnsetVariable } from "./action_pb.js";
+import type { AttachServer, CaptureInNewSlot, Counter, CounterIndex, DoLog, DoResolve, Flag, LuaAction, OpenTracingGroup, SendSpoeGroup, SetBandwidthLimit, SetCounter, SetCounterIndex, SetVariable, SetVariableFormat, SilentDrop, StreamLogLevel, SwitchMode, TrackCounters, UnsetVariable } from "./action_pb.js";
 
 /**
  * Describes the file haplane/config/v1/tcp_rule.proto.
@@ -192,17 +192,9 @@ export declare type TcpRequestConnectionRule = Message<"haplane.config.v1.TcpReq
     case: "reject";
   } | {
     /**
-     * Keeps a sample for the logs.
-     *
-     * @generated from field: haplane.config.v1.Capture capture = 22;
-     */
-    value: Capture;
-    case: "capture";
-  } | {
-    /**
      * The connection must begin with a PROXY protocol header.
      *
-     * @generated from field: haplane.config.v1.Flag expect_proxy_layer4 = 23;
+     * @generated from field: haplane.config.v1.Flag expect_proxy_layer4 = 22;
      */
     value: Flag;
     case: "expectProxyLayer4";
@@ -210,7 +202,7 @@ export declare type TcpRequestConnectionRule = Message<"haplane.config.v1.TcpReq
     /**
      * The connection must begin with a NetScaler Client IP header.
      *
-     * @generated from field: haplane.config.v1.Flag expect_netscaler_cip_layer4 = 24;
+     * @generated from field: haplane.config.v1.Flag expect_netscaler_cip_layer4 = 23;
      */
     value: Flag;
     case: "expectNetscalerCipLayer4";
@@ -218,18 +210,10 @@ export declare type TcpRequestConnectionRule = Message<"haplane.config.v1.TcpReq
     /**
      * Makes a stick counter follow a key.
      *
-     * @generated from field: haplane.config.v1.TrackCounters track_sc = 25;
+     * @generated from field: haplane.config.v1.TrackCounters track_sc = 24;
      */
     value: TrackCounters;
     case: "trackSc";
-  } | {
-    /**
-     * Runs an action of a Lua script.
-     *
-     * @generated from field: haplane.config.v1.LuaAction lua = 26;
-     */
-    value: LuaAction;
-    case: "lua";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -435,28 +419,12 @@ export declare type TcpRequestSessionRule = Message<"haplane.config.v1.TcpReques
     case: "reject";
   } | {
     /**
-     * Keeps a sample for the logs.
-     *
-     * @generated from field: haplane.config.v1.Capture capture = 23;
-     */
-    value: Capture;
-    case: "capture";
-  } | {
-    /**
      * Makes a stick counter follow a key.
      *
-     * @generated from field: haplane.config.v1.TrackCounters track_sc = 24;
+     * @generated from field: haplane.config.v1.TrackCounters track_sc = 23;
      */
     value: TrackCounters;
     case: "trackSc";
-  } | {
-    /**
-     * Runs an action of a Lua script.
-     *
-     * @generated from field: haplane.config.v1.LuaAction lua = 25;
-     */
-    value: LuaAction;
-    case: "lua";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -624,9 +592,9 @@ export declare type TcpRequestContentRule = Message<"haplane.config.v1.TcpReques
     /**
      * Level that the stream is logged with.
      *
-     * @generated from field: haplane.config.v1.LogLevel set_log_level = 18;
+     * @generated from field: haplane.config.v1.StreamLogLevel set_log_level = 18;
      */
-    value: LogLevel;
+    value: StreamLogLevel;
     case: "setLogLevel";
   } | {
     /**
@@ -734,7 +702,7 @@ export declare type TcpRequestContentRule = Message<"haplane.config.v1.TcpReques
     case: "unsetVar";
   } | {
     /**
-     * Answers by a service inside HAProxy, such as `prometheus-exporter` or `lua.name`.
+     * Answers by a service inside HAProxy, such as `lua.name`.
      *
      * @generated from field: string use_service = 32;
      */
@@ -760,9 +728,9 @@ export declare type TcpRequestContentRule = Message<"haplane.config.v1.TcpReques
     /**
      * Keeps a sample for the logs.
      *
-     * @generated from field: haplane.config.v1.Capture capture = 35;
+     * @generated from field: haplane.config.v1.CaptureInNewSlot capture = 35;
      */
-    value: Capture;
+    value: CaptureInNewSlot;
     case: "capture";
   } | {
     /**
@@ -907,9 +875,9 @@ export declare type TcpResponseContentRule = Message<"haplane.config.v1.TcpRespo
     /**
      * Level that the stream is logged with.
      *
-     * @generated from field: haplane.config.v1.LogLevel set_log_level = 13;
+     * @generated from field: haplane.config.v1.StreamLogLevel set_log_level = 13;
      */
-    value: LogLevel;
+    value: StreamLogLevel;
     case: "setLogLevel";
   } | {
     /**
@@ -993,17 +961,9 @@ export declare type TcpResponseContentRule = Message<"haplane.config.v1.TcpRespo
     case: "close";
   } | {
     /**
-     * Keeps a sample for the logs.
-     *
-     * @generated from field: haplane.config.v1.Capture capture = 24;
-     */
-    value: Capture;
-    case: "capture";
-  } | {
-    /**
      * Runs an action of a Lua script.
      *
-     * @generated from field: haplane.config.v1.LuaAction lua = 25;
+     * @generated from field: haplane.config.v1.LuaAction lua = 24;
      */
     value: LuaAction;
     case: "lua";

@@ -64,7 +64,7 @@ export enum SslVersion {
 export declare const SslVersionSchema: GenEnum<SslVersion>;
 
 /**
- * How far the certificate of the other side is verified.
+ * Whether clients must show a certificate.
  *
  * @generated from enum haplane.config.v1.Verify
  */
@@ -77,21 +77,21 @@ export enum Verify {
   UNSPECIFIED = 0,
 
   /**
-   * The certificate is not asked for, or not checked.
+   * The certificate is not asked for.
    *
    * @generated from enum value: VERIFY_NONE = 1;
    */
   NONE = 1,
 
   /**
-   * A client may do without a certificate; one that it sends is checked. Only on a bind line.
+   * A client may do without a certificate; one that it sends is checked.
    *
    * @generated from enum value: VERIFY_OPTIONAL = 2;
    */
   OPTIONAL = 2,
 
   /**
-   * The other side must have a valid certificate.
+   * A client must have a valid certificate.
    *
    * @generated from enum value: VERIFY_REQUIRED = 3;
    */
@@ -102,4 +102,37 @@ export enum Verify {
  * Describes the enum haplane.config.v1.Verify.
  */
 export declare const VerifySchema: GenEnum<Verify>;
+
+/**
+ * Whether the certificates of servers are verified.
+ *
+ * @generated from enum haplane.config.v1.ServerVerify
+ */
+export enum ServerVerify {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: SERVER_VERIFY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They are not checked.
+   *
+   * @generated from enum value: SERVER_VERIFY_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * A server must have a valid certificate.
+   *
+   * @generated from enum value: SERVER_VERIFY_REQUIRED = 2;
+   */
+  REQUIRED = 2,
+}
+
+/**
+ * Describes the enum haplane.config.v1.ServerVerify.
+ */
+export declare const ServerVerifySchema: GenEnum<ServerVerify>;
 

@@ -9,7 +9,7 @@ import { file_haplane_grammar_v1_grammar } from "../../grammar/v1/grammar_pb.js"
  * Describes the file haplane/config/v1/tls.proto.
  */
 export const file_haplane_config_v1_tls = /*@__PURE__*/
-  fileDesc("ChtoYXBsYW5lL2NvbmZpZy92MS90bHMucHJvdG8SEWhhcGxhbmUuY29uZmlnLnYxKu0BCgpTc2xWZXJzaW9uEhsKF1NTTF9WRVJTSU9OX1VOU1BFQ0lGSUVEEAASIgoRU1NMX1ZFUlNJT05fU1NMVjMQARoL8tQYBwoFU1NMdjMSJgoTU1NMX1ZFUlNJT05fVExTVjFfMBACGg3y1BgJCgdUTFN2MS4wEiYKE1NTTF9WRVJTSU9OX1RMU1YxXzEQAxoN8tQYCQoHVExTdjEuMRImChNTU0xfVkVSU0lPTl9UTFNWMV8yEAQaDfLUGAkKB1RMU3YxLjISJgoTU1NMX1ZFUlNJT05fVExTVjFfMxAFGg3y1BgJCgdUTFN2MS4zKlsKBlZlcmlmeRIWChJWRVJJRllfVU5TUEVDSUZJRUQQABIPCgtWRVJJRllfTk9ORRABEhMKD1ZFUklGWV9PUFRJT05BTBACEhMKD1ZFUklGWV9SRVFVSVJFRBADYgZwcm90bzM", [file_haplane_grammar_v1_grammar]);
+  fileDesc("ChtoYXBsYW5lL2NvbmZpZy92MS90bHMucHJvdG8SEWhhcGxhbmUuY29uZmlnLnYxKu0BCgpTc2xWZXJzaW9uEhsKF1NTTF9WRVJTSU9OX1VOU1BFQ0lGSUVEEAASIgoRU1NMX1ZFUlNJT05fU1NMVjMQARoL8tQYBwoFU1NMdjMSJgoTU1NMX1ZFUlNJT05fVExTVjFfMBACGg3y1BgJCgdUTFN2MS4wEiYKE1NTTF9WRVJTSU9OX1RMU1YxXzEQAxoN8tQYCQoHVExTdjEuMRImChNTU0xfVkVSU0lPTl9UTFNWMV8yEAQaDfLUGAkKB1RMU3YxLjISJgoTU1NMX1ZFUlNJT05fVExTVjFfMxAFGg3y1BgJCgdUTFN2MS4zKlsKBlZlcmlmeRIWChJWRVJJRllfVU5TUEVDSUZJRUQQABIPCgtWRVJJRllfTk9ORRABEhMKD1ZFUklGWV9PUFRJT05BTBACEhMKD1ZFUklGWV9SRVFVSVJFRBADKmEKDFNlcnZlclZlcmlmeRIdChlTRVJWRVJfVkVSSUZZX1VOU1BFQ0lGSUVEEAASFgoSU0VSVkVSX1ZFUklGWV9OT05FEAESGgoWU0VSVkVSX1ZFUklGWV9SRVFVSVJFRBACYgZwcm90bzM", [file_haplane_grammar_v1_grammar]);
 
 /**
  * Describes the enum haplane.config.v1.SslVersion.
@@ -32,10 +32,24 @@ export const VerifySchema = /*@__PURE__*/
   enumDesc(file_haplane_config_v1_tls, 1);
 
 /**
- * How far the certificate of the other side is verified.
+ * Whether clients must show a certificate.
  *
  * @generated from enum haplane.config.v1.Verify
  */
 export const Verify = /*@__PURE__*/
   tsEnum(VerifySchema);
+
+/**
+ * Describes the enum haplane.config.v1.ServerVerify.
+ */
+export const ServerVerifySchema = /*@__PURE__*/
+  enumDesc(file_haplane_config_v1_tls, 2);
+
+/**
+ * Whether the certificates of servers are verified.
+ *
+ * @generated from enum haplane.config.v1.ServerVerify
+ */
+export const ServerVerify = /*@__PURE__*/
+  tsEnum(ServerVerifySchema);
 
