@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
+import type { Document } from "../text/document.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
@@ -100,17 +101,20 @@ export class ChangeLane {
   /** Inside the writer's turn: what needs no reload is written durably, and its revision with it. */
   async #tryRuntime(edit: Edit): Promise<Tried> {
     const { working, files, store, writer, history, clock, publishEphemeral } = this.#options;
-    const before = working.current;
-    const after = edit.apply(before);
-    const classification = this.#classify(after);
-    if (classification.via === "reload") return { kind: "reload", before, classification };
-    if (after === before) return { kind: "unchanged", before };
-
-    const told: Edit = { ...edit, servers: classification.servers };
-    const position = working.position;
+    const first = this.#judge(edit);
+    if (first.kind !== "runtime") return first;
     const intent = `runtime-${history.newest + 1}`;
     const finish = [{ kind: "finish-intent", id: intent }] as const;
     await store.write([{ kind: "begin-intent", intent: history.intent(intent, files.believed, "put-back") }]);
+    // Discovery does not wait for turns, so the document may have changed meanwhile.
+    const judged = this.#judge(edit);
+    if (judged.kind !== "runtime") {
+      await store.write(finish);
+      return judged;
+    }
+    const { before, classification } = judged;
+    const told: Edit = { ...edit, servers: classification.servers };
+    const position = working.position;
     working.applyLive(told);
     const end = working.position;
     const document = working.current;
@@ -186,17 +190,26 @@ export class ChangeLane {
     await runtime.catchUp([edit]);
   }
 
-  #classify(after: ChangeOutcome["after"]): Classification {
+  /** What an edit means on the document of this moment. Throws what the edit throws. */
+  #judge(
+    edit: Edit,
+  ):
+    | NeedsReload
+    | Unchanged
+    | { readonly kind: "runtime"; readonly before: Document; readonly classification: Classification } {
+    const before = this.#options.working.current;
+    const after = edit.apply(before);
+    if (after === before) return { kind: "unchanged", before };
+    const classification = this.#classify(after);
+    return { kind: classification.via === "reload" ? "reload" : "runtime", before, classification };
+  }
+
+  #classify(after: Document): Classification {
     const { haproxy, working } = this.#options;
     return classify(working.running, after, haproxy.capabilities?.version);
   }
 
-  #outcome(
-    before: ChangeOutcome["before"],
-    after: ChangeOutcome["after"],
-    classification: Classification,
-    start: number,
-  ): ChangeOutcome {
+  #outcome(before: Document, after: Document, classification: Classification, start: number): ChangeOutcome {
     const { clock, history } = this.#options;
     const { via, reasons, commands } = classification;
     return {
@@ -216,22 +229,27 @@ export class ChangeLane {
 type Tried =
   | Written
   | NeedsReload
-  /** The edit makes no difference. */
-  | { readonly kind: "unchanged"; readonly before: ChangeOutcome["before"] }
+  | Unchanged
   /** Somebody else changed the file. */
   | { readonly kind: "foreign" };
 
+/** The edit makes no difference. */
+interface Unchanged {
+  readonly kind: "unchanged";
+  readonly before: Document;
+}
+
 interface NeedsReload {
   readonly kind: "reload";
-  readonly before: ChangeOutcome["before"];
+  readonly before: Document;
   readonly classification: Classification;
 }
 
 /** Durable, with its revision; the worker has not been told yet. */
 interface Written {
   readonly kind: "written";
-  readonly before: ChangeOutcome["before"];
-  readonly after: ChangeOutcome["after"];
+  readonly before: Document;
+  readonly after: Document;
   readonly classification: Classification;
   readonly edit: Edit;
   /** The position behind the edit. */

@@ -91,7 +91,12 @@ function judge(
       commands.push({ kind: "maxconn", frontend: name, maxconn });
   }
   const inherited = defaultServerWords(document, after);
+  const takenIds = new Set(diff.removed.flatMap(({ id }) => id ?? []));
   for (const server of diff.added) {
+    if (server.id !== undefined && takenIds.has(server.id)) {
+      reasons.push(`server ${name}/${server.name} takes the id ${server.id} of one that is removed`);
+      continue;
+    }
     const refusal = whyNotAddable(document, after, server, inherited, version);
     if (refusal === undefined) commands.push(addition(name, server, inherited));
     else reasons.push(`adds server ${name}/${server.name}: ${refusal}`);
@@ -212,4 +217,14 @@ export function touchedServers(servers: readonly ServerEventFacts[]): TouchedSer
   for (const { backend, server } of servers)
     touched.set(backend, (touched.get(backend) ?? new Set()).add(server.name));
   return touched;
+}
+
+/** All servers of several sets. */
+export function mergeTouched(sets: readonly TouchedServers[]): TouchedServers {
+  const merged = new Map<string, Set<string>>();
+  for (const touched of sets) {
+    for (const [backend, names] of touched)
+      merged.set(backend, new Set([...(merged.get(backend) ?? []), ...names]));
+  }
+  return merged;
 }

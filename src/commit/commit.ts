@@ -16,6 +16,7 @@ import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { ChangeLane } from "./change-lane.ts";
+import { mergeTouched, type TouchedServers, touchedServers } from "./classify.ts";
 import { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { FileWriter } from "./file-writer.ts";
@@ -24,7 +25,7 @@ import { type FindServer, givenBack } from "./given-back.ts";
 import { History } from "./history.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import { formerContent, recover } from "./recovery.ts";
-import { type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
+import { type PlannedReload, type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { RuntimeLane } from "./runtime-lane.ts";
 import {
   createStateFile,
@@ -246,13 +247,7 @@ export class Commit implements Target {
   }
 
   /** Reads what the old worker runs, and tells the new one by the state file where the configuration loads one. */
-  async #beforeReload({
-    before,
-    after,
-  }: {
-    before: Document;
-    after: Document;
-  }): Promise<readonly ServerState[]> {
+  async #beforeReload({ before, after, untold }: PlannedReload): Promise<readonly ServerState[]> {
     const old = await this.#haproxy.runtime.serverStates().catch((error: unknown) => {
       this.#logger.warn(
         { err: error },
@@ -260,7 +255,7 @@ export class Commit implements Target {
       );
       return [];
     });
-    await this.#writeStateFile(after, stateFileContent(old, finder(before), finder(after)));
+    await this.#writeStateFile(after, stateFileContent(old, finderWithout(before, untold), finder(after)));
     return old;
   }
 
@@ -275,15 +270,13 @@ export class Commit implements Target {
     });
   }
 
-  async #afterReload({ old, before, after, since }: Reloaded): Promise<void> {
+  async #afterReload({ old, before, after, untold, since }: Reloaded): Promise<void> {
     this.#runtime.workerChanged("from-document");
     // A later start, after a crash say, is not to begin with states of long ago.
     await this.#writeStateFile(after, EMPTY_STATE_FILE);
     await this.#runtime.catchUp(since);
-    const caughtUp = new Set(since.flatMap((edit) => edit.resources));
-    const changes = givenBack(old, finder(before), finder(after)).filter(
-      ({ backend, server }) => !caughtUp.has(formatName("backends", backend, "servers", server)),
-    );
+    const caughtUp = touchedServers(since.flatMap((edit) => edit.servers));
+    const changes = givenBack(old, finderWithout(before, mergeTouched([untold, caughtUp])), finder(after));
     if (changes.length === 0) return;
     const outcomes = await this.#haproxy.runtime.applyServers(changes);
     for (const [index, outcome] of outcomes.entries()) {
@@ -309,6 +302,12 @@ function finder(document: Document): FindServer {
     const section = backendSection(document, backend);
     return section === undefined ? undefined : findServer(section, server);
   };
+}
+
+/** The same, without servers of which the document says more than a worker was told. */
+function finderWithout(document: Document, untold: TouchedServers): FindServer {
+  const find = finder(document);
+  return (backend, server) => (untold.get(backend)?.has(server) ? undefined : find(backend, server));
 }
 
 function backendEdit({ name, servers }: NewBackend, author: string): Edit {

@@ -9,6 +9,7 @@ import type { Operation, ReloadRecord } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { Document } from "../text/document.ts";
 import { checkCandidate, refused, traced } from "./candidate.ts";
+import { mergeTouched, type TouchedServers } from "./classify.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
@@ -32,24 +33,27 @@ export interface ReloadLaneOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called before the master is told; reads what the old worker runs that a reload would forget, and prepares to give it back. */
-  readonly beforeReload: (reload: {
-    readonly before: Document;
-    readonly after: Document;
-  }) => Promise<readonly ServerState[]>;
+  readonly beforeReload: (reload: PlannedReload) => Promise<readonly ServerState[]>;
   /** Called when a new worker runs. */
   readonly afterReload: (reloaded: Reloaded) => Promise<void>;
   /** Called when a file turned out to hold somebody else's edit: the group is taken back and tried again on top of it. */
   readonly onForeign: () => void;
 }
 
+/** A reload that is about to be made. */
+export interface PlannedReload {
+  /** What the former worker was in step with, but for `untold`. */
+  readonly before: Document;
+  /** What the new worker is started from. */
+  readonly after: Document;
+  /** Servers of which the former worker did not take, or was not told, what the document says. */
+  readonly untold: TouchedServers;
+}
+
 /** A reload that succeeded. */
-export interface Reloaded {
+export interface Reloaded extends PlannedReload {
   /** The former worker's servers, read just before. */
   readonly old: readonly ServerState[];
-  /** What the former worker was in step with. */
-  readonly before: Document;
-  /** What the new worker was started from. */
-  readonly after: Document;
   /** Edits of the runtime lane since `after` was written: the new worker has not seen them. */
   readonly since: readonly Edit[];
 }
@@ -69,6 +73,7 @@ interface Request {
   /** Undefined: nothing but a reload is wanted. */
   readonly edit: Edit | undefined;
   readonly reason: string;
+  readonly untold: TouchedServers;
   readonly resolve: (done: ReloadDone) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -96,10 +101,10 @@ export class ReloadLane {
    * Makes an edit and reloads, together with what others want meanwhile; resolves when HAProxy runs it. Rejects with `CONFIGURATION_REFUSED`, with what
    * `edit.apply` throws, with `HAPROXY_UNAVAILABLE`, `FILE_HELD`, `STORE_UNAVAILABLE`, `SHUTTING_DOWN`; everything is then as before.
    */
-  submit(edit: Edit | undefined, reason: string): Promise<ReloadDone> {
+  submit(edit: Edit | undefined, reason: string, untold: TouchedServers = new Map()): Promise<ReloadDone> {
     if (this.#stopping.signal.aborted) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
-      this.#queue.push({ edit, reason, resolve, reject });
+      this.#queue.push({ edit, reason, untold, resolve, reject });
       this.#running ??= this.#drain();
     });
   }
@@ -247,13 +252,18 @@ export class ReloadLane {
 
     this.#stage = "reloading";
     const ranBefore = working.running;
-    const old = await this.#options.beforeReload({ before: ranBefore, after });
+    const planned: PlannedReload = {
+      before: ranBefore,
+      after,
+      untold: mergeTouched(group.map(({ untold }) => untold)),
+    };
+    const old = await this.#options.beforeReload(planned);
     const outcome = await haproxy
       .reload()
       .catch((error: unknown) => ({ kind: "unreachable" as const, error }));
     if (outcome.kind === "succeeded") {
       working.startedFrom(after, end);
-      await this.#options.afterReload({ old, before: ranBefore, after, since: working.since(end) });
+      await this.#options.afterReload({ ...planned, old, since: working.since(end) });
       const ended: ReloadRecord = { ...reload, state: "succeeded", endTime: clock.now() };
       const own = working.since(written).slice(0, end - written);
       if (own.length > 0) {

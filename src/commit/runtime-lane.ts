@@ -108,12 +108,15 @@ export class RuntimeLane {
     const failed = new Set(doubted);
     for (const command of await this.#refusedOf(certain)) {
       if (command.kind === "maxconn")
-        return this.#reload(`HAProxy does not take maxconn ${command.maxconn} for ${command.frontend}`);
+        return this.#reload(
+          `HAProxy does not take maxconn ${command.maxconn} for ${command.frontend}`,
+          touched,
+        );
       failed.add(command.backend);
     }
     for (const backend of failed) {
       const names = touched.get(backend) ?? new Set();
-      const followed = await this.#align(backend, { names, membership: doubted.includes(backend) });
+      const followed = await this.#align(backend, { names, membership: doubted.includes(backend) }, touched);
       if (followed.kind !== "commands") return followed;
     }
     return BY_COMMANDS;
@@ -121,8 +124,9 @@ export class RuntimeLane {
 
   /** Brings a new worker in step with edits that its file did not have. */
   async catchUp(since: readonly Edit[]): Promise<void> {
-    for (const [backend, names] of touchedServers(since.flatMap((edit) => edit.servers))) {
-      await this.#align(backend, { names, membership: false });
+    const touched = touchedServers(since.flatMap((edit) => edit.servers));
+    for (const [backend, names] of touched) {
+      await this.#align(backend, { names, membership: false }, touched);
     }
   }
 
@@ -142,7 +146,7 @@ export class RuntimeLane {
   }
 
   /** Compares a backend's servers in the worker with the document and sends what differs. A worker that does not answer starts from the file and is compared when it runs, so that counts as done. */
-  async #align(backend: string, scope: Scope): Promise<Followed> {
+  async #align(backend: string, scope: Scope, touched: TouchedServers): Promise<Followed> {
     const { haproxy, working } = this.#options;
     if (haproxy.state.kind !== "running") return BY_COMMANDS;
     let reason: string;
@@ -162,10 +166,10 @@ export class RuntimeLane {
       if (domain.reason === "HAPROXY_UNAVAILABLE") return BY_COMMANDS;
       reason = domain.message;
     }
-    return this.#reload(reason);
+    return this.#reload(reason, touched);
   }
 
-  async #reload(reason: string): Promise<Followed> {
+  async #reload(reason: string, untold: TouchedServers): Promise<Followed> {
     const { reloads, logger } = this.#options;
     if (reloads.stage === "reloading") {
       // The new worker is compared with the document when it is there.
@@ -174,7 +178,7 @@ export class RuntimeLane {
     }
     logger.info({ reason }, "HAProxy does not take a change at runtime; it is reloaded");
     try {
-      return { kind: "reload", reason, ...(await reloads.submit(undefined, reason)) };
+      return { kind: "reload", reason, ...(await reloads.submit(undefined, reason, untold)) };
     } catch (error) {
       return { kind: "failed", error: asDomainError(error) };
     }

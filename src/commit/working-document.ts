@@ -42,8 +42,9 @@ export class WorkingDocument {
 
   /** Makes an edit that the running worker follows too. Throws as `apply` does. */
   applyLive(edit: Edit): void {
+    const inStep = this.#running === this.#current;
     this.apply(edit);
-    this.#running = applyIfPossible(edit, this.#running);
+    this.#running = inStep ? this.#current : applyIfPossible(edit, this.#running);
   }
 
   /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */

@@ -1,40 +1,4 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { pino } from "pino";
-import { createHaproxy } from "../../src/haproxy/create-haproxy.ts";
-import { systemClock } from "../../src/lib/clock.ts";
-import { haproxyBinary } from "../support/haproxy.ts";
+import { realHaproxy } from "../support/real-factory.ts";
 import { commitSuite } from "./commit-suite.ts";
 
-commitSuite("the real HAProxy", async (directory, configuration) => {
-  const path = join(directory, "haproxy.cfg");
-  const socket = join(directory, "stats.sock");
-  await writeFile(path, `global\n    stats socket ${socket} mode 600 level admin\n\n${configuration}`);
-  const haproxy = createHaproxy({
-    ...{
-      binary: haproxyBinary,
-      files: [path],
-      masterSocket: undefined,
-      statsSocket: socket,
-      stateDir: directory,
-    },
-    ...{ clock: systemClock, logger: pino({ level: "silent" }) },
-  });
-  return {
-    haproxy,
-    async servers() {
-      const states = await haproxy.runtime.serverStates();
-      return states
-        .map(({ backend, server, address, port, weight, admin }) => {
-          const state = admin.forcedMaint ? "maint" : admin.forcedDrain ? "drain" : "ready";
-          return `${backend}/${server} ${address}:${port} ${weight} ${state}`;
-        })
-        .sort();
-    },
-    async drainByHand(backend, server) {
-      await haproxy.runtime.execute(["set", "server", `${backend}/${server}`, "state", "drain"]);
-    },
-    reloads: () => (haproxy.state.kind === "running" ? haproxy.state.reloads : -1),
-    end: () => haproxy.stop({ haproxy: "end", graceMs: 200 }),
-  };
-});
+commitSuite("the real HAProxy", realHaproxy);
