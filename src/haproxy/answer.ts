@@ -24,6 +24,11 @@ export function isRefusal({ severity, text }: Answer): boolean {
   return severity <= 3 || /^(?:Unknown command|Permission denied)/.test(text);
 }
 
+/** True when a change of a server was not made because its worker is stopping, or its proxy is `disabled` in the configuration. */
+export function isStopping({ text }: Answer): boolean {
+  return text === "Proxy is disabled.";
+}
+
 /** The error for a refusal. `what` names the command without its values, which may be secrets. */
 export function refusal(what: string, { text }: Answer): DomainError {
   const reason = /^No such (?:server|backend)|^Can't find backend/i.test(text)

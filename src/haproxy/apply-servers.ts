@@ -22,7 +22,7 @@ const SHUTDOWN_MS = 5_000;
 const NAME = /^[A-Za-z0-9._:-]+$/;
 
 /** What `set server … addr` prints when it has done what it was told; it says failures with the same severity. */
-const ADDRESS_SET = /changed from|no need to change/;
+const ADDRESS_SET = /changed from|no need to change|nothing changed/;
 
 /** Why `del server` fails for now: there are connections or requests left. */
 const IN_USE = /still has|attached to it|has connections/i;
@@ -53,115 +53,164 @@ export function applyServers(
     }
   }
 
-  function applyOne(change: ServerChange): Promise<number> {
+  async function applyOne(change: ServerChange): Promise<number> {
     assertName("backend", change.backend);
     assertName("server", change.server);
-    if (change.kind === "add") return addServer(run, change, options);
-    if (change.kind === "set") return setServer(run, change, options);
-    return deleteServer(run, clock, change, options);
+    for (let attempt = 1; ; attempt += 1) {
+      const worker = new OneWorker(run, options);
+      try {
+        await take(worker, change);
+        return worker.pid;
+      } catch (error) {
+        if (error === WORKER_CHANGED && attempt < MAX_ATTEMPTS) continue;
+        // A change that was begun on a former worker may have reached the new one by way of its file.
+        if (attempt > 1 && isInFile(change, error)) return worker.pid;
+        throw error === WORKER_CHANGED ? tooManyReloads() : error;
+      }
+    }
+  }
+
+  function take(worker: OneWorker, change: ServerChange): Promise<void> {
+    if (change.kind === "add") return addServer(worker, change);
+    if (change.kind === "set") return setServer(worker, change);
+    return deleteServer(worker, change, clock, options.signal);
   }
 }
 
-async function addServer(run: RunCommand, change: AddServer, options: CallOptions): Promise<number> {
+/** How often a change begins anew because a reload came between its commands. */
+const MAX_ATTEMPTS = 5;
+
+const WORKER_CHANGED = new Error("a reload came between the commands of one change");
+
+/** Sends the commands of one change, which all have to reach the same worker: what an earlier one has done is gone with it. */
+class OneWorker {
+  readonly #run: RunCommand;
+  readonly #options: CallOptions;
+  /** The worker that has answered so far; 0 before. */
+  pid = 0;
+
+  constructor(run: RunCommand, options: CallOptions) {
+    this.#run = run;
+    this.#options = options;
+  }
+
+  /** Sends a command and returns the answer, be it a refusal. Throws WORKER_CHANGED when another worker gives it. */
+  async ask(...words: string[]): Promise<Answer> {
+    const answer = await this.#run(encodeCommand(words), this.#options);
+    const before = this.pid;
+    this.pid = answer.workerPid;
+    if (before !== 0 && before !== answer.workerPid) throw WORKER_CHANGED;
+    return answer;
+  }
+
+  /** Sends a command and throws a refusal. */
+  async tell(...words: string[]): Promise<Answer> {
+    const answer = await this.ask(...words);
+    if (isRefusal(answer)) throw refusal(words.slice(0, 3).join(" "), answer);
+    return answer;
+  }
+}
+
+async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
   const name = `${change.backend}/${change.server}`;
   const { words, check, agentCheck, disabled } = resolveServerWords(change.words);
   const state = change.state ?? (disabled ? "maint" : "ready");
-  const command = (...all: string[]) => must(run, all, options);
-  const added = await command(
-    "add",
-    "server",
-    name,
-    formatServerAddress(change.address, change.port),
-    ...words,
-  );
+  await worker.tell("add", "server", name, formatServerAddress(change.address, change.port), ...words);
   try {
-    // HAProxy adds a server in maintenance, with its checks off. Sent together, since each can only follow the one before.
+    // HAProxy adds a server in maintenance, with its checks off. Sent together; HAProxy keeps the order.
     await Promise.all([
-      ...(check ? [command("enable", "health", name)] : []),
-      ...(agentCheck ? [command("enable", "agent", name)] : []),
-      ...(state === "maint" ? [] : [command("set", "server", name, "state", state)]),
+      ...(check ? [worker.tell("enable", "health", name)] : []),
+      ...(agentCheck ? [worker.tell("enable", "agent", name)] : []),
+      ...(state === "maint" ? [] : [worker.tell("set", "server", name, "state", state)]),
     ]);
   } catch (error) {
     // Half a server is none; the error of above is what counts.
-    await Promise.allSettled([
-      command("set", "server", name, "state", "maint"),
-      command("del", "server", name),
-    ]);
+    if (error !== WORKER_CHANGED) {
+      await Promise.allSettled([
+        worker.ask("set", "server", name, "state", "maint"),
+        worker.ask("del", "server", name),
+      ]);
+    }
     throw error;
   }
-  return added.workerPid;
 }
 
-async function setServer(run: RunCommand, change: SetServer, options: CallOptions): Promise<number> {
+async function setServer(worker: OneWorker, change: SetServer): Promise<void> {
   const name = `${change.backend}/${change.server}`;
-  const commands: string[][] = [];
-  if (change.address !== undefined) {
-    if (isIP(change.address) === 0) throw invalid("address", "must be an IPv4 or IPv6 address");
-    const port = change.port === undefined ? [] : ["port", String(change.port)];
-    commands.push(["addr", change.address, ...port]);
-  } else if (change.port !== undefined) {
+  const { address, port, weight, health, agent, state } = change;
+  // One after the other: a server must not become ready when its address was refused.
+  if (address !== undefined) {
+    if (isIP(address) === 0) throw invalid("address", "must be an IPv4 or IPv6 address");
+    if (port !== undefined) assertPort(port);
+    const words = [
+      "set",
+      "server",
+      name,
+      "addr",
+      address,
+      ...(port === undefined ? [] : ["port", String(port)]),
+    ];
+    const answer = await worker.tell(...words);
+    if (!ADDRESS_SET.test(answer.text)) throw refusal(`set server ${name}`, answer);
+  } else if (port !== undefined) {
     throw invalid("port", "needs the address beside it");
   }
-  if (change.weight !== undefined) commands.push(["weight", String(change.weight)]);
-  if (change.health !== undefined) commands.push(["health", change.health]);
-  if (change.agent !== undefined) commands.push(["agent", change.agent]);
-  if (change.state !== undefined) commands.push(["state", change.state]);
-  let workerPid = 0;
-  // One after the other: a server must not become ready when its address was refused.
-  for (const words of commands) {
-    const answer = await must(run, ["set", "server", name, ...words], options);
-    if (words[0] === "addr" && !ADDRESS_SET.test(answer.text))
-      throw refusal(`set server ${name} addr`, answer);
-    workerPid = answer.workerPid;
+  for (const [what, value] of Object.entries({ weight, health, agent, state })) {
+    if (value !== undefined) await worker.tell("set", "server", name, what, String(value));
   }
-  return workerPid;
 }
 
 async function deleteServer(
-  run: RunCommand,
-  clock: Clock,
+  worker: OneWorker,
   change: DeleteServer,
-  options: CallOptions,
-): Promise<number> {
+  clock: Clock,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const name = `${change.backend}/${change.server}`;
   const drainMs = change.drainMs ?? DEFAULT_DRAIN_MS;
   // An agent that says "up" would take the server out of maintenance again.
   await Promise.all([
-    must(run, ["disable", "agent", name], options),
-    must(run, ["set", "server", name, "state", "maint"], options),
+    worker.tell("disable", "agent", name),
+    worker.tell("set", "server", name, "state", "maint"),
   ]);
-  const deleted = await deleteWhenUnused(run, clock, name, drainMs, options);
-  if (deleted !== undefined) return deleted;
+  if (await deleteWithin(drainMs)) return;
   if (change.shutdownSessions) {
-    await must(run, ["shutdown", "sessions", "server", name], options);
-    const afterShutdown = await deleteWhenUnused(run, clock, name, SHUTDOWN_MS, options);
-    if (afterShutdown !== undefined) return afterShutdown;
+    await worker.tell("shutdown", "sessions", "server", name);
+    if (await deleteWithin(SHUTDOWN_MS)) return;
   }
   throw new DomainError(
     "TIMED_OUT",
     `Server ${name} still has connections after ${drainMs} ms; it is in maintenance and still there.`,
     { metadata: { drainMs: String(drainMs) } },
   );
+
+  /** Tries until HAProxy takes it, for as long as connections are what it minds. False when the time is over. */
+  async function deleteWithin(ms: number): Promise<boolean> {
+    const end = clock.monotonic() + ms;
+    const pause = createBackoff({ firstMs: 20, maxMs: 250 });
+    for (;;) {
+      const answer = await worker.ask("del", "server", name);
+      if (!isRefusal(answer)) return true;
+      if (!IN_USE.test(answer.text)) throw refusal(`del server ${name}`, answer);
+      const left = end - clock.monotonic();
+      if (left <= 0) return false;
+      await pauseFor(Math.min(pause.next(), left), signal);
+    }
+  }
 }
 
-/** Tries `del server` until HAProxy takes it, for as long as connections are what it minds. Undefined when time is over. */
-async function deleteWhenUnused(
-  run: RunCommand,
-  clock: Clock,
-  name: string,
-  withinMs: number,
-  options: CallOptions,
-): Promise<number | undefined> {
-  const end = clock.monotonic() + withinMs;
-  const pause = createBackoff({ firstMs: 20, maxMs: 250 });
-  for (;;) {
-    const answer = await run(encodeCommand(["del", "server", name]), options);
-    if (!isRefusal(answer)) return answer.workerPid;
-    if (!IN_USE.test(answer.text)) throw refusal(`del server ${name}`, answer);
-    const left = end - clock.monotonic();
-    if (left <= 0) return undefined;
-    await pauseFor(Math.min(pause.next(), left), options.signal);
-  }
+/** True when a change that began on another worker turns out to be in the file that the new one has read. */
+function isInFile(change: ServerChange, error: unknown): boolean {
+  if (!(error instanceof DomainError)) return false;
+  if (change.kind === "add") return error.reason === "RESOURCE_EXISTS";
+  return change.kind === "delete" && error.reason === "RESOURCE_NOT_FOUND";
+}
+
+function tooManyReloads(): DomainError {
+  return new DomainError("HAPROXY_UNAVAILABLE", "HAProxy reloads too often for the change to be made.", {
+    retryAfterMs: 1_000,
+    metadata: { outcome: "unknown" },
+  });
 }
 
 async function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -172,20 +221,19 @@ async function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<vo
   }
 }
 
-/** Sends a command and throws what HAProxy refuses. */
-async function must(run: RunCommand, words: readonly string[], options: CallOptions): Promise<Answer> {
-  const answer = await run(encodeCommand(words), options);
-  if (isRefusal(answer)) throw refusal(words.slice(0, 3).join(" "), answer);
-  return answer;
-}
-
 /** `ADDRESS:PORT` as HAProxy reads it. */
 function formatServerAddress(address: string, port: number): string {
   if (/^(?:unix|abns)@./.test(address)) return address;
   const family = isIP(address);
   if (family === 0) throw invalid("address", "must be an IPv4 or IPv6 address, or unix@PATH");
+  assertPort(port);
   if (port === 0) return address;
   return family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** HAProxy keeps the lower 16 bits of a larger port, and says nothing. */
+function assertPort(port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "must be 0 to 65535");
 }
 
 function assertName(field: string, name: string): void {

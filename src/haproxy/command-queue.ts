@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Fifo } from "../lib/fifo.ts";
 import { AbortListeners } from "./abort-listeners.ts";
-import { type Answer, readAnswer } from "./answer.ts";
+import { type Answer, isStopping, readAnswer } from "./answer.ts";
 import type { CallOptions } from "./call-options.ts";
 import type { WorkerConnection } from "./worker-connection.ts";
 
@@ -21,8 +21,8 @@ const CONNECT_TIMEOUT_MS = 2_000;
 
 /** Where commands go. */
 export type Aim =
-  /** To this worker; undefined accepts any that is not stopping, for an HAProxy without master socket. */
-  | { readonly kind: "worker"; readonly pid: number | undefined }
+  /** To this worker. */
+  | { readonly kind: "worker"; readonly pid: number }
   /** Nowhere: commands fail at once. */
   | { readonly kind: "none"; readonly reason: string; readonly retryAfterMs: number };
 
@@ -52,6 +52,8 @@ interface Entry {
   readonly reject: (error: DomainError) => void;
   /** True once the caller has been told; an answer that comes later is dropped. */
   settled: boolean;
+  /** The worker that gave it back undone, since it is stopping. */
+  returnedBy: number | undefined;
 }
 
 /** A connection and the commands sent over it that have no answer yet. */
@@ -64,6 +66,9 @@ interface Link {
  * Commands for the stats socket, in order, pipelined over one connection to one worker. The connection is made when it is needed, made
  * again when it is lost, and left for a new one when the worker changes: what was sent to the old worker is
  * answered by the old worker, what comes later goes to the new one.
+ *
+ * A worker that is stopping refuses to change servers, which may tell of a reload before anything else does: what it refuses so is
+ * given to the next worker, in its order, and nothing else is sent meanwhile.
  *
  * A command that is given up (deadline, cancellation) keeps its place among those in flight, so that its late answer is not taken
  * for another's. A connection that is overdue and on which nobody waits any more is closed.
@@ -79,6 +84,8 @@ export class CommandQueue {
   /** Every open connection; the ones left for another close when their last answer has come. */
   readonly #links = new Set<Link>();
   #current: Link | undefined;
+  /** The link that gives commands back; nothing is sent before it has answered all. */
+  #returning: Link | undefined;
   /** Ends the attempt to connect, or the pause before the next one. */
   #stopConnecting: (() => void) | undefined;
   #connectError = "";
@@ -124,7 +131,16 @@ export class CommandQueue {
       const expiresAt = this.#options.clock.monotonic() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
       const { signal, readOnly = false } = options;
       if (signal !== undefined) this.#signals.add(signal);
-      this.#queue.push({ line, expiresAt, readOnly, signal, resolve, reject, settled: false });
+      this.#queue.push({
+        line,
+        expiresAt,
+        readOnly,
+        signal,
+        resolve,
+        reject,
+        settled: false,
+        returnedBy: undefined,
+      });
       this.#scheduleFlush();
       this.#tick();
     });
@@ -136,7 +152,7 @@ export class CommandQueue {
     this.#flushScheduled = true;
     queueMicrotask(() => {
       this.#flushScheduled = false;
-      if (this.#queue.length === 0 || this.#aim.kind === "none") return;
+      if (this.#queue.length === 0 || this.#aim.kind === "none" || this.#returning !== undefined) return;
       if (this.#current !== undefined) this.#flush(this.#current);
       else if (this.#stopConnecting === undefined) void this.#connect();
     });
@@ -205,26 +221,43 @@ export class CommandQueue {
       link.worker.prompt.close("HAProxy sent an answer that nobody asked for");
       return;
     }
-    if (!entry.settled) {
+    const answer = readAnswer(raw, link.worker.pid);
+    if (!entry.settled && isStopping(answer) && entry.returnedBy !== link.worker.pid) {
+      this.#takeBack(link, entry);
+    } else if (!entry.settled) {
       this.#settle(entry);
-      entry.resolve(readAnswer(raw, link.worker.pid));
+      entry.resolve(answer);
     }
     if (link === this.#current) this.#scheduleFlush();
     else if (link.inFlight.length === 0) link.worker.prompt.close();
+  }
+
+  /** The worker is stopping, or the proxy is disabled in the configuration: the next connection tells. */
+  #takeBack(link: Link, entry: Entry): void {
+    if (this.#current === link) {
+      this.#current = undefined;
+      this.#returning = link;
+      this.#options.onStranger();
+    }
+    entry.returnedBy = link.worker.pid;
+    const queue = [...this.#queue];
+    const behindReturned = queue.findIndex(({ returnedBy }) => returnedBy === undefined);
+    queue.splice(behindReturned === -1 ? queue.length : behindReturned, 0, entry);
+    this.#queue = Fifo.of(queue);
   }
 
   /** A connection ended: what only reads is asked again, the rest fails, since it may have been carried out. */
   #lose(link: Link, error: Error): void {
     this.#links.delete(link);
     if (this.#current === link) this.#current = undefined;
-    const queue = new Fifo<Entry>();
+    if (this.#returning === link) this.#returning = undefined;
+    const again: Entry[] = [];
     for (const entry of link.inFlight) {
       if (entry.settled) continue;
-      if (entry.readOnly && this.#aim.kind === "worker") queue.push(entry);
+      if (entry.readOnly && this.#aim.kind === "worker") again.push(entry);
       else this.#fail(entry, this.#unavailable(error.message, "unknown"));
     }
-    for (const entry of this.#queue) queue.push(entry);
-    this.#queue = queue;
+    this.#queue = Fifo.of([...again, ...this.#queue]);
     this.#scheduleFlush();
   }
 
@@ -236,8 +269,7 @@ export class CommandQueue {
   }
 
   #accepts({ pid, stopping }: WorkerConnection): boolean {
-    if (this.#aim.kind === "none") return false;
-    return this.#aim.pid === undefined ? !stopping : this.#aim.pid === pid;
+    return this.#aim.kind === "worker" && this.#aim.pid === pid && !stopping;
   }
 
   /** Looks at deadlines every now and then for as long as something waits. */
@@ -270,12 +302,12 @@ export class CommandQueue {
   }
 
   #giveUp(which: (entry: Entry) => boolean, why: (outcome: Outcome) => DomainError): void {
-    const kept = new Fifo<Entry>();
+    const kept: Entry[] = [];
     for (const entry of this.#queue) {
       if (which(entry)) this.#fail(entry, why("not_sent"));
       else kept.push(entry);
     }
-    this.#queue = kept;
+    this.#queue = Fifo.of(kept);
     for (const { inFlight } of this.#links) {
       for (const entry of inFlight) if (!entry.settled && which(entry)) this.#fail(entry, why("unknown"));
     }

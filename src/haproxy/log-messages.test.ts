@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { firstAlert, parseLogMessages } from "./log-messages.ts";
+import { fatalAlert, parseLogMessages } from "./log-messages.ts";
 
 test("what haproxy -c prints becomes messages with their places", () => {
   const output = `[NOTICE]   (12703) : haproxy version is 2.6.12-1+deb12u4
@@ -49,6 +49,21 @@ test("what haproxy -c prints becomes messages with their places", () => {
       message: "Proxy 'f': unable to find required default_backend: 'zz'.",
     },
   ]);
-  assert.equal(firstAlert(messages), "/etc/haproxy/a:b.cfg:3: unknown keyword 'nosuch' in 'global' section");
-  assert.equal(firstAlert([]), undefined);
+  assert.deepEqual(parseLogMessages(output, 12703), []);
+});
+
+test("the alert that names why HAProxy ended is the last one before the goodbye", () => {
+  const reason = (output: string) => fatalAlert(parseLogMessages(output));
+  assert.equal(
+    reason(`[ALERT]    (1) : config : parsing [a.cfg:3] : unknown keyword 'x' in 'global' section
+[ALERT]    (1) : config : Error(s) found in configuration file : a.cfg`),
+    "a.cfg:3: unknown keyword 'x' in 'global' section",
+  );
+  assert.equal(
+    reason(`[ALERT]    (2) : backend 'b' has no server available!
+[ALERT]    (2) : [/usr/sbin/haproxy.main()] Cannot chroot(/nowhere).
+[ALERT]    (1) : exit-on-failure: killing every processes with SIGTERM`),
+    "[/usr/sbin/haproxy.main()] Cannot chroot(/nowhere).",
+  );
+  assert.equal(reason("[NOTICE]   (1) : Loading success."), undefined);
 });

@@ -9,7 +9,7 @@ export interface LogMessage {
 }
 
 /** `[ALERT]    (1234) : config : …`; older and newer versions differ in blanks only. */
-const HEAD = /^\[(ALERT|WARNING|NOTICE)\]\s*\(\d+\)\s*:\s*(.*)$/;
+const HEAD = /^\[(ALERT|WARNING|NOTICE)\]\s*\((\d+)\)\s*:\s*(.*)$/;
 
 /** `config : parsing [FILE:LINE] : …`; what is found after reading has `Parsing`, or neither. */
 const PLACE = /^(?:config\s*:\s*)?(?:[Pp]arsing\s+)?\[([^\]]+):(\d+)\]\s*:?\s*(.*)$/s;
@@ -19,20 +19,25 @@ const EPILOGUE = /^(?:Error\(s\) found in configuration file|Fatal errors found 
 
 const LEVELS = { ALERT: "alert", WARNING: "warning", NOTICE: "notice" } as const;
 
+/** What the master says of every death of a worker. */
+const LAST_WORDS = /^exit-on-failure: /;
+
 /**
  * Reads what HAProxy prints when it checks a configuration, starts or reloads. A line without a head of its own belongs to the
- * message before it. The alerts that only repeat that there were alerts are left out.
+ * message before it. The alerts that only repeat that there were alerts are left out, and so is everything that the process
+ * `exceptPid` says.
  */
-export function parseLogMessages(output: string): LogMessage[] {
-  const messages: { level: LogMessage["level"]; text: string }[] = [];
+export function parseLogMessages(output: string, exceptPid?: number): LogMessage[] {
+  const messages: { level: LogMessage["level"]; pid: number; text: string }[] = [];
   for (const line of output.split("\n")) {
-    const head = HEAD.exec(line);
     const last = messages.at(-1);
-    if (head !== null)
-      messages.push({ level: LEVELS[head[1] as keyof typeof LEVELS], text: head[2] as string });
+    const [, level, pid, text] = HEAD.exec(line) ?? [];
+    if (text !== undefined)
+      messages.push({ level: LEVELS[level as keyof typeof LEVELS], pid: Number(pid), text });
     else if (line.trim() !== "" && last !== undefined) last.text += `\n${line}`;
   }
   return messages
+    .filter(({ pid }) => pid !== exceptPid)
     .map(({ level, text }) => place(level, text))
     .filter(({ message }) => !EPILOGUE.test(message));
 }
@@ -43,9 +48,9 @@ function place(level: LogMessage["level"], text: string): LogMessage {
   return { level, file: found[1] as string, line: Number(found[2]), message: found[3] as string };
 }
 
-/** The first alert of a log as a sentence, for a reason; undefined when there is none. */
-export function firstAlert(messages: readonly LogMessage[]): string | undefined {
-  const alert = messages.find(({ level }) => level === "alert");
+/** The alert that says best why HAProxy ended, as a sentence: the last one, except that all have ended. Undefined when there is none. */
+export function fatalAlert(messages: readonly LogMessage[]): string | undefined {
+  const alert = messages.findLast(({ level, message }) => level === "alert" && !LAST_WORDS.test(message));
   if (alert === undefined) return undefined;
   return alert.file === "" ? alert.message : `${alert.file}:${alert.line}: ${alert.message}`;
 }

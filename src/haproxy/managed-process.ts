@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { signalProcess } from "../lib/other-process.ts";
 import type { HaproxyProgram } from "./check.ts";
-import { firstAlert, parseLogMessages } from "./log-messages.ts";
+import { fatalAlert, parseLogMessages } from "./log-messages.ts";
 import { OutputLog } from "./output-log.ts";
 import { commandLine, isAlive } from "./processes.ts";
 
@@ -81,9 +81,10 @@ export class ManagedProcess {
     this.#child = child;
     child.unref();
     child.once("error", (error) => this.#ended(`${binary} cannot be run: ${error.message}`));
-    child.once("exit", (code, signal) =>
-      this.#ended(signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`),
-    );
+    child.once("exit", (code, signal) => {
+      if (signal !== null) this.#ended(`it was ended by ${signal}`);
+      else this.#ended([`it ended with code ${code}`, this.#fatalAlert()].filter(Boolean).join(": "));
+    });
     if (child.pid !== undefined) this.#remember(child.pid);
   }
 
@@ -133,11 +134,14 @@ export class ManagedProcess {
     }
   }
 
+  #fatalAlert(): string | undefined {
+    return fatalAlert(parseLogMessages(this.log.readTail(this.#logOffset)));
+  }
+
   #ended(how: string): void {
     if (this.#child === undefined) return;
     this.#child = undefined;
-    const alert = firstAlert(parseLogMessages(this.log.readFrom(this.#logOffset)));
-    this.#lastExit = alert === undefined ? how : `${how}: ${alert}`;
+    this.#lastExit = how;
     this.#options.onExit();
   }
 }

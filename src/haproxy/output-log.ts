@@ -25,8 +25,17 @@ export class OutputLog {
     return statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  /** What was printed since the file had `offset` bytes. */
+  /** What was printed since the file had `offset` bytes; of more than 256 KiB only the beginning. */
   readFrom(offset: number): string {
+    return this.#read((size) => (size < offset ? 0 : offset));
+  }
+
+  /** The last that was printed, nothing before `offset`. */
+  readTail(offset: number): string {
+    return this.#read((size) => Math.max(size - MAX_READ_BYTES, size < offset ? 0 : offset));
+  }
+
+  #read(from: (size: number) => number): string {
     let descriptor: number;
     try {
       descriptor = openSync(this.path, "r");
@@ -34,9 +43,9 @@ export class OutputLog {
       return "";
     }
     try {
-      const from = fstatSync(descriptor).size < offset ? 0 : offset;
       const buffer = Buffer.alloc(MAX_READ_BYTES);
-      return buffer.toString("utf8", 0, readSync(descriptor, buffer, 0, MAX_READ_BYTES, from));
+      const length = readSync(descriptor, buffer, 0, MAX_READ_BYTES, from(fstatSync(descriptor).size));
+      return buffer.toString("utf8", 0, length);
     } finally {
       closeSync(descriptor);
     }

@@ -71,7 +71,8 @@ export async function reload(
     const log = word === undefined ? (logFile?.readFrom(logFrom) ?? "") : startupLog.trimEnd();
     const tookMs = clock.monotonic() - started;
     if (end.kind === "timed_out") return { kind: "timed_out", log, tookMs };
-    const messages = parseLogMessages(log);
+    // The old worker takes its leave in the same log.
+    const messages = parseLogMessages(log, before.workerPid);
     return end.kind === "succeeded"
       ? { ...end, messages, tookMs }
       : { kind: end.kind, messages, log, tookMs };

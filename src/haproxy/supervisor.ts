@@ -36,6 +36,9 @@ const STABLE_MS = 30_000;
 /** Longest question who answers the stats socket. */
 const ASK_WORKER_MS = 1_000;
 
+/** The clock's timers do not keep the process alive; to supervise does, as to listen does. */
+const KEEP_ALIVE_MS = 60_000;
+
 /** What a supervisor is made of. */
 export interface SupervisorOptions {
   readonly masterSocket: string;
@@ -72,6 +75,7 @@ export class Supervisor {
   };
   #startedAt = 0;
   #loop: Promise<void> | undefined;
+  #keepAlive: NodeJS.Timeout | undefined;
   #stopping = false;
   /** Whom to tell when HAProxy runs or is down. */
   #starters: (() => void)[] = [];
@@ -117,19 +121,18 @@ export class Supervisor {
 
   /** Begins to look, or ends the pause before the next attempt; resolves when HAProxy runs or is down. */
   start(): Promise<void> {
-    // The clock's timers do not keep the process alive, and there may be nothing else yet.
-    const keepAlive = setInterval(() => {}, 60_000);
     const settled = new Promise<void>((resolve) => this.#starters.push(resolve));
     if (this.#loop === undefined) {
       this.#setState({ kind: "starting", since: this.#date() });
       this.#stopping = false;
+      this.#keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
       this.#loop = this.#run();
     } else {
       this.#retryDelay.reset();
       if (this.#state.kind === "down") this.#setState({ ...this.#state, retryAt: this.#date() });
       this.poke();
     }
-    return settled.finally(() => clearInterval(keepAlive));
+    return settled;
   }
 
   /** Looks no more, and frees every connection. */
@@ -138,6 +141,7 @@ export class Supervisor {
     this.poke();
     await this.#loop;
     this.#loop = undefined;
+    clearInterval(this.#keepAlive);
     this.queues.close("haplane does not supervise it any more");
     this.master.close();
     this.#setState({ kind: "stopped", since: this.#date() });

@@ -3,6 +3,13 @@ export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
 
+  /** A queue of these items. */
+  static of<T>(items: readonly T[]): Fifo<T> {
+    const fifo = new Fifo<T>();
+    fifo.#items = [...items];
+    return fifo;
+  }
+
   /** Number of items. */
   get length(): number {
     return this.#items.length - this.#head;

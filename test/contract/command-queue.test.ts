@@ -233,6 +233,31 @@ describe("command queue over a hostile socket", () => {
     await waitFor("the old connection to be closed", () => socket.connections.size === 1);
   });
 
+  test("what a stopping worker refuses is given to the next one, in its order, before anything else", async () => {
+    const old = Promise.withResolvers<string>();
+    const refused = "[3]: Proxy is disabled.\n";
+    socket.react = (command) => (command === "last" ? { kind: "later", answer: old.promise } : refused);
+    const commands = ["one", "two", "last"].map((command) => queue.run(`${command}\n`));
+    await waitFor("a refusal to have come", () => socket.received.includes("last"));
+    socket.pid = 2_000;
+    socket.react = () => "done\n";
+    queue.aim({ kind: "worker", pid: 2_000 });
+    const later = queue.run("later\n");
+    old.resolve(refused);
+    const answers = await Promise.all([...commands, later]);
+    assert.deepEqual(
+      new Set(answers.map(({ text, workerPid }) => `${text} by ${workerPid}`)),
+      new Set(["done by 2000"]),
+    );
+    assert.deepEqual(socket.received, ["one", "two", "last", "one", "two", "last", "later"]);
+  });
+
+  test("a refusal that the same worker repeats is final: the proxy is disabled in the file", async () => {
+    socket.react = () => "[3]: Proxy is disabled.\n";
+    assert.equal((await queue.run("x\n")).text, "Proxy is disabled.");
+    assert.deepEqual(socket.received, ["x", "x"]);
+  });
+
   test("a socket that never greets holds no connection and keeps to deadlines", async () => {
     socket.freeze();
     await assert.rejects(queue.run("x\n", { timeoutMs: 200 }), isUnavailable("not_sent"));
