@@ -78,24 +78,29 @@ function watchStatuses({ call, wire }: Link, limits: ListenerLimits): void {
   const send = wire.sendStatus.bind(wire);
   wire.sendStatus = (status: GrpcStatus) => {
     if (!call.ended) {
-      const error = transportError(status, limits);
+      const error = transportError(call, status, limits);
       // Ends the call through `fail`, which sends the status and comes back here with the call ended.
-      if (error !== undefined) return call.abort(error);
-      call.end(status.code, status.code === Code.OK ? undefined : new Error(status.details));
+      if (status.code !== Code.UNIMPLEMENTED) return call.abort(error);
+      // The protocol asks for this code: it tells clients which compression to leave out.
+      call.end(status.code, error);
     }
     send(status);
   };
 }
 
-function transportError({ code, details }: GrpcStatus, limits: ListenerLimits): DomainError | undefined {
-  if (code === Code.DEADLINE_EXCEEDED)
-    return new DomainError("TIMED_OUT", "the deadline of the call has passed");
-  if (code !== Code.RESOURCE_EXHAUSTED) return undefined;
-  const limit = `${limits.maxRequestBytes} bytes in a message`;
-  return new DomainError("LIMIT_EXCEEDED", "a message of the request is too large", {
-    metadata: { limit },
-    cause: details,
-  });
+function transportError(call: Call, { code, details }: GrpcStatus, limits: ListenerLimits): DomainError {
+  switch (code) {
+    case Code.DEADLINE_EXCEEDED:
+      return new DomainError("TIMED_OUT", "the deadline of the call has passed");
+    case Code.RESOURCE_EXHAUSTED: {
+      const metadata = { limit: `${limits.maxRequestBytes} bytes in a message` };
+      return new DomainError("LIMIT_EXCEEDED", "a message of the request is too large", { metadata });
+    }
+    default:
+      // Once the request has been read, only the connection can fail.
+      if (call.request !== undefined) return new DomainError("CANCELLED", "the connection is lost");
+      return new DomainError("FIELD_INVALID", `the request cannot be read: ${details}`);
+  }
 }
 
 function peerReader(address: ListenAddress): (wire: ServerInterceptingCallInterface) => Peer {

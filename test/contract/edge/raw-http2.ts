@@ -6,7 +6,9 @@ import type { ListenAddress } from "../../../src/rpc/listener.ts";
 export interface RawPeer {
   readonly socket: Socket;
   send(...frames: Buffer[]): void;
-  /** Waits until the connection is closed, and returns all bytes that came. */
+  /** All bytes that have come. */
+  received(): Buffer;
+  /** The same once the connection is closed. */
   read(): Promise<Buffer>;
 }
 
@@ -40,6 +42,7 @@ export async function openRaw(address: ListenAddress): Promise<RawPeer> {
   return {
     socket,
     send: (...frames) => void socket.write(Buffer.concat(frames)),
+    received: () => Buffer.concat(received),
     async read() {
       if (!socket.closed) await once(socket, "close");
       return Buffer.concat(received);
