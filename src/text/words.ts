@@ -17,6 +17,10 @@ export interface WordError {
   readonly offset: number;
 }
 
+const REFERENCE = 1;
+const EXPANDS = 2;
+const NOT_UTF8 = 4;
+
 /** One word of a line: what HAProxy's parsers receive, and where it stands. */
 export class Word {
   /**
@@ -28,27 +32,28 @@ export class Word {
   readonly start: number;
   /** Offset behind the last byte. */
   readonly end: number;
-  /** Refers to the environment, so the value is only known to the HAProxy that reads it. */
-  readonly reference: boolean;
-  /** Holds `${NAME[*]}`, which may become any number of words. */
-  readonly expands: boolean;
-  /** False for bytes that are not UTF-8: the value then shows replacement characters and must not be written back. */
-  readonly utf8: boolean;
+  readonly #flags: number;
 
-  constructor(
-    value: string,
-    start: number,
-    end: number,
-    reference: boolean,
-    expands: boolean,
-    utf8: boolean,
-  ) {
+  constructor(value: string, start: number, end: number, flags: number) {
     this.value = value;
     this.start = start;
     this.end = end;
-    this.reference = reference;
-    this.expands = expands;
-    this.utf8 = utf8;
+    this.#flags = flags;
+  }
+
+  /** Refers to the environment, so the value is only known to the HAProxy that reads it. */
+  get reference(): boolean {
+    return (this.#flags & REFERENCE) !== 0;
+  }
+
+  /** Holds `${NAME[*]}`, which may become any number of words. */
+  get expands(): boolean {
+    return (this.#flags & EXPANDS) !== 0;
+  }
+
+  /** False for bytes that are not UTF-8: the value then shows replacement characters and must not be written back. */
+  get utf8(): boolean {
+    return (this.#flags & NOT_UTF8) === 0;
   }
 }
 
@@ -69,11 +74,14 @@ const MARKED = 3;
 const NUL = 0;
 const LF = 10;
 const CR = 13;
+const SPACE = 32;
 const DOUBLE_QUOTE = 34;
 const HASH = 35;
 const DOLLAR = 36;
 const SINGLE_QUOTE = 39;
+const COMMA = 44;
 const BACKSLASH = 92;
+const TILDE = 126;
 
 /** Class of each byte. Blanks are those of C's isspace(). */
 const CLASSES = (() => {
@@ -99,10 +107,11 @@ export function isBlank(byte: number): boolean {
  * only that many words are read, and nothing is said about the rest of the line.
  */
 export function lexWords(bytes: Buffer, start: number, end: number, limit = MAX_WORDS): LineWords {
+  const classes = CLASSES;
   let stop = end;
   if (stop > start && bytes[stop - 1] === LF) stop--;
   let at = start;
-  while (at < stop && CLASSES[bytes[at]!] === BLANK) at++;
+  while (at < stop && classes[bytes[at]!] === BLANK) at++;
   if (at === stop) return BLANK_LINE;
 
   const words: Word[] = [];
@@ -110,12 +119,16 @@ export function lexWords(bytes: Buffer, start: number, end: number, limit = MAX_
   for (;;) {
     const from = at;
     let marked = false;
-    let kind = PLAIN;
+    let kind: number = PLAIN;
     while (at < stop) {
-      kind = CLASSES[bytes[at]!]!;
-      if (kind !== PLAIN) {
-        if (kind !== MARKED) break;
-        marked = true;
+      const byte = bytes[at]!;
+      // Most bytes are letters, digits and the like; that is seen without the table.
+      if (byte <= COMMA || byte === BACKSLASH || byte > TILDE) {
+        kind = classes[byte]!;
+        if (kind !== PLAIN) {
+          if (kind !== MARKED) break;
+          marked = true;
+        }
       }
       at++;
     }
@@ -137,7 +150,7 @@ export function lexWords(bytes: Buffer, start: number, end: number, limit = MAX_
     if (byte === HASH) return finish(bytes, start, stop, words, at - start, undefined);
     if (byte === NUL || byte === CR) return finish(bytes, start, stop, words, -1, undefined);
     at++;
-    while (at < stop && CLASSES[bytes[at]!] === BLANK) at++;
+    while (at < stop && (bytes[at] === SPACE || classes[bytes[at]!] === BLANK)) at++;
     // A blank always opens another word for HAProxy, so a trailing one counts as well.
     if (words.length >= limit) {
       if (limit < MAX_WORDS) return { words, comment: -1, error: undefined };
@@ -156,10 +169,9 @@ function plainWord(
   to: number,
   marked: boolean,
 ): Word {
-  if (!marked)
-    return new Word(text.slice(from - base, to - base), from - base, to - base, false, false, true);
+  if (!marked) return new Word(text.slice(from - base, to - base), from - base, to - base, 0);
   const decoded = decode(bytes.subarray(from, to));
-  return new Word(escapeDollars(decoded.text, false), from - base, to - base, false, false, decoded.utf8);
+  return new Word(escapeDollars(decoded.text, false), from - base, to - base, decoded.utf8 ? 0 : NOT_UTF8);
 }
 
 function decode(bytes: Uint8Array): { text: string; utf8: boolean } {
@@ -195,9 +207,7 @@ class QuotedWord {
   readonly #stop: number;
   #literal: number[] = [];
   #value = "";
-  #utf8 = true;
-  #reference = false;
-  #expands = false;
+  #flags = 0;
   #cut = false;
 
   constructor(bytes: Buffer, base: number, stop: number, from: number) {
@@ -208,14 +218,7 @@ class QuotedWord {
     this.error = this.#read();
     if (this.error === undefined) {
       this.#flush(false);
-      this.word = new Word(
-        this.#value,
-        from - base,
-        this.end - base,
-        this.#reference,
-        this.#expands,
-        this.#utf8,
-      );
+      this.word = new Word(this.#value, from - base, this.end - base, this.#flags);
     }
   }
 
@@ -325,9 +328,7 @@ class QuotedWord {
   #refer(text: string, utf8: boolean, expands: boolean): void {
     this.#flush(true);
     if (!this.#cut) this.#value += text;
-    this.#utf8 &&= utf8;
-    this.#reference = true;
-    this.#expands ||= expands;
+    this.#flags |= REFERENCE | (utf8 ? 0 : NOT_UTF8) | (expands ? EXPANDS : 0);
   }
 
   /** Moves the literal bytes gathered so far into the value. HAProxy's parsers see a word only up to a NUL. */
@@ -337,7 +338,7 @@ class QuotedWord {
     if (nul >= 0) this.#cut = true;
     const decoded = decode(Uint8Array.from(nul >= 0 ? this.#literal.slice(0, nul) : this.#literal));
     this.#value += escapeDollars(decoded.text, beforeReference);
-    this.#utf8 &&= decoded.utf8;
+    if (!decoded.utf8) this.#flags |= NOT_UTF8;
     this.#literal = [];
   }
 }

@@ -21,7 +21,8 @@ function resolve(line: Buffer, number: number): string[] {
         continue;
       }
       const [, name, list, fallback] = /^\$\{([\w.]+)(\[\*\])?(?:-(.*))?\}$/s.exec(text)!;
-      const found = name === ".LINE" ? String(number) : name === ".SECTION" ? "f" : (env[name!] ?? fallback ?? "");
+      const found =
+        name === ".LINE" ? String(number) : name === ".SECTION" ? "f" : (env[name!] ?? fallback ?? "");
       if (list === undefined) word += found;
       else {
         const [first, ...rest] = found.split(/[\t-\r ]+/);
@@ -52,7 +53,9 @@ const alertKinds: readonly [RegExp, string][] = [
 ];
 
 async function assertRefusedAlike(lines: readonly Buffer[]): Promise<void> {
-  const config = Buffer.concat(["global\n", ...lines.flatMap((line) => [line, "\n"]), "#\n"].map((text) => Buffer.from(text)));
+  const config = Buffer.concat(
+    ["global\n", ...lines.flatMap((line) => [line, "\n"]), "#\n"].map((text) => Buffer.from(text)),
+  );
   const alerts = new Map((await alertsOf(config, env)).map(({ line, message }) => [line, message]));
   lines.forEach((line, index) => {
     const message = alerts.get(index + 2);
@@ -62,7 +65,8 @@ async function assertRefusedAlike(lines: readonly Buffer[]): Promise<void> {
     assert.equal(error?.kind, found?.[1], about);
     const position = found?.[0].exec(message!)?.[1];
     // HAProxy counts from 1, and finds the NUL only when it meets the rest of the line.
-    if (position !== undefined && error!.kind !== "nul") assert.equal(error!.offset + 1, Number(position), about);
+    if (position !== undefined && error!.kind !== "nul")
+      assert.equal(error!.offset + 1, Number(position), about);
   });
 }
 
@@ -121,7 +125,8 @@ test("random lines split as HAProxy splits them", async () => {
 
 test("random lines are refused as HAProxy refuses them", async () => {
   const broken = randomLines(3000).filter(
-    (line) => lexWords(line, 0, line.length).error !== undefined && !/^[\t-\r ]*\[/.test(line.toString("latin1")),
+    (line) =>
+      lexWords(line, 0, line.length).error !== undefined && !/^[\t-\r ]*\[/.test(line.toString("latin1")),
   );
   assert.ok(broken.length > 500);
   // HAProxy stops at fifty errors.
@@ -130,8 +135,15 @@ test("random lines are refused as HAProxy refuses them", async () => {
 
 test("what we quote reads back to the same values", async () => {
   const value = fc.string({ unit: "binary", minLength: 1, maxLength: 12 });
-  const sharp = fc.string({ unit: fc.constantFrom(..." \t\n\r'\"\\#${}[]ax1\u00e9"), minLength: 1, maxLength: 12 });
-  const lists = fc.sample(fc.array(fc.oneof(value, sharp), { minLength: 1, maxLength: 4 }), { ...random, numRuns: 3000 });
+  const sharp = fc.string({
+    unit: fc.constantFrom(..." \t\n\r'\"\\#${}[]ax1\u00e9"),
+    minLength: 1,
+    maxLength: 12,
+  });
+  const lists = fc.sample(fc.array(fc.oneof(value, sharp), { minLength: 1, maxLength: 4 }), {
+    ...random,
+    numRuns: 3000,
+  });
   const written = lists.flatMap((values) => {
     const quoted = quoteWords(values, { control: "escape" });
     return quoted.ok ? [{ values, line: Buffer.from(quoted.text) }] : [];
