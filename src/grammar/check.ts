@@ -1,18 +1,16 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
-import { parseValue } from "../text/value.ts";
-import { CONDITION_WORDS, isPhrase } from "./argument.ts";
 import type { Directive } from "./directive.ts";
 import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "./field.ts";
 import { isRequired } from "./head.ts";
 import { compileLine } from "./line-codec.ts";
-import { splitPhrase } from "./phrase.ts";
 import { type RuleCheck, ruleCheckOf } from "./rules.ts";
 import type { SectionCodec } from "./section-codec.ts";
 import { type Fields, slotOf } from "./slot.ts";
 import { type FieldSyntax, isOptionalChoice, spellingOf, type WordSyntax, wordOf } from "./syntax.ts";
-import { printBranch, type Span, type Version, within } from "./version.ts";
+import { describeText, textProblem } from "./text-problem.ts";
+import { printBranch, reaches, type Span, type Version, within } from "./version.ts";
 
 /** Where a message is to be written. */
 export interface Target {
@@ -37,17 +35,11 @@ export function refuseViolations(violations: readonly Violation[]): void {
   });
 }
 
-/** Checks the directives of a section's message, those of `fields` or all. */
-export function checkSection(
-  codec: SectionCodec,
-  message: Fields,
-  target: Target,
-  fields: ReadonlySet<DescField> | undefined,
-): Violation[] {
-  const violations = checkNames(codec, message, target, fields);
+/** Checks a section's message: its name and all its directives. */
+export function checkSection(codec: SectionCodec, message: Fields, target: Target): Violation[] {
+  const violations = checkNames(codec, message, target, () => true);
   for (const directive of codec.directives) {
     const { field } = directive.syntax;
-    if (fields !== undefined && !fields.has(field)) continue;
     const value = slotOf(field).get(message);
     if (isAbsent(directive, value)) continue;
     const misplaced = checkPlace(codec, directive, target.kind);
@@ -62,17 +54,17 @@ export function checkSection(
 }
 
 /** Checks the names in a section's header, and that the kind of section exists. */
-function checkNames(
+export function checkNames(
   codec: SectionCodec,
   message: Fields,
   { kind, version }: Target,
-  fields: ReadonlySet<DescField> | undefined,
+  wanted: (field: DescField) => boolean,
 ): Violation[] {
   const violations: Violation[] = [];
   const section = codec.kinds.get(kind);
   if (section !== undefined) checkSpan(section.span, version, kind, kind, violations);
   for (const syntax of [codec.roles.name, codec.roles.from]) {
-    if (syntax === undefined || (fields !== undefined && !fields.has(syntax.field))) continue;
+    if (syntax === undefined || !wanted(syntax.field)) continue;
     const value = slotOf(syntax.field).get(message);
     if (value !== undefined && value !== "")
       checkValue(syntax, value, version, syntax.field.name, violations);
@@ -253,7 +245,18 @@ function checkElement(
   } else if (typeof value === "string") {
     const problem = textProblem(syntax, value);
     if (problem !== undefined)
-      violations.push({ kind: "value", field: path, description: describe(syntax, problem, value) });
+      violations.push({ kind: "value", field: path, description: describeText(syntax, problem, value) });
+    else if (
+      syntax.type === Type.BYTES &&
+      /[kKmMgG]$/.test(value) &&
+      version !== undefined &&
+      !reaches(version, SUFFIXES)
+    )
+      violations.push({
+        kind: "version",
+        field: path,
+        description: `a suffix is read from HAProxy ${printBranch(SUFFIXES)} on, and HAProxy ${printBranch(version)} is running: write "${value}" as a number`,
+      });
   } else if (typeof value === "number") {
     const [low, high] =
       scalarTypeOf(field) === ScalarType.UINT32 ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff];
@@ -266,58 +269,8 @@ function checkElement(
   }
 }
 
-/** What HAProxy would make of a text that is not what the field is for; undefined when it is. */
-function textProblem({ type, separator }: FieldSyntax, value: string): string | undefined {
-  if (value === "") return "must not be empty";
-  if (!value.isWellFormed()) return "must be valid Unicode";
-  if (value.includes("\0")) return "must not hold a NUL character";
-  if (isPhrase(type)) {
-    const words = splitPhrase(value);
-    if (words === undefined)
-      return "must be words as they are written in haproxy.cfg, with quotes closed and without comment or line break";
-    if (type === Type.CONDITION && (!CONDITION_WORDS.includes(words[0]!) || words.length < 2))
-      return 'must be "if" or "unless" and a condition';
-    return undefined;
-  }
-  if (type !== Type.PAYLOAD && CONTROL.test(value))
-    return "must not hold control characters, such as a line break";
-  const parts = parseValue(value);
-  if (parts === undefined)
-    return 'must refer to the environment as "${NAME}"; a "${" that stands for itself is written "$${"';
-  if (separator !== "" && value.includes(separator))
-    return `must not hold "${separator}", which separates the elements`;
-  if (parts.some(({ kind }) => kind === "reference")) return undefined;
-  return TYPE_PROBLEMS[type]?.(value);
-}
-
-const CONTROL = /[\0-\x1f\x7f]/;
-
-const TYPE_PROBLEMS: Partial<Record<Type, (value: string) => string | undefined>> = {
-  [Type.TIME]: (value) =>
-    /^\d+(?:us|ms|s|m|h|d)?$/.test(value)
-      ? undefined
-      : "must be a number and a unit us, ms, s, m, h or d, as 30s",
-  [Type.SIZE]: (value) =>
-    /^\d+[kKmMgG]?$/.test(value)
-      ? undefined
-      : "must be a number of bytes, or one with the suffix k, m or g, as 16k",
-  [Type.NAME]: (value) =>
-    /^[A-Za-z0-9_.:-]+$/.test(value) ? undefined : "must hold nothing but letters, digits, -, _, . and :",
-  [Type.ADDRESS]: (value) => (/\s/.test(value) ? "must be an address, without blanks" : undefined),
-};
-
-function describe({ secret }: FieldSyntax, problem: string, value: string): string {
-  return secret ? problem : `${problem}; found "${printable(value)}"`;
-}
-
-/** Values that break a rule about their characters are shown so that they stay one line of text. */
-function printable(value: string): string {
-  const shown = value.length > 100 ? `${value.slice(0, 100)}…` : value;
-  return shown.replace(
-    /[\0-\x1f\x7f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
-}
+/** The branch from which on sizes in `tune.*` may have a suffix. */
+const SUFFIXES: Version = { major: 3, minor: 2 };
 
 function hideSecret({ secret }: FieldSyntax, violation: FieldViolation): FieldViolation {
   return secret

@@ -4,7 +4,14 @@ import { deleteLines, type Edited, insertLines, replaceHeader, replaceLine } fro
 import type { Line } from "../text/line.ts";
 import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
-import { checkLineValue, checkPlace, isAbsent, refuseViolations, type Violation } from "./check.ts";
+import {
+  checkLineValue,
+  checkNames,
+  checkPlace,
+  isAbsent,
+  refuseViolations,
+  type Violation,
+} from "./check.ts";
 import type { Directive, LineValue } from "./directive.ts";
 import { printLine, rewriteValue } from "./line-text.ts";
 import { diffLists } from "./list-diff.ts";
@@ -68,7 +75,8 @@ export function editSection(
     if (wanted(directive.syntax.field)) editDirective(edit, directive, target);
   const { unmodelled } = codec.roles;
   if (unmodelled !== undefined && wanted(unmodelled.field))
-    editUnmodelled(edit, slotOf(unmodelled.field).get(target));
+    editUnmodelled(edit, slotOf(unmodelled.field).get(target), document.structure);
+  edit.violations.push(...checkNames(codec, target, { kind: section.keyword, version }, wanted));
   refuseViolations(edit.violations);
   const edited = apply(document, section, edit.changes);
   return editHeader(edited, codec, target, wanted);
@@ -178,10 +186,10 @@ function keyOf(directive: Directive, value: LineValue): string {
   }
 }
 
-/** The name of an element, for directives whose elements have one. */
+/** What names an element, for directives whose elements have a name: servers, ACLs, users. */
 function identityOf({ codec }: Directive, value: LineValue): string | undefined {
-  if (codec?.desc.field.name?.fieldKind !== "scalar") return undefined;
-  const name = (value as Fields).name;
+  const field = codec?.desc.fields.find(({ name }) => name === "name" || name === "user");
+  const name = field?.fieldKind === "scalar" ? (value as Fields)[field.localName] : undefined;
   return typeof name === "string" && name !== "" ? name : undefined;
 }
 

@@ -4,7 +4,7 @@ import { rewriteLine } from "../text/rewrite.ts";
 import type { Violation } from "./check.ts";
 import type { Directive, LineValue } from "./directive.ts";
 import { Order } from "./order.ts";
-import { sameValue } from "./same.ts";
+import { firstDifference } from "./same.ts";
 import { holdsSecret } from "./secrets.ts";
 import type { FoundKeyword } from "./section-codec.ts";
 
@@ -19,8 +19,8 @@ const ESCAPE: QuoteOptions = { control: "escape" };
 /** Writes the value of one line anew, without indentation. `path` names the value in a refusal. */
 export function printLine(directive: Directive, value: LineValue, path: string): LineText {
   const words = directive.write(value, undefined);
-  const problem = rereadProblem(directive, value, words);
-  if (problem !== undefined) return refused(path, problem);
+  const problem = rereadProblem(directive, value, words, path);
+  if (problem !== undefined) return { ok: false, violation: problem };
   const quoted = quoteWords(words, ESCAPE);
   return quoted.ok ? quoted : refused(path, quoteProblem(quoted.refusal));
 }
@@ -40,14 +40,19 @@ export function rewriteValue(
   const order = new Order();
   directive.read(line.words, start, spelling, order);
   const words = directive.write(value, { spelling, order });
-  const problem = rereadProblem(directive, value, words);
-  if (problem !== undefined) return refused(path, problem);
+  const problem = rereadProblem(directive, value, words, path);
+  if (problem !== undefined) return { ok: false, violation: problem };
   const rewritten = rewriteLine(line, words, ESCAPE);
   return rewritten.ok ? { ok: true, text: rewritten.line } : refused(path, quoteProblem(rewritten.refusal));
 }
 
 /** What is read back must be what was to be written; anything else would be a change that nobody asked for. */
-function rereadProblem(directive: Directive, value: LineValue, words: readonly string[]): string | undefined {
+function rereadProblem(
+  directive: Directive,
+  value: LineValue,
+  words: readonly string[],
+  path: string,
+): Violation | undefined {
   const start = words[0] === "no" ? 1 : 0;
   const spelling = directive.spellings.find((candidate) =>
     candidate.every(
@@ -56,17 +61,23 @@ function rereadProblem(directive: Directive, value: LineValue, words: readonly s
         (directive.codec?.head !== undefined && words[start + i]?.startsWith(`${word}(`)),
     ),
   );
-  if (spelling === undefined) return "cannot be written";
-  const read = directive.read(
-    words.map((word) => ({ value: word })),
-    start,
-    spelling,
-  );
-  if (read === undefined)
-    return `would be written as "${shown(directive, words)}", which HAProxy reads in another way`;
-  return sameValue(directive, read, value)
-    ? undefined
-    : `would be written as "${shown(directive, words)}", which means something else`;
+  const line = words.map((word) => ({ value: word }));
+  const read = spelling === undefined ? undefined : directive.read(line, start, spelling);
+  if (read === undefined) {
+    const shown = holdsSecret(directive) ? directive.syntax.keyword.join(" ") : words.join(" ");
+    return { kind: "value", field: path, description: `HAProxy would not read "${shown}" as this` };
+  }
+  const different = firstDifference(directive, value, read);
+  if (different === undefined) return undefined;
+  const field = `${path}${different.path}`;
+  const { found } = different;
+  const plain = typeof found === "string" || typeof found === "number";
+  const shown = plain && !different.syntax.secret ? `"${found}"` : "something else";
+  return {
+    kind: "value",
+    field,
+    description: `would be read back as ${found === undefined ? "unset" : shown}`,
+  };
 }
 
 function refused(field: string, description: string): LineText {
@@ -84,7 +95,3 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   nul: "holds a NUL character",
   surrogate: "is no valid Unicode",
 };
-
-function shown(directive: Directive, words: readonly string[]): string {
-  return holdsSecret(directive) ? `${directive.syntax.keyword.join(" ")} …` : words.join(" ");
-}

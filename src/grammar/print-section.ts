@@ -19,7 +19,7 @@ export interface SectionText {
  * the field.
  */
 export function printSection(codec: SectionCodec, message: Fields, target: Target): SectionText {
-  const violations: Violation[] = [...checkSection(codec, message, target, undefined)];
+  const violations: Violation[] = [...checkSection(codec, message, target)];
   refuseViolations(violations);
   const lines: string[] = [];
   for (const directive of codec.directives) {

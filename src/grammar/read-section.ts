@@ -2,8 +2,8 @@ import type { Chunk } from "../text/chunk.ts";
 import type { Line } from "../text/line.ts";
 import type { Section } from "../text/section.ts";
 import type { Directive } from "./directive.ts";
-import { holdsSecret } from "./secrets.ts";
-import type { FoundKeyword, LineReading, SectionCodec, TextReason, TypedLine } from "./section-codec.ts";
+import { mayShowSecret } from "./secrets.ts";
+import type { LineReading, SectionCodec, TextReason, TypedLine } from "./section-codec.ts";
 import { type Fields, slotOf } from "./slot.ts";
 import { printBranch } from "./version.ts";
 
@@ -194,10 +194,9 @@ export function describeReason(reason: UnmodelledReason): string {
 /** What stands in place of a text that may be a secret. */
 export const HIDDEN = "…";
 
-/** An unmodelled line as it may be shown: what follows a keyword that can hold a secret is hidden. */
+/** An unmodelled line as it may be shown: where there may be a secret, all that follows the keyword is hidden. */
 export function shownText(codec: SectionCodec, line: Line, directive: Directive | undefined): string {
-  const found: FoundKeyword | undefined = codec.find(line.words);
-  const known = directive ?? found?.directive;
-  if (known === undefined || !holdsSecret(known)) return line.text.trim();
+  const known = directive ?? codec.find(line.words)?.directive;
+  if (known === undefined || !mayShowSecret(known, line.words)) return line.text.trim();
   return `${known.syntax.keyword.join(" ")} ${HIDDEN}`;
 }

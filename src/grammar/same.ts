@@ -9,7 +9,21 @@ import { type FieldSyntax, wordOf } from "./syntax.ts";
 
 /** True when two values of a directive's line say the same. Texts of several words may be quoted differently. */
 export function sameValue({ syntax }: Directive, a: LineValue, b: LineValue): boolean {
-  return same(syntax, a, b);
+  return difference(syntax, a, b, "") === undefined;
+}
+
+/** Where two values differ. */
+export interface Difference {
+  /** Path of the field below the value; empty for the value itself. */
+  readonly path: string;
+  readonly syntax: FieldSyntax;
+  /** What the second value says there. */
+  readonly found: unknown;
+}
+
+/** The first field in which two values of a directive's line differ. */
+export function firstDifference({ syntax }: Directive, a: LineValue, b: LineValue): Difference | undefined {
+  return difference(syntax, a, b, "");
 }
 
 interface ComparedField {
@@ -28,17 +42,29 @@ function comparedFields(desc: DescMessage): readonly ComparedField[] {
   return fields;
 }
 
-function same(syntax: FieldSyntax, a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (a === undefined || b === undefined) return isNothing(syntax, a) && isNothing(syntax, b);
-  if (Array.isArray(a) && Array.isArray(b))
-    return a.length === b.length && a.every((element, i) => same(syntax, element, b[i]));
+function difference(syntax: FieldSyntax, a: unknown, b: unknown, path: string): Difference | undefined {
+  if (a === b) return undefined;
+  const here: Difference = { path, syntax, found: b };
+  if (a === undefined || b === undefined)
+    return isNothing(syntax, a) && isNothing(syntax, b) ? undefined : here;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    if (a.length !== b.length) return here;
+    return firstOf(a, (element, i) => difference(syntax, element, b[i], `${path}[${i}]`));
+  }
   const message = messageOf(syntax.field);
   if (message !== undefined)
-    return comparedFields(message).every(({ syntax: inner, get }) =>
-      same(inner, get(a as Fields), get(b as Fields)),
+    return firstOf(comparedFields(message), ({ syntax: inner, get }) =>
+      difference(inner, get(a as Fields), get(b as Fields), `${path}.${inner.field.name}`),
     );
-  return isPhrase(syntax.type) && sameWords(String(a), String(b));
+  return isPhrase(syntax.type) && sameWords(String(a), String(b)) ? undefined : here;
+}
+
+function firstOf<T, R>(items: readonly T[], find: (item: T, index: number) => R | undefined): R | undefined {
+  for (let i = 0; i < items.length; i++) {
+    const found = find(items[i]!, i);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** A message that stands without a keyword is not there when it has no words. */

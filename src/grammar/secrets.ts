@@ -1,11 +1,37 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import type { Directive } from "./directive.ts";
 import { hasPresence, messageOf } from "./field.ts";
+import type { Words } from "./phrase.ts";
 import { type Fields, slotOf } from "./slot.ts";
+import { wordOf } from "./syntax.ts";
 
 /** True when a value of the directive can hold a secret: a field with `debug_redact`. */
 export function holdsSecret({ syntax }: Directive): boolean {
   return fieldHoldsSecret(syntax.field);
+}
+
+/** True when a line of the directive, read or not, may show a secret: one without a keyword, or one whose keyword is there. */
+export function mayShowSecret(directive: Directive, words: Words): boolean {
+  if (isSecret(directive.syntax.field)) return true;
+  const message = messageOf(directive.syntax.field);
+  return (
+    message !== undefined &&
+    secretsIn(message).some(
+      (keyword) => keyword === undefined || words.some(({ value }) => value === keyword),
+    )
+  );
+}
+
+/** The keywords of the secrets in a message and those in it; undefined for one that has none. */
+function secretsIn(desc: DescMessage): (string | undefined)[] {
+  if (!messageHoldsSecret(desc)) return [];
+  return desc.fields.flatMap((field) => {
+    const inner = messageOf(field);
+    if (inner !== undefined) return secretsIn(inner);
+    if (!isSecret(field)) return [];
+    const { place, keyword } = wordOf(field);
+    return [place === "keyword" ? keyword[0] : undefined];
+  });
 }
 
 /** A copy of a message without its secrets; the message itself when it holds none. */

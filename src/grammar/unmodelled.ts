@@ -1,5 +1,7 @@
+import { checkLine } from "../text/check-line.ts";
 import { ownEnd } from "../text/extent.ts";
 import type { Section } from "../text/section.ts";
+import type { StructureReader } from "../text/structure.ts";
 import type { SectionEdit } from "./edit-section.ts";
 import { messageOf } from "./field.ts";
 import { diffLists } from "./list-diff.ts";
@@ -22,7 +24,7 @@ export function unmodelledLines(codec: SectionCodec, section: Section, reading: 
 }
 
 /** Changes the lines that no field stands for, as text. They keep their places; new ones go behind the one before them in the list. */
-export function editUnmodelled(edit: SectionEdit, value: unknown): void {
+export function editUnmodelled(edit: SectionEdit, value: unknown, structure: StructureReader): void {
   const { codec, section, reading, changes, violations } = edit;
   const field = codec.roles.unmodelled!.field;
   const old = unmodelledLines(codec, section, reading).map(textOf);
@@ -38,12 +40,9 @@ export function editUnmodelled(edit: SectionEdit, value: unknown): void {
       behind = reading.unmodelled[step.old]!.index;
       return;
     }
-    if (text.includes(HIDDEN) || text === "") {
-      const description =
-        text === ""
-          ? "must not be empty"
-          : `holds "${HIDDEN}", which stands for hidden text: write the line as a whole`;
-      violations.push({ kind: "value", field: `${field.name}[${i}].text`, description });
+    const problem = problemOf(text, structure);
+    if (problem !== undefined) {
+      violations.push({ kind: "value", field: `${field.name}[${i}].text`, description: problem });
       return;
     }
     if (step.kind === "change") {
@@ -57,6 +56,18 @@ export function editUnmodelled(edit: SectionEdit, value: unknown): void {
     changes.inserted.set(before, [...(changes.inserted.get(before) ?? []), text]);
   });
   for (const index of gone) changes.replaced.set(reading.unmodelled[index]!.index, undefined);
+}
+
+/** Why a text cannot be one line of a section. */
+function problemOf(text: string, structure: StructureReader): string | undefined {
+  if (text.trim() === "") return "must not be empty";
+  if (text.includes(HIDDEN))
+    return `holds "${HIDDEN}", which stands for hidden text: write the line as a whole`;
+  const refusal = checkLine(Buffer.from(text), structure);
+  if (refusal === undefined) return undefined;
+  return refusal.kind === "break"
+    ? "must be one line"
+    : `must be a line that HAProxy can read inside a section (${refusal.kind})`;
 }
 
 function textOf(line: Fields): string {

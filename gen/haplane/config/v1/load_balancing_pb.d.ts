@@ -195,6 +195,14 @@ export declare type BalanceUrlParameter = Message<"haplane.config.v1.BalanceUrlP
    * @generated from field: bool check_post = 2;
    */
   checkPost: boolean;
+
+  /**
+   * Bytes of the body to wait for. Ignored by HAProxy.
+   *
+   * @generated from field: optional uint32 max_wait = 3 [deprecated = true];
+   * @deprecated
+   */
+  maxWait?: number | undefined;
 };
 
 /**
