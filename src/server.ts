@@ -112,6 +112,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     clock,
     logger: logger.child({ part: "commit" }),
     publishEphemeral: (events) => hub.publishEphemeral(events),
+    policy: settings,
   });
   await haproxy.start();
   await commit.start();

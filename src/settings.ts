@@ -46,6 +46,25 @@ export const SETTINGS = {
     value: "WHEN",
     help: "who may list the services without credentials: on (anyone), local (loopback and sockets), off. Default local",
   },
+  "read-only": {
+    help: "only look: write no configuration and reload nothing",
+  },
+  "reload-delay": {
+    value: "MS",
+    help: "what needs a reload waits this long for company. Default 20",
+  },
+  "reload-interval": {
+    value: "MS",
+    help: "least time between two reloads. Default 0",
+  },
+  "max-old-workers": {
+    value: "N",
+    help: "reloads wait while this many old workers finish their connections. Default 16",
+  },
+  "external-edits": {
+    value: "WHAT",
+    help: "an edit of the file by hand that HAProxy accepts: adopt, or hold until somebody asks for a reload. Default adopt",
+  },
   "log-level": { value: "LEVEL", help: "trace, debug, info, warn, error or silent. Default info" },
   "log-file": {
     value: "FILE",
@@ -68,6 +87,7 @@ type SettingName = keyof typeof SETTINGS;
 export type ReflectionPolicy = "on" | "local" | "off";
 
 const REFLECTION: readonly string[] = ["on", "local", "off"] satisfies ReflectionPolicy[];
+const EXTERNAL_EDITS: readonly string[] = ["adopt", "hold"];
 const LOG_LEVELS: readonly string[] = ["trace", "debug", "info", "warn", "error", "silent"];
 
 /** The settings of one run, checked. */
@@ -83,6 +103,11 @@ export interface Settings {
   /** Undefined: as the configuration says. */
   readonly statsSocket: string | undefined;
   readonly reflection: ReflectionPolicy;
+  readonly readOnly: boolean;
+  readonly reloadDelayMs: number;
+  readonly reloadIntervalMs: number;
+  readonly maxOldWorkers: number;
+  readonly externalEdits: "adopt" | "hold";
   readonly logLevel: string;
   /** Undefined: standard error. */
   readonly logFile: string | undefined;
@@ -131,6 +156,12 @@ export function readSettings(
     return value;
   };
 
+  const count = (name: SettingName, fallback: number): number => {
+    const value = text(name) ?? String(fallback);
+    if (!/^\d{1,9}$/.test(value)) throw new SettingsError(`--${name} is "${value}"; write a whole number`);
+    return Number(value);
+  };
+
   const start = profile === "start";
   const stateDir = text("state-dir") ?? (start ? ".haplane/state" : "/var/lib/haplane");
   return {
@@ -142,6 +173,11 @@ export function readSettings(
     masterSocket: text("master-socket"),
     statsSocket: text("stats-socket"),
     reflection: oneOf("reflection", REFLECTION, "local") as ReflectionPolicy,
+    readOnly: isSet(text("read-only")),
+    reloadDelayMs: count("reload-delay", 20),
+    reloadIntervalMs: count("reload-interval", 0),
+    maxOldWorkers: count("max-old-workers", 16),
+    externalEdits: oneOf("external-edits", EXTERNAL_EDITS, "adopt") as Settings["externalEdits"],
     logLevel: oneOf("log-level", LOG_LEVELS, "info"),
     logFile: text("log-file") ?? (start ? `${stateDir}/haplane.log` : undefined),
     http: address("http", "127.0.0.1:8080"),

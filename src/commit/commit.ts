@@ -11,7 +11,7 @@ import type { ProcessState } from "../haproxy/process-state.ts";
 import type { ServerState } from "../haproxy/server-states.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
-import type { DomainError } from "../lib/errors.ts";
+import { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
@@ -24,8 +24,16 @@ import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
 import { type FindServer, givenBack } from "./given-back.ts";
 import { History } from "./history.ts";
 import { clearLeftovers } from "./leftovers.ts";
+import { type CommitPolicy, DEFAULT_POLICY } from "./policy.ts";
 import { formerContent, recover } from "./recovery.ts";
-import { type PlannedReload, type Reloaded, ReloadLane, type ReloadStage } from "./reload-lane.ts";
+import {
+  type PlannedReload,
+  type ReloadDone,
+  type Reloaded,
+  ReloadLane,
+  type ReloadStage,
+} from "./reload-lane.ts";
+import { requireReplaceable } from "./replaceable.ts";
 import { RuntimeLane } from "./runtime-lane.ts";
 import {
   createStateFile,
@@ -46,6 +54,8 @@ export interface CommitOptions {
   readonly logger: Logger;
   /** Hands events to the streams that are open, before it returns. */
   readonly publishEphemeral: (events: readonly Event[]) => void;
+  /** What is not given holds as in `DEFAULT_POLICY`. */
+  readonly policy?: Partial<CommitPolicy>;
   /** Default: Node's. Tests pass their own, to stop between two operations. */
   readonly fs?: FileSystem;
 }
@@ -64,6 +74,7 @@ export class Commit implements Target {
   readonly #haproxy: Haproxy;
   readonly #logger: Logger;
   readonly #fs: FileSystem;
+  readonly #policy: CommitPolicy;
   readonly #options: CommitOptions;
   readonly #working: WorkingDocument;
   readonly #files: ConfigFiles;
@@ -81,6 +92,8 @@ export class Commit implements Target {
     this.#options = options;
     this.#haproxy = haproxy;
     this.#logger = logger;
+    const policy = { ...DEFAULT_POLICY, ...options.policy };
+    this.#policy = policy;
     this.#fs = fs;
     this.#files = files;
     this.#history = history;
@@ -88,7 +101,7 @@ export class Commit implements Target {
     const onForeign = () => void this.#foreign.look();
     const writer = new FileWriter({ working, files, history, clock, logger, onForeign });
     const reloads = new ReloadLane({
-      ...{ haproxy, fs, store, working, files, writer, history, clock, logger, onForeign },
+      ...{ haproxy, fs, store, working, files, writer, history, clock, logger, policy, onForeign },
       beforeReload: (reload) => this.#beforeReload(reload),
       afterReload: (reloaded) => this.#afterReload(reloaded),
     });
@@ -115,18 +128,20 @@ export class Commit implements Target {
       held: () => this.#foreign.held,
     });
     this.#foreign = new ForeignEdits({
-      ...{ haproxy, fs, store, working, files, writer, reloads, history, clock, logger },
+      ...{ haproxy, fs, store, working, files, writer, reloads, history, clock, logger, policy },
       onAdopted: () => this.#notify(),
     });
   }
 
-  /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing. The configuration is left alone, and HAProxy need not run yet. */
+  /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing or cannot be replaced. The configuration is left alone, and HAProxy need not run yet. */
   static async open(options: CommitOptions): Promise<Commit> {
     const fs = options.fs ?? nodeFs;
     const files = new ConfigFiles(options.paths, fs);
+    const readOnly = options.policy?.readOnly ?? DEFAULT_POLICY.readOnly;
     const history = new History(options.store, options.clock);
     const recorded = await history.load();
     const { parts, document } = await files.peek();
+    if (!readOnly) for (const { path } of parts) await requireReplaceable(fs, path);
     await createStateFile(fs, document).catch((error: unknown) => {
       options.logger.warn({ err: error }, "the server state file cannot be made");
     });
@@ -159,7 +174,14 @@ export class Commit implements Target {
     if (history.newest === 0)
       await history.append({ document, lane: "external", edits: [externalEdit(document)] });
     this.#foreign.start();
+    if (this.#policy.readOnly) this.#observeOnly();
     await this.#foreign.look();
+  }
+
+  /** Nothing of ours is written or reloaded. */
+  #observeOnly(): void {
+    this.#writer.rest();
+    this.#reloads.hold(readOnly());
   }
 
   /** Brings the file after what is live, and stops. */
@@ -197,9 +219,17 @@ export class Commit implements Target {
    * `HAPROXY_UNAVAILABLE`, `TIMED_OUT`, `STORE_UNAVAILABLE`, `SHUTTING_DOWN`.
    */
   async change(request: ChangeRequest): Promise<ChangeOutcome> {
+    if (this.#policy.readOnly && request.validateOnly !== true) throw readOnly();
     const outcome = await this.#changes.change(request);
     if (request.validateOnly !== true) this.#notify();
     return outcome;
+  }
+
+  /** Reloads HAProxy, after an edit of the file by hand that waited has been taken over. Rejects as `change` does. */
+  async reload(): Promise<ReloadDone> {
+    if (this.#policy.readOnly) throw readOnly();
+    await this.#foreign.look(true);
+    return this.#reloads.submit(undefined, "it was asked for");
   }
 
   /** Whether the configuration has this server. */
@@ -302,6 +332,12 @@ function finder(document: Document): FindServer {
     const section = backendSection(document, backend);
     return section === undefined ? undefined : findServer(section, server);
   };
+}
+
+function readOnly(): DomainError {
+  return new DomainError("NOT_SUPPORTED", "haplane only looks (--read-only): it writes and reloads nothing", {
+    metadata: { needs: "a haplane that is not read-only" },
+  });
 }
 
 /** The same, without servers of which the document says more than a worker was told. */

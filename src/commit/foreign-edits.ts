@@ -12,6 +12,7 @@ import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
 import type { History } from "./history.ts";
+import type { CommitPolicy } from "./policy.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import type { WorkingDocument } from "./working-document.ts";
 
@@ -30,6 +31,7 @@ export interface ForeignEditsOptions {
   readonly history: History;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly policy: CommitPolicy;
   /** Called when servers or backends may have changed by somebody else's edit. */
   readonly onAdopted: () => void;
 }
@@ -81,11 +83,11 @@ export class ForeignEdits {
     for (const watcher of this.#watchers) watcher.close();
   }
 
-  /** Looks now; resolves when what was found runs or is held. */
-  async look(): Promise<void> {
+  /** Looks now; resolves when what was found runs or is held. `asked`: somebody wants it to be taken over, whatever the policy. */
+  async look(asked = false): Promise<void> {
     const { writer, reloads, store, logger } = this.#options;
     try {
-      const adopted = await writer.exclusive(() => this.#adopt());
+      const adopted = await writer.exclusive(() => this.#adopt(asked));
       if (adopted === undefined) return;
       await reloads.submit(undefined, "the configuration file was edited by hand");
       await store.write([{ kind: "finish-intent", id: adopted.intent }]);
@@ -100,14 +102,25 @@ export class ForeignEdits {
     this.#cancelLook = this.#options.clock.after(SETTLE_MS, () => void this.look());
   }
 
-  async #adopt(): Promise<{ readonly intent: string } | undefined> {
-    const { working, files, writer, store, history, logger, onAdopted } = this.#options;
+  async #adopt(asked: boolean): Promise<{ readonly intent: string } | undefined> {
+    const { working, files, writer, store, history, logger, policy, onAdopted } = this.#options;
     if (!(await files.isForeign())) {
-      this.#release();
+      if (!policy.readOnly) this.#release();
+      return undefined;
+    }
+    const found = await files.peek();
+    if (policy.readOnly) {
+      await history.append({
+        document: found.document,
+        lane: "external",
+        edits: [externalEdit(found.document)],
+      });
+      files.believe(found.parts);
+      working.rebase(found.document, working.position);
+      onAdopted();
       return undefined;
     }
     writer.rest();
-    const found = await files.peek();
     try {
       await checkCandidate(this.#options, found.document, this.#stopping.signal);
     } catch (error) {
@@ -115,6 +128,10 @@ export class ForeignEdits {
         this.#hold(error);
         return undefined;
       }
+    }
+    if (!asked && policy.externalEdits === "hold") {
+      this.#hold(new DomainError("FILE_HELD", "edits by hand wait until somebody asks for a reload"));
+      return undefined;
     }
     const intent = `adopt-${history.newest + 1}`;
     await store.write([{ kind: "begin-intent", intent: history.intent(intent, files.believed, "leave") }]);
@@ -141,7 +158,7 @@ export class ForeignEdits {
     const why = error instanceof Error ? error.message : String(error);
     this.#held = new DomainError(
       "FILE_HELD",
-      `the configuration file was edited by hand and cannot be used as it is, so nothing is written until it is mended: ${why}`,
+      `the configuration file was edited by hand, so nothing is written for now: ${why}`,
       { alerts, cause: error },
     );
     this.#options.reloads.hold(this.#held);

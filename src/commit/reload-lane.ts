@@ -14,12 +14,13 @@ import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
 import type { History } from "./history.ts";
+import type { CommitPolicy } from "./policy.ts";
 import { reloadEvent } from "./reload-event.ts";
 import { eventNow } from "./server-event.ts";
 import type { WorkingDocument } from "./working-document.ts";
 
-/** What is wanted at the same moment costs one reload: this is how long a group waits for company. */
-const GATHER_MS = 20;
+/** How often it is looked whether old workers have ended. */
+const OLD_WORKERS_LOOK_MS = 200;
 
 /** What the lane is given. */
 export interface ReloadLaneOptions {
@@ -32,6 +33,7 @@ export interface ReloadLaneOptions {
   readonly history: History;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly policy: CommitPolicy;
   /** Called before the master is told; reads what the old worker runs that a reload would forget, and prepares to give it back. */
   readonly beforeReload: (reload: PlannedReload) => Promise<readonly ServerState[]>;
   /** Called when a new worker runs. */
@@ -67,7 +69,7 @@ export interface ReloadDone {
 }
 
 /** Where the lane is; see docs/decisions/0001-commit.md. */
-export type ReloadStage = "idle" | "gathering" | "checking" | "writing" | "reloading";
+export type ReloadStage = "idle" | "gathering" | "waiting" | "checking" | "writing" | "reloading";
 
 interface Request {
   /** Undefined: nothing but a reload is wanted. */
@@ -87,6 +89,7 @@ export class ReloadLane {
   #stage: ReloadStage = "idle";
   #held: DomainError | undefined;
   #newestReload: number;
+  #lastReloadEnd = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReloadLaneOptions) {
     this.#options = options;
@@ -129,12 +132,51 @@ export class ReloadLane {
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
       this.#stage = "gathering";
-      await new Promise<void>((resolve) => this.#options.clock.after(GATHER_MS, resolve));
+      await this.#sleep(this.#options.policy.reloadDelayMs);
+      await this.#untilAllowed();
       const group = this.#queue.splice(0);
       await this.#settleGroup(group);
     }
     this.#stage = "idle";
     this.#running = undefined;
+  }
+
+  /** Waits for the pause between reloads, and while too many old workers still run. */
+  async #untilAllowed(): Promise<void> {
+    const { policy, clock, haproxy, logger } = this.#options;
+    const pause = this.#lastReloadEnd + policy.reloadIntervalMs - clock.monotonic();
+    if (pause > 0) {
+      this.#stage = "waiting";
+      await this.#sleep(pause);
+    }
+    let said = false;
+    while (haproxy.state.kind === "running" && haproxy.state.oldWorkerPids.length >= policy.maxOldWorkers) {
+      this.#stage = "waiting";
+      if (!said)
+        logger.warn(
+          { workers: haproxy.state.oldWorkerPids },
+          "reloads wait until old workers have finished their connections",
+        );
+      said = true;
+      await this.#sleep(OLD_WORKERS_LOOK_MS);
+      if (this.#stopping.signal.aborted) return;
+    }
+  }
+
+  /** Resolves after a while, or at once when the lane stops. */
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(ms, resolve);
+      this.#stopping.signal.addEventListener(
+        "abort",
+        () => {
+          cancel();
+          resolve();
+        },
+        { once: true },
+      );
+      if (this.#stopping.signal.aborted) resolve();
+    });
   }
 
   async #settleGroup(group: readonly Request[]): Promise<void> {

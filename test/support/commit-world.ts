@@ -7,6 +7,7 @@ import { pino } from "pino";
 import { type Event, type EventKind, EventSchema } from "../../gen/haplane/v1/events_pb.js";
 import { Commit } from "../../src/commit/commit.ts";
 import type { Edit } from "../../src/commit/edit.ts";
+import type { CommitPolicy } from "../../src/commit/policy.ts";
 import type { NewServer } from "../../src/discovery/target.ts";
 import type { Haproxy } from "../../src/haproxy/haproxy.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -63,7 +64,12 @@ export interface World extends HaproxyUnderTest {
 }
 
 /** Makes a world, and takes it down after the test. */
-export async function commitWorld(t: TestContext, factory: HaproxyFactory, body = BODY): Promise<World> {
+export async function commitWorld(
+  t: TestContext,
+  factory: HaproxyFactory,
+  body = BODY,
+  policy: Partial<CommitPolicy> = {},
+): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), "haplane-commit-"));
   const path = join(directory, "haproxy.cfg");
   const under = await factory(directory, body);
@@ -85,6 +91,7 @@ export async function commitWorld(t: TestContext, factory: HaproxyFactory, body 
       clock: systemClock,
       logger,
       publishEphemeral,
+      policy,
     });
     if (under.haproxy.state.kind !== "running") await under.haproxy.start();
     await commit.start();

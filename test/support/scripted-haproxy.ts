@@ -36,6 +36,8 @@ export interface ScriptedHaproxy extends Haproxy {
   refuse: (change: ServerChange) => DomainError | undefined;
   /** Somebody sets something at runtime. */
   byHand(backend: string, server: string, change: Partial<RunningServer>): void;
+  /** Workers of earlier configurations that do not end. */
+  keepOldWorkers(pids: readonly number[]): void;
   /** It starts anew from its files. */
   restart(): Promise<void>;
   /** `backend/server address:port weight state`, sorted. */
@@ -50,6 +52,7 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
   let state: ProcessState = { kind: "starting", since: new Date(0) };
   let worker: Worker = new Map();
   let pid = 100;
+  let oldWorkers: readonly number[] = [];
 
   const setState = (next: ProcessState) => {
     const previous = state;
@@ -64,7 +67,7 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
     workerPid: pid,
     reloads,
     failedReloads: 0,
-    oldWorkerPids: [],
+    oldWorkerPids: oldWorkers,
   });
   const refusal = async (paths: readonly string[]): Promise<CheckOutcome["messages"]> => {
     const messages: CheckOutcome["messages"][number][] = [];
@@ -146,6 +149,10 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
     },
     byHand(backend, server, change) {
       Object.assign(worker.get(backend)!.get(server)!, change);
+    },
+    keepOldWorkers(pids) {
+      oldWorkers = pids;
+      if (state.kind === "running") setState({ ...state, oldWorkerPids: pids });
     },
     async restart() {
       setState({ kind: "down", since: new Date(0), reason: "it was told to", retryAt: new Date(0) });
