@@ -3,20 +3,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createBackoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
-import { type Answer, isRefusal, refusal } from "./answer.ts";
+import { isRefusal, refusal } from "./answer.ts";
 import type { CallOptions } from "./call-options.ts";
-import { encodeCommand } from "./command.ts";
+import { OneWorker, type RunCommand, WORKER_CHANGED } from "./one-worker.ts";
 import type { AddServer, DeleteServer, ServerChange, ServerOutcome, SetServer } from "./server-change.ts";
 import { resolveServerWords } from "./server-words.ts";
-
-/** Sends one encoded command to the worker. */
-export type RunCommand = (line: string, options: CallOptions) => Promise<Answer>;
 
 /** How long a server may take to become unused when the change does not say. */
 const DEFAULT_DRAIN_MS = 30_000;
 
 /** How long sessions may take to end once HAProxy has been told to end them. */
 const SHUTDOWN_MS = 5_000;
+
+/** How often a change begins anew because a reload came between its commands. */
+const MAX_ATTEMPTS = 5;
 
 /** What HAProxy allows in names of proxies and servers. */
 const NAME = /^[A-Za-z0-9._:-]+$/;
@@ -48,7 +48,7 @@ export function applyServers(
     try {
       return { ok: true, workerPid: await applyOne(change) };
     } catch (error) {
-      if (error instanceof DomainError) return { ok: false, error };
+      if (error instanceof DomainError) return { ok: false, error: aboutResource(change, error) };
       throw error;
     }
   }
@@ -74,40 +74,6 @@ export function applyServers(
     if (change.kind === "add") return addServer(worker, change);
     if (change.kind === "set") return setServer(worker, change);
     return deleteServer(worker, change, clock, options.signal);
-  }
-}
-
-/** How often a change begins anew because a reload came between its commands. */
-const MAX_ATTEMPTS = 5;
-
-const WORKER_CHANGED = new Error("a reload came between the commands of one change");
-
-/** Sends the commands of one change, which all have to reach the same worker: what an earlier one has done is gone with it. */
-class OneWorker {
-  readonly #run: RunCommand;
-  readonly #options: CallOptions;
-  /** The worker that has answered so far; 0 before. */
-  pid = 0;
-
-  constructor(run: RunCommand, options: CallOptions) {
-    this.#run = run;
-    this.#options = options;
-  }
-
-  /** Sends a command and returns the answer, be it a refusal. Throws WORKER_CHANGED when another worker gives it. */
-  async ask(...words: string[]): Promise<Answer> {
-    const answer = await this.#run(encodeCommand(words), this.#options);
-    const before = this.pid;
-    this.pid = answer.workerPid;
-    if (before !== 0 && before !== answer.workerPid) throw WORKER_CHANGED;
-    return answer;
-  }
-
-  /** Sends a command and throws a refusal. */
-  async tell(...words: string[]): Promise<Answer> {
-    const answer = await this.ask(...words);
-    if (isRefusal(answer)) throw refusal(words.slice(0, 3).join(" "), answer);
-    return answer;
   }
 }
 
@@ -197,6 +163,17 @@ async function deleteServer(
       await pauseFor(Math.min(pause.next(), left), signal);
     }
   }
+}
+
+/** The error with the name of what is missing or there already. */
+function aboutResource({ backend, server }: ServerChange, error: DomainError): DomainError {
+  const { reason, message, metadata, cause } = error;
+  if (reason !== "RESOURCE_NOT_FOUND" && reason !== "RESOURCE_EXISTS") return error;
+  const resource =
+    /backend/.test(metadata.output ?? "") && reason === "RESOURCE_NOT_FOUND"
+      ? { type: "backend", name: `backends/${backend}` }
+      : { type: "server", name: `backends/${backend}/servers/${server}` };
+  return new DomainError(reason, message, { resource, metadata, cause });
 }
 
 /** True when a change that began on another worker turns out to be in the file that the new one has read. */

@@ -1,10 +1,10 @@
-import { createBackoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Fifo } from "../lib/fifo.ts";
 import { AbortListeners } from "./abort-listeners.ts";
 import { type Answer, isStopping, readAnswer } from "./answer.ts";
 import type { CallOptions } from "./call-options.ts";
+import { Connector } from "./connector.ts";
 import type { WorkerConnection } from "./worker-connection.ts";
 
 /** Commands sent and not answered on one connection. More gains nothing: this is where HAProxy's own speed is reached. */
@@ -15,9 +15,6 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 
 /** How often deadlines are looked at while something waits. */
 const DEADLINE_TICK_MS = 25;
-
-/** Longest attempt to connect and be greeted. */
-const CONNECT_TIMEOUT_MS = 2_000;
 
 /** Where commands go. */
 export type Aim =
@@ -78,7 +75,7 @@ export class CommandQueue {
   readonly #signals = new AbortListeners((signal) =>
     this.#giveUp((entry) => entry.signal === signal, cancelled),
   );
-  readonly #reconnectDelay = createBackoff({ firstMs: 10, maxMs: 250 });
+  readonly #connector: Connector;
   #aim: Aim = NOT_SUPERVISED;
   #queue = new Fifo<Entry>();
   /** Every open connection; the ones left for another close when their last answer has come. */
@@ -86,22 +83,22 @@ export class CommandQueue {
   #current: Link | undefined;
   /** The link that gives commands back; nothing is sent before it has answered all. */
   #returning: Link | undefined;
-  /** Ends the attempt to connect, or the pause before the next one. */
-  #stopConnecting: (() => void) | undefined;
-  #connectError = "";
   #flushScheduled = false;
   #ticking = false;
 
   constructor(options: CommandQueueOptions) {
     this.#options = options;
+    this.#connector = new Connector({
+      ...options,
+      accepts: (worker) => this.#accepts(worker),
+      onConnected: (worker) => this.#adopt(worker),
+    });
   }
 
   /** Points the queue at a worker, or at none. */
   aim(aim: Aim): void {
     this.#aim = aim;
-    this.#stopConnecting?.();
-    this.#stopConnecting = undefined;
-    this.#reconnectDelay.reset();
+    this.#connector.stop();
     if (this.#current !== undefined && !this.#accepts(this.#current.worker)) this.#leaveCurrent();
     if (aim.kind === "none") {
       for (const entry of this.#queue.drain()) this.#fail(entry, this.#unavailable(aim.reason, "not_sent"));
@@ -154,7 +151,7 @@ export class CommandQueue {
       this.#flushScheduled = false;
       if (this.#queue.length === 0 || this.#aim.kind === "none" || this.#returning !== undefined) return;
       if (this.#current !== undefined) this.#flush(this.#current);
-      else if (this.#stopConnecting === undefined) void this.#connect();
+      else this.#connector.start();
     });
   }
 
@@ -168,40 +165,6 @@ export class CommandQueue {
       lines += entry.line;
     }
     if (lines !== "") worker.prompt.write(lines);
-  }
-
-  async #connect(): Promise<void> {
-    const attempt = new AbortController();
-    const stop = () => attempt.abort();
-    this.#stopConnecting = stop;
-    const stopTimer = this.#options.clock.after(CONNECT_TIMEOUT_MS, () =>
-      attempt.abort(new Error("no answer to the greeting")),
-    );
-    const worker = await this.#options.connect(attempt.signal).catch((error: Error) => {
-      this.#connectError = error.message;
-      return undefined;
-    });
-    stopTimer();
-    if (this.#stopConnecting !== stop) {
-      // Aimed elsewhere meanwhile.
-      worker?.prompt.close();
-      return;
-    }
-    if (worker !== undefined && this.#accepts(worker)) {
-      this.#stopConnecting = undefined;
-      this.#reconnectDelay.reset();
-      this.#adopt(worker);
-      return;
-    }
-    if (worker !== undefined) {
-      this.#connectError = `process ${worker.pid} answers, which is not the present worker`;
-      worker.prompt.close();
-      this.#options.onStranger();
-    }
-    this.#stopConnecting = this.#options.clock.after(this.#reconnectDelay.next(), () => {
-      this.#stopConnecting = undefined;
-      this.#scheduleFlush();
-    });
   }
 
   #adopt(worker: WorkerConnection): void {
@@ -290,7 +253,7 @@ export class CommandQueue {
       (entry) => entry.expiresAt <= now,
       (outcome) =>
         this.#unavailable(
-          outcome === "unknown" ? "no answer in time" : `no connection in time; ${this.#connectError}`,
+          outcome === "unknown" ? "no answer in time" : `no connection in time; ${this.#connector.lastError}`,
           outcome,
         ),
     );

@@ -25,7 +25,7 @@ const LEAST_PAUSE_MS = 5;
 const NO_WORKER_MS = 2_000;
 
 /** How long a new worker may keep from the stats socket before the master's word is taken for it. */
-const PROOF_MS = 5_000;
+const PROOF_MS = 3_000;
 
 /** Pauses between attempts while it is down. */
 const RETRY_MS = { managed: { firstMs: 100, maxMs: 30_000 }, attached: { firstMs: 100, maxMs: 1_000 } };

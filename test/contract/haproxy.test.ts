@@ -134,6 +134,20 @@ describe("a managed HAProxy", () => {
     assert.equal((await managed.haproxy.runtime.info()).pid, managed.running().workerPid);
   });
 
+  test("without a stats socket runs, and says why it takes no commands", async () => {
+    const managed = ends(manageHaproxy(BODY));
+    managed.writeFile(readFileSync(managed.paths.config, "utf8").replace(/^ {2}stats socket.*\n/m, ""));
+    await managed.haproxy.start();
+    managed.running();
+    await assert.rejects(
+      managed.haproxy.runtime.info({ timeoutMs: 100 }),
+      /no UNIX `stats socket` with `level admin`/,
+    );
+    managed.writeConfig(BODY);
+    assert.equal((await managed.haproxy.reload()).kind, "succeeded");
+    assert.equal((await managed.haproxy.runtime.info()).pid, managed.running().workerPid);
+  });
+
   test("in a directory that no socket can be made in is refused when it is made", () => {
     const { paths, again } = ends(manageHaproxy(BODY));
     for (const stateDir of [`${paths.dir}/${"x".repeat(100)}`, `${paths.dir}/a,b`]) {

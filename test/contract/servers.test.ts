@@ -160,8 +160,20 @@ backend static
     await refusedWith("FIELD_INVALID", set({ port: 1 }));
     await refusedWith("FIELD_INVALID", set({ address: "127.0.0.3", port: 70_000 }));
     await refusedWith("FIELD_INVALID", { ...add("x"), port: 70_000 } as ServerChange);
-    await refusedWith("RESOURCE_NOT_FOUND", { kind: "set", backend: "b", server: "none", weight: 1 });
-    await refusedWith("RESOURCE_NOT_FOUND", { kind: "set", backend: "none", server: "s", weight: 1 });
+    const noServer = await refusedWith("RESOURCE_NOT_FOUND", {
+      kind: "set",
+      backend: "b",
+      server: "none",
+      weight: 1,
+    });
+    assert.deepEqual(noServer.resource, { type: "server", name: "backends/b/servers/none" });
+    const noBackend = await refusedWith("RESOURCE_NOT_FOUND", {
+      kind: "set",
+      backend: "no",
+      server: "s",
+      weight: 1,
+    });
+    assert.deepEqual(noBackend.resource, { type: "backend", name: "backends/no" });
     await done(remove("s"));
   });
 
