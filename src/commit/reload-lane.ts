@@ -303,6 +303,7 @@ export class ReloadLane {
     const outcome = await haproxy
       .reload()
       .catch((error: unknown) => ({ kind: "unreachable" as const, error }));
+    this.#lastReloadEnd = clock.monotonic();
     if (outcome.kind === "succeeded") {
       working.startedFrom(after, end);
       await this.#options.afterReload({ ...planned, old, since: working.since(end) });
