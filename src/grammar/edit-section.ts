@@ -131,10 +131,18 @@ function editDirective(edit: SectionEdit, directive: Directive, message: Fields)
     if (step.kind === "change" && text !== undefined) edit.changes.replaced.set(index, text);
   });
   for (const old of gone) edit.changes.replaced.set(lines[old]!.index, undefined);
+  if (next.length === 0) deleteSuperseded(edit, directive);
   if (pending.length === 0) return;
   if (behind !== undefined) flush(behind + 1);
   else if (lines.length > 0) flush(lines[0]!.index);
   else flush(placeLine(edit.codec, edit.section, edit.reading, directive, definedNames(directive, next)));
+}
+
+/** Without the line that counts, one above it that did not would count again. */
+function deleteSuperseded({ reading, changes }: SectionEdit, directive: Directive): void {
+  for (const line of reading.unmodelled)
+    if (line.reason.kind === "superseded" && line.directive === directive)
+      changes.replaced.set(line.index, undefined);
 }
 
 /** The old line's text, changed where the value differs. */
