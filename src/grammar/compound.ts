@@ -3,9 +3,9 @@ import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { isRequired } from "./head.ts";
-import type { CompiledStep, Step } from "./line-codec.ts";
 import { scalarOf } from "./scalar.ts";
 import { type Fields, slotOf } from "./slot.ts";
+import type { CompiledStep, Step } from "./step.ts";
 import { validityOf, type WordSyntax } from "./syntax.ts";
 
 /** A word that is two values, such as `10.0.0.1:80` and `user:password`. */

@@ -3,11 +3,12 @@ import { argumentOf, CONDITION_WORDS } from "./argument.ts";
 import { hasPresence, isBool, messageOf } from "./field.ts";
 import { formOf } from "./forms.ts";
 import { GrammarError } from "./grammar-error.ts";
-import { compileLine, isNegated, type LineCodec, readLine } from "./line-codec.ts";
+import { compileLine, isNegated, readLine } from "./line-codec.ts";
 import type { Order } from "./order.ts";
 import { readHead } from "./parameter.ts";
 import type { Words } from "./phrase.ts";
 import { creatorOf, type Fields } from "./slot.ts";
+import type { LineCodec } from "./step.ts";
 import type { Keyword, LineSyntax } from "./syntax.ts";
 
 /** What one line of a directive says: a value of its field, or of its field's elements. */

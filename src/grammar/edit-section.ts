@@ -4,22 +4,16 @@ import { deleteLines, type Edited, insertLines, replaceHeader, replaceLine } fro
 import type { Line } from "../text/line.ts";
 import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
-import {
-  checkLineValue,
-  checkNames,
-  checkPlace,
-  isAbsent,
-  refuseViolations,
-  type Violation,
-} from "./check.ts";
+import { checkLineValue, checkNames, checkPlace, isAbsent, refuseViolations } from "./check.ts";
 import type { Directive, LineValue } from "./directive.ts";
 import { printLine, rewriteValue } from "./line-text.ts";
 import { diffLists } from "./list-diff.ts";
 import { placeLine } from "./place-line.ts";
-import { readSection, type SectionReading } from "./read-section.ts";
+import { readSection } from "./read-section.ts";
 import { sameValue } from "./same.ts";
 import { withSecretsOf } from "./secrets.ts";
 import type { SectionCodec, TypedLine } from "./section-codec.ts";
+import type { LineChanges, SectionEdit } from "./section-edit.ts";
 import { type Fields, slotOf } from "./slot.ts";
 import { editUnmodelled } from "./unmodelled.ts";
 import type { Version } from "./version.ts";
@@ -32,14 +26,6 @@ export interface EditOptions {
   readonly fields?: ReadonlySet<DescField>;
   /** The HAProxy that will read the section; undefined: any. */
   readonly version?: Version;
-}
-
-/** Changes to the lines of a section, by the index that a line has before any of them. */
-export interface LineChanges {
-  /** Lines that are deleted (undefined) or replaced, text with indentation. */
-  readonly replaced: Map<number, string | Buffer | undefined>;
-  /** Texts that go before a line, without indentation. */
-  readonly inserted: Map<number, (string | Buffer)[]>;
 }
 
 /**
@@ -80,16 +66,6 @@ export function editSection(
   refuseViolations(edit.violations);
   const edited = apply(document, section, edit.changes);
   return editHeader(edited, codec, target, wanted);
-}
-
-/** A section while it is changed. */
-export interface SectionEdit {
-  readonly codec: SectionCodec;
-  readonly section: Section;
-  readonly reading: SectionReading;
-  readonly version: Version | undefined;
-  readonly changes: LineChanges;
-  readonly violations: Violation[];
 }
 
 function editDirective(edit: SectionEdit, directive: Directive, message: Fields): void {

@@ -2,52 +2,16 @@ import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
 import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { CONDITION_WORDS } from "./argument.ts";
 import { GrammarError } from "./grammar-error.ts";
-import { type Head, headOf } from "./head.ts";
+import { headOf } from "./head.ts";
 import { planLine, type RunPlan } from "./line-plan.ts";
-import { Order } from "./order.ts";
+import type { Order } from "./order.ts";
 import { compileParameter } from "./parameter.ts";
 import type { Words } from "./phrase.ts";
 import { positionalStep } from "./positional.ts";
 import { type ChoiceGroup, Run } from "./run.ts";
 import { creatorOf, type Fields, slotOf } from "./slot.ts";
+import { type CompiledStep, type LineCodec, type LineContext, type Step, WHOLE_LINE } from "./step.ts";
 import { isOptionalChoice, type WordSyntax } from "./syntax.ts";
-
-/** Part of a line: words that stand together, in the order of the message's declaration. */
-export interface Step {
-  /** Reads what is there at `at`; the index behind it, or -1 when the words do not fit. */
-  read(message: Fields, words: Words, at: number, end: number, order: Order | undefined): number;
-  /** Writes what the message has. With an order, as that says. */
-  write(message: Fields, out: string[], order: Order | undefined): void;
-}
-
-/** Reads and writes the words of a message. Words are values: quoting is for the text they stand in. */
-export interface LineCodec {
-  readonly desc: DescMessage;
-  /** What the message's keyword holds besides itself, such as the name in `set-var(txn.x)`. */
-  readonly head: Head | undefined;
-  /** The field that stands for a `no` before the line. */
-  readonly negation: DescField | undefined;
-  /** The words that a message of this kind can begin with, as far as they are known. */
-  readonly first: readonly string[];
-  /** True when the message may have no words at all. */
-  readonly empty: boolean;
-  create(): Fields;
-  /** Reads a message at `at`, as far as it goes; the index behind it, or -1. */
-  read(message: Fields, words: Words, at: number, end: number, order: Order | undefined): number;
-  /** Writes the words of a message. */
-  write(message: Fields, out: string[], order: Order | undefined): void;
-}
-
-/** Where a message stands. */
-export interface LineContext {
-  /** Words that may follow the message. */
-  readonly follow: ReadonlySet<string>;
-  /** Fields that the message does not have here, by name. */
-  readonly without: readonly string[];
-}
-
-/** The context of a message that ends with its line and has all its fields. */
-export const WHOLE_LINE: LineContext = { follow: new Set(), without: [] };
 
 /**
  * Compiles the codec of a line message. There is one for each context that a message stands in, since what may follow decides where a
@@ -79,7 +43,9 @@ function compile(desc: DescMessage, context: LineContext): LineCodec {
   let empty = true;
   for (const place of places.toReversed()) {
     const compiled =
-      place.kind === "positional" ? positionalStep(place.parts, follow) : compileRun(place, follow, create);
+      place.kind === "positional"
+        ? positionalStep(place.parts, follow, compileLine)
+        : compileRun(place, follow, create);
     steps.unshift(compiled.step);
     follow = new Set([...follow, ...compiled.first]);
     first = compiled.empty ? [...compiled.first, ...first] : compiled.first;
@@ -107,13 +73,6 @@ function compile(desc: DescMessage, context: LineContext): LineCodec {
   };
 }
 
-/** A step, what it can begin with, and whether it may be absent. */
-export interface CompiledStep {
-  readonly step: Step;
-  readonly first: readonly string[];
-  readonly empty: boolean;
-}
-
 function compileRun(plan: RunPlan, follow: ReadonlySet<string>, create: () => Fields): CompiledStep {
   const choicePlans = plan.members.filter((member) => "oneof" in member);
   const keyed = plan.members
@@ -135,7 +94,11 @@ function compileRun(plan: RunPlan, follow: ReadonlySet<string>, create: () => Fi
   }));
   const run = new Run(
     keyed.map((syntax) =>
-      compileParameter(syntax, (syntax.field.oneof && behindChoice.get(syntax.field.oneof)) ?? inside),
+      compileParameter(
+        syntax,
+        (syntax.field.oneof && behindChoice.get(syntax.field.oneof)) ?? inside,
+        compileLine,
+      ),
     ),
     choices,
     plan.unmodelled,
@@ -152,7 +115,7 @@ function fallbackOf(
 ): CompiledStep | undefined {
   const positional = members.filter(({ place }) => place === "positional");
   if (positional.length > 1) throw new GrammarError(oneof, "only one member of a choice can be positional");
-  return positional[0] === undefined ? undefined : positionalStep(positional, follow);
+  return positional[0] === undefined ? undefined : positionalStep(positional, follow, compileLine);
 }
 
 function firstWords(syntax: WordSyntax): string[] {
@@ -182,12 +145,6 @@ export function isNegated(codec: LineCodec, message: Fields): boolean {
   if (codec.negation === undefined) return false;
   const value = slotOf(codec.negation).get(message);
   return value !== undefined && value !== false;
-}
-
-/** The order of the words of a line that the codec reads; undefined when it does not. */
-export function orderOf(codec: LineCodec, words: Words, from: number, negated: boolean): Order | undefined {
-  const order = new Order();
-  return readLine(codec, words, from, negated, order) === undefined ? undefined : order;
 }
 
 function negationValue(field: DescField): unknown {

@@ -4,10 +4,10 @@ import { argumentOf, CONDITION_WORDS, repeatsKeyword } from "./argument.ts";
 import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { type Head, isRequired } from "./head.ts";
-import { compileLine, type LineCodec } from "./line-codec.ts";
 import { Order, type OrderEntry } from "./order.ts";
 import type { Words } from "./phrase.ts";
 import { type Fields, slotOf } from "./slot.ts";
+import type { LineCodec, LineCompiler } from "./step.ts";
 import { type Keyword, validityOf, type WordSyntax } from "./syntax.ts";
 
 /** A field that stands behind a keyword of its own. */
@@ -32,12 +32,16 @@ export interface Parameter {
 }
 
 /** Compiles a field that stands behind a keyword. `follow` are the words that end a value of several words. */
-export function compileParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parameter {
+export function compileParameter(
+  syntax: WordSyntax,
+  follow: ReadonlySet<string>,
+  compile: LineCompiler,
+): Parameter {
   const { field } = syntax;
   if (field.fieldKind === "map") throw new GrammarError(field, "a map has no order, so it cannot be written");
   const message = messageOf(field);
   if (message !== undefined)
-    return messageParameter(syntax, compileLine(message, { follow, without: syntax.without }));
+    return messageParameter(syntax, compile(message, { follow, without: syntax.without }));
   if (isBool(field) && syntax.type !== Type.ON_OFF) return flagParameter(syntax);
   if (syntax.no !== undefined) throw new GrammarError(field, "only an optional bool has a word for false");
   return valueParameter(syntax, follow);

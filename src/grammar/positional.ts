@@ -3,19 +3,23 @@ import { argumentOf, isPhrase } from "./argument.ts";
 import { compoundStep } from "./compound.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { isRequired } from "./head.ts";
-import { type CompiledStep, compileLine, type Step } from "./line-codec.ts";
 import { Order } from "./order.ts";
 import { type Fields, slotOf } from "./slot.ts";
+import type { CompiledStep, LineCompiler, Step } from "./step.ts";
 import type { WordSyntax } from "./syntax.ts";
 
 /** Compiles a field that stands where it is declared, with the fields that are joined to its word. */
-export function positionalStep(parts: readonly WordSyntax[], follow: ReadonlySet<string>): CompiledStep {
+export function positionalStep(
+  parts: readonly WordSyntax[],
+  follow: ReadonlySet<string>,
+  compile: LineCompiler,
+): CompiledStep {
   const [syntax] = parts as [WordSyntax];
   const { field } = syntax;
   if (syntax.aliases.length > 0 || syntax.no !== undefined)
     throw new GrammarError(field, "a positional field has no keyword to spell");
   if (parts.length > 1) return compoundStep(parts, follow);
-  if (field.fieldKind === "message") return messageStep(syntax, follow);
+  if (field.fieldKind === "message") return messageStep(syntax, follow, compile);
   if (field.fieldKind === "list" && !syntax.rest && syntax.separator === "")
     throw new GrammarError(field, "a repeated positional field needs separator or rest");
   if (syntax.type === Type.CONDITION)
@@ -46,10 +50,10 @@ function valueStep(syntax: WordSyntax, follow: ReadonlySet<string>): CompiledSte
 }
 
 /** The words of a message that stands without a keyword; a message without words is not there. */
-function messageStep(syntax: WordSyntax, follow: ReadonlySet<string>): CompiledStep {
+function messageStep(syntax: WordSyntax, follow: ReadonlySet<string>, compile: LineCompiler): CompiledStep {
   const { field } = syntax;
   if (field.fieldKind !== "message") throw new GrammarError(field, "it is no message");
-  const codec = compileLine(field.message, { follow, without: syntax.without });
+  const codec = compile(field.message, { follow, without: syntax.without });
   if (codec.head !== undefined) throw new GrammarError(field, "its message needs a keyword in front");
   const slot = slotOf(field);
   const step: Step = {

@@ -3,11 +3,11 @@ import { repeatsKeyword } from "./argument.ts";
 import { isBool } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { isRequired } from "./head.ts";
-import type { CompiledStep, Step } from "./line-codec.ts";
 import type { Order, OrderEntry } from "./order.ts";
 import type { Parameter } from "./parameter.ts";
 import type { Words } from "./phrase.ts";
 import type { Fields } from "./slot.ts";
+import type { CompiledStep, Step } from "./step.ts";
 import type { WordSyntax } from "./syntax.ts";
 
 /** A oneof among the keywords of a run. */

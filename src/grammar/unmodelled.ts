@@ -2,11 +2,11 @@ import { checkLine } from "../text/check-line.ts";
 import { ownEnd } from "../text/extent.ts";
 import type { Section } from "../text/section.ts";
 import type { StructureReader } from "../text/structure.ts";
-import type { SectionEdit } from "./edit-section.ts";
 import { messageOf } from "./field.ts";
 import { diffLists } from "./list-diff.ts";
 import { describeReason, HIDDEN, type SectionReading, shownText } from "./read-section.ts";
 import type { SectionCodec } from "./section-codec.ts";
+import type { SectionEdit } from "./section-edit.ts";
 import { creatorOf, type Fields } from "./slot.ts";
 
 /** The lines that no field stands for, as elements of the field for them: text, reason and place. */

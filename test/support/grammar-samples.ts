@@ -5,11 +5,12 @@ import type { Directive } from "../../src/grammar/directive.ts";
 import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "../../src/grammar/field.ts";
 import type { Grammar } from "../../src/grammar/grammar.ts";
 import { isRequired } from "../../src/grammar/head.ts";
-import { compileLine, WHOLE_LINE } from "../../src/grammar/line-codec.ts";
+import { compileLine } from "../../src/grammar/line-codec.ts";
 import { splitPhrase } from "../../src/grammar/phrase.ts";
 import { scalarOf } from "../../src/grammar/scalar.ts";
 import type { SectionCodec } from "../../src/grammar/section-codec.ts";
 import { creatorOf, type Fields, slotOf } from "../../src/grammar/slot.ts";
+import { WHOLE_LINE } from "../../src/grammar/step.ts";
 import {
   type FieldSyntax,
   isOptionalChoice,

@@ -1,5 +1,5 @@
 import type { HttpCheckRequest } from "../../../gen/haplane/config/v1/check_pb.js";
-import type { LineForm } from "../forms.ts";
+import type { LineForm } from "../line-form.ts";
 
 /**
  * `option httpchk`: no words, a URI, or a method, a URI and perhaps a version. By hand, because one word is a URI while the first of
