@@ -7,7 +7,6 @@ import { DomainError } from "../lib/errors.ts";
 import { type Access, createGate, hashToken, requiredRole, serves, tokenVerifier } from "./auth.ts";
 import type { ListenAddress, ListenerPolicy } from "./listener.ts";
 
-const peer = { kind: "tcp", address: "192.0.2.1:1" } as const;
 const loopback: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 1 };
 const outside: ListenAddress = { kind: "tcp", host: "0.0.0.0", port: 1 };
 const socket: ListenAddress = { kind: "unix", path: "/run/haplane.sock" };
@@ -29,7 +28,7 @@ async function ask(
   authorization?: string,
 ): Promise<string> {
   try {
-    const caller = await createGate(address, policy, verify)(access, peer, authorization);
+    const caller = await createGate(address, policy, verify)(access, authorization);
     return caller.name;
   } catch (error) {
     assert.ok(error instanceof DomainError);
@@ -144,16 +143,16 @@ for (const { says, address, policy, access, authorization } of cases) {
 
 test("a verifier may take its time", async () => {
   const gate = createGate(loopback, token, async () => ({ name: "slow", role: Role.ADMIN }));
-  assert.equal((await gate(role(Role.ADMIN), peer, "Bearer x")).name, "slow");
+  assert.equal((await gate(role(Role.ADMIN), "Bearer x")).name, "slow");
   const refusing = createGate(loopback, token, async () => undefined);
-  await assert.rejects(async () => refusing(role(Role.ADMIN), peer, "Bearer x"), {
+  await assert.rejects(async () => refusing(role(Role.ADMIN), "Bearer x"), {
     reason: "UNAUTHENTICATED",
   });
 });
 
 test("a permission that is missing is named", async () => {
   const gate = createGate(loopback, token, verify);
-  assert.throws(() => gate(role(Role.EDITOR), peer, "Bearer vic's"), {
+  assert.throws(() => gate(role(Role.EDITOR), "Bearer vic's"), {
     metadata: { role: "viewer", needs: "editor" },
   });
 });

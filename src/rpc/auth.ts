@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { Role, RoleSchema, role as roleOption } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
-import type { Caller, Peer } from "./handler.ts";
+import type { Caller } from "./handler.ts";
 import { isLoopback, type ListenAddress, type ListenerPolicy } from "./listener.ts";
 
 /** What a client sends to prove who it is. */
@@ -60,11 +60,7 @@ export function requiredRole(method: DescMethod): Access {
 }
 
 /** Decides who may call what on one listener: made once, asked for every call before its body is read. */
-export type Gate = (
-  access: Access,
-  peer: Peer,
-  authorization: string | undefined,
-) => Caller | Promise<Caller>;
+export type Gate = (access: Access, authorization: string | undefined) => Caller | Promise<Caller>;
 
 /** The gate of a listener. It throws `UNAUTHENTICATED` or `PERMISSION_DENIED`. What the policy switches off is not served at all (see `serves`). */
 export function createGate(address: ListenAddress, policy: ListenerPolicy, verify: Verifier): Gate {
@@ -74,7 +70,7 @@ export function createGate(address: ListenAddress, policy: ListenerPolicy, verif
   const openReflection =
     policy.reflection === "on" || ((policy.reflection ?? "local") === "local" && isLoopback(address));
 
-  return (access, _peer, authorization) => {
+  return (access, authorization) => {
     if (access.kind === "health" || (access.kind === "reflection" && openReflection)) return ANONYMOUS;
     const needs = access.kind === "role" ? access.role : Role.VIEWER;
     if (authorization === undefined && policy.authentication === "peer") return SOCKET_OWNER;

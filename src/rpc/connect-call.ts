@@ -41,44 +41,42 @@ export function answerStream(
   answers: () => AsyncIterable<unknown>,
 ): AsyncIterable<Message> {
   const { call } = exchange;
-  return {
-    [Symbol.asyncIterator]() {
-      exchange.stage = "handling";
-      const iterator = answers()[Symbol.asyncIterator]();
-      let aborted: ConnectError | undefined;
-      let rejectNext: (error: ConnectError) => void = () => {};
-      const stop = () => {
-        iterator.return?.().catch(() => {});
-      };
-      call.whenAborted((reason) => {
-        aborted = connectError(call, reason);
-        rejectNext(aborted);
-        stop();
-      });
-      return {
-        next: () =>
-          new Promise((resolve, reject) => {
-            if (aborted !== undefined) return reject(aborted);
-            rejectNext = reject;
-            iterator
-              .next()
-              .then((step) => {
-                if (step.done !== true) return resolve({ done: false, value: toMessage(output, step.value) });
-                exchange.stage = "answered";
-                resolve({ done: true, value: undefined });
-              })
-              .catch((error: unknown) => {
-                reject(connectError(call, error));
-                stop();
-              });
-          }),
-        return() {
-          stop();
-          return Promise.resolve({ done: true, value: undefined });
-        },
-      };
-    },
+  let iterator: AsyncIterator<unknown> | undefined;
+  let rejectNext: (error: ConnectError) => void = () => {};
+  let aborted: ConnectError | undefined;
+  const stop = () => {
+    iterator?.return?.().catch(() => {});
   };
+  exchange.stage = "handling";
+  call.whenAborted((reason) => {
+    aborted = connectError(call, reason);
+    rejectNext(aborted);
+    stop();
+  });
+
+  const step = async (): Promise<IteratorResult<Message>> => {
+    try {
+      iterator ??= answers()[Symbol.asyncIterator]();
+      const { done, value } = await iterator.next();
+      if (done !== true) return { done: false, value: toMessage(output, value) };
+      exchange.stage = "answered";
+      return { done: true, value: undefined };
+    } catch (error) {
+      stop();
+      throw connectError(call, error);
+    }
+  };
+  const next = () =>
+    new Promise<IteratorResult<Message>>((resolve, reject) => {
+      if (aborted !== undefined) return reject(aborted);
+      rejectNext = reject;
+      step().then(resolve, reject);
+    });
+  const leave = async (): Promise<IteratorResult<Message>> => {
+    stop();
+    return { done: true, value: undefined };
+  };
+  return { [Symbol.asyncIterator]: () => ({ next, return: leave }) };
 }
 
 /** The requests of a stream, with connect's own errors in our words. */

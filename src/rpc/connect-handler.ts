@@ -95,7 +95,7 @@ function admission({
     if (context.signal.aborted) finish();
     else context.signal.addEventListener("abort", finish, { once: true });
     try {
-      call.caller = await gate(method.access, peer, header("authorization"));
+      call.caller = await gate(method.access, header("authorization"));
     } catch (error) {
       throw connectError(call, error);
     }

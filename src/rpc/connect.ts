@@ -46,7 +46,6 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
     fallback: routeHandler({
       routes: options.routes.filter(({ access }) => serves(policy, access)),
       gate,
-      address,
       log: edge.log,
     }),
   });

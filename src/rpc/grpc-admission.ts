@@ -5,6 +5,7 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from "@grpc/grpc-js";
+import { formatAddress } from "../lib/address.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Gate } from "./auth.ts";
 import type { BoundMethod, Call } from "./call.ts";
@@ -54,7 +55,7 @@ export function admission(options: AdmissionOptions): ServerInterceptor {
               pass(metadata);
             };
             try {
-              const caller = gate(method.access, peer, header("authorization"));
+              const caller = gate(method.access, header("authorization"));
               if (caller instanceof Promise) caller.then(admit, (error) => fail(link, error));
               else admit(caller);
             } catch (error) {
@@ -104,9 +105,14 @@ function transportError(call: Call, { code, details }: GrpcStatus, limits: Liste
 }
 
 function peerReader(address: ListenAddress): (wire: ServerInterceptingCallInterface) => Peer {
-  if (address.kind === "tcp") return (wire) => ({ kind: "tcp", address: wire.getPeer() });
-  const peer: Peer = { kind: "unix", address: formatListenAddress(address) };
-  return () => peer;
+  if (address.kind === "unix") {
+    const peer: Peer = { kind: "unix", address: formatListenAddress(address) };
+    return () => peer;
+  }
+  return (wire) => {
+    const { remoteAddress = "unknown", remotePort = 0 } = wire.getConnectionInfo();
+    return { kind: "tcp", address: formatAddress({ host: remoteAddress, port: remotePort }) };
+  };
 }
 
 /** All values of a header; credentials that are sent twice must not look like one. */

@@ -67,7 +67,9 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
 
 /** The delay of the event loop since the metrics were last read: what a call waits before anybody looks at it. */
 function registerEventLoopDelay(registers: Registry[]): void {
-  const delay = monitorEventLoopDelay({ resolution: 10 });
+  // Each sample is the time between two timers of so many milliseconds; what exceeds it is delay.
+  const resolution = 10;
+  const delay = monitorEventLoopDelay({ resolution });
   delay.enable();
   new Gauge({
     name: "haplane_event_loop_delay_seconds",
@@ -76,7 +78,8 @@ function registerEventLoopDelay(registers: Registry[]): void {
     registers,
     collect() {
       for (const quantile of [0.5, 0.9, 0.99, 1]) {
-        this.set({ quantile }, delay.count === 0 ? 0 : delay.percentile(quantile * 100) / 1e9);
+        const ms = delay.count === 0 ? 0 : delay.percentile(quantile * 100) / 1e6 - resolution;
+        this.set({ quantile }, Math.max(0, ms) / 1e3);
       }
       delay.reset();
     },

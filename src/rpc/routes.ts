@@ -1,9 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
-import { DomainError } from "../lib/errors.ts";
+import { DomainError, type ErrorReason } from "../lib/errors.ts";
 import type { Access, Gate } from "./auth.ts";
-import { peerOf } from "./http-message.ts";
-import type { ListenAddress } from "./listener.ts";
 
 /** A plain HTTP route beside the RPCs, such as `/metrics`; GET and HEAD only. */
 export interface Route {
@@ -26,10 +24,9 @@ export interface RouteAnswer {
 export function routeHandler(options: {
   readonly routes: readonly Route[];
   readonly gate: Gate;
-  readonly address: ListenAddress;
   readonly log: Logger;
 }): (request: IncomingMessage, response: ServerResponse) => void {
-  const { gate, address, log } = options;
+  const { gate, log } = options;
   const routes = new Map(options.routes.map((route) => [route.path, route]));
 
   const answer = async (
@@ -41,31 +38,39 @@ export function routeHandler(options: {
       return { ...text(405, "only GET and HEAD"), headers: { allow: "GET, HEAD" } };
     }
     try {
-      await gate(route.access, peerOf(request, address), request.headers.authorization);
+      await gate(route.access, request.headers.authorization);
       return await route.handle();
     } catch (error) {
-      if (!(error instanceof DomainError)) {
-        log.error({ err: error, route: route.path }, "route failed");
-        return text(500, "internal error");
+      if (isRefusal(error, "PERMISSION_DENIED")) return text(403, error.message);
+      if (isRefusal(error, "UNAUTHENTICATED")) {
+        return { ...text(401, error.message), headers: { "www-authenticate": "Bearer" } };
       }
-      if (error.reason === "PERMISSION_DENIED") return text(403, error.message);
-      return { ...text(401, error.message), headers: { "www-authenticate": "Bearer" } };
+      log.error({ err: error, route: route.path }, "route failed");
+      return text(500, "internal error");
     }
   };
 
   return (request, response) => {
-    void answer(request).then(({ status, contentType, body, headers }) => {
-      if (response.destroyed) return;
-      const bytes = Buffer.from(body);
-      response.writeHead(status, {
-        "content-type": contentType,
-        "content-length": bytes.length,
-        "x-content-type-options": "nosniff",
-        ...headers,
+    answer(request)
+      .then(({ status, contentType, body, headers }) => {
+        const bytes = Buffer.from(body);
+        response.writeHead(status, {
+          "content-type": contentType,
+          "content-length": bytes.length,
+          "x-content-type-options": "nosniff",
+          ...headers,
+        });
+        response.end(request.method === "HEAD" ? undefined : bytes);
+      })
+      .catch((error: unknown) => {
+        log.error({ err: error, path: request.url }, "route failed");
+        response.destroy();
       });
-      response.end(request.method === "HEAD" ? undefined : bytes);
-    });
   };
+}
+
+function isRefusal(error: unknown, reason: ErrorReason): error is DomainError {
+  return error instanceof DomainError && error.reason === reason;
 }
 
 function text(status: number, sentence: string): RouteAnswer {

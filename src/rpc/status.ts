@@ -46,6 +46,11 @@ export const REASONS: Readonly<Record<ErrorReason | "INTERNAL", ReasonRule>> = {
   CONSUL_UNAVAILABLE: { code: Code.UNAVAILABLE, retryAfterMs: 1_000 },
   CANCELLED: { code: Code.CANCELLED },
   STATE_LOCKED: { code: Code.FAILED_PRECONDITION },
+  RESOURCE_IN_USE: { code: Code.FAILED_PRECONDITION },
+  REFERENCE_MISSING: { code: Code.FAILED_PRECONDITION },
+  RESOURCE_AMBIGUOUS: { code: Code.FAILED_PRECONDITION },
+  CONFLICT: { code: Code.ABORTED },
+  TRANSACTION_EXPIRED: { code: Code.FAILED_PRECONDITION },
 };
 
 /**

@@ -68,7 +68,8 @@ describe("grpcurl does too", { skip: grpcurl().path === undefined && "grpcurl is
     test(place, async () => {
       const path = pathOf(grpcurl());
       const address = edge.places[place];
-      const target = address.kind === "tcp" ? [`${address.host}:${address.port}`] : [`unix://${address.path}`];
+      const target =
+        address.kind === "tcp" ? [`${address.host}:${address.port}`] : [`unix://${address.path}`];
       const ask = async (before: string[], ...after: string[]) => {
         return (await run(path, ["-plaintext", ...before, ...target, ...after])).stdout;
       };

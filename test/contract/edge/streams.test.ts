@@ -161,6 +161,15 @@ for (const place of ["grpc", "grpcSocket", "connect", "connectSocket"] as const)
   }
 }
 
+everywhere("a handler may refuse before it streams", async (client) => {
+  edge.handlers.watch = () => {
+    throw new DomainError("CURSOR_FOREIGN", "not ours");
+  };
+  await assert.rejects(client.watch("", { token })[Symbol.asyncIterator]().next(), (error) => {
+    return error instanceof ClientError && error.code === Code.INVALID_ARGUMENT && error.details.length > 0;
+  });
+});
+
 everywhere("an upload is refused in the middle", async (client) => {
   edge.handlers.upload = async (requests) => {
     for await (const { value } of requests)
