@@ -30,8 +30,8 @@ export const NOT_SUPERVISED: Aim = { kind: "none", reason: "it is not supervised
 export interface CommandQueueOptions {
   readonly connect: (signal: AbortSignal) => Promise<WorkerConnection>;
   readonly clock: Clock;
-  /** Called when another worker answers than the one the queue is aimed at: a reload that was not noticed yet. */
-  readonly onStranger: () => void;
+  /** Called when HAProxy should be looked at: another worker answers than the one aimed at, or a connection has ended. */
+  readonly onDoubt: () => void;
 }
 
 /** A command's options. */
@@ -200,7 +200,7 @@ export class CommandQueue {
     if (this.#current === link) {
       this.#current = undefined;
       this.#returning = link;
-      this.#options.onStranger();
+      this.#options.onDoubt();
     }
     entry.returnedBy = link.worker.pid;
     const queue = [...this.#queue];
@@ -212,7 +212,10 @@ export class CommandQueue {
   /** A connection ended: what only reads is asked again, the rest fails, since it may have been carried out. */
   #lose(link: Link, error: Error): void {
     this.#links.delete(link);
-    if (this.#current === link) this.#current = undefined;
+    if (this.#current === link) {
+      this.#current = undefined;
+      this.#options.onDoubt();
+    }
     if (this.#returning === link) this.#returning = undefined;
     const again: Entry[] = [];
     for (const entry of link.inFlight) {

@@ -14,7 +14,7 @@ export interface ConnectorOptions {
   /** Called once with the worker that was accepted. */
   readonly onConnected: (worker: WorkerConnection) => void;
   /** Called when another worker answers. */
-  readonly onStranger: () => void;
+  readonly onDoubt: () => void;
 }
 
 /** Tries to connect to the right worker, with growing pauses, until it succeeds or is stopped. */
@@ -47,7 +47,7 @@ export class Connector {
   }
 
   async #attempt(): Promise<void> {
-    const { connect, clock, accepts, onConnected, onStranger } = this.#options;
+    const { connect, clock, accepts, onConnected, onDoubt } = this.#options;
     const abort = new AbortController();
     const cancel = () => abort.abort();
     this.#cancel = cancel;
@@ -66,7 +66,7 @@ export class Connector {
       if (worker !== undefined) {
         this.#lastError = `process ${worker.pid} answers, which is not the present worker`;
         worker.prompt.close();
-        onStranger();
+        onDoubt();
       }
       this.#cancel = clock.after(this.#pause.next(), () => void this.#attempt());
     }

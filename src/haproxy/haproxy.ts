@@ -17,7 +17,10 @@ export interface Haproxy {
   readonly runtime: Runtime;
   /** Calls `listener` after every change of state (never at once with the present one); returns the way to stop. */
   subscribe(listener: (state: ProcessState, previous: ProcessState) => void): () => void;
-  /** Begins to supervise; resolves when HAProxy runs or, after a first failure, is down and will be tried again. */
+  /**
+   * Begins to supervise, or, when HAProxy is down, tries again at once. Resolves when HAProxy runs, or is down and will be tried
+   * again.
+   */
   start(): Promise<void>;
   /**
    * Stops supervising and frees every connection. `leave` lets HAProxy serve on; `end` (managed only) ends it

@@ -14,7 +14,7 @@ export interface Running {
   readonly masterPid: number;
   /** The worker that accepts connections. A new value means that runtime state started afresh from the files. */
   readonly workerPid: number;
-  /** Reloads since the master started, the failed ones included on 2.6. */
+  /** Reloads since the master started, those that failed included. */
   readonly reloads: number;
   /** Reloads that failed since the last one that did not. */
   readonly failedReloads: number;

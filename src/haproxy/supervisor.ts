@@ -92,7 +92,7 @@ export class Supervisor {
     this.queues = new WorkerQueues({
       statsSocket: () => this.#statsSocket,
       clock,
-      onStranger: () => this.poke(),
+      onDoubt: () => this.poke(),
     });
     this.#retryDelay = createBackoff(createManaged === undefined ? RETRY_MS.attached : RETRY_MS.managed);
     this.#state = { kind: "stopped", since: new Date(clock.now()) };

@@ -7,8 +7,8 @@ export interface WorkerQueuesOptions {
   /** Path of the worker's stats socket as far as it is known. */
   readonly statsSocket: () => string | undefined;
   readonly clock: Clock;
-  /** Called when another worker answers than the queues are aimed at. */
-  readonly onStranger: () => void;
+  /** Called when HAProxy should be looked at: another worker answers, or a connection has ended. */
+  readonly onDoubt: () => void;
 }
 
 /**
@@ -22,9 +22,9 @@ export class WorkerQueues {
   readonly #exclusive = new Set<CommandQueue>();
   #aim: Aim = NOT_SUPERVISED;
 
-  constructor({ statsSocket, clock, onStranger }: WorkerQueuesOptions) {
+  constructor({ statsSocket, clock, onDoubt }: WorkerQueuesOptions) {
     this.#newQueue = () =>
-      new CommandQueue({ connect: (signal) => connectWorker(statsSocket(), signal), clock, onStranger });
+      new CommandQueue({ connect: (signal) => connectWorker(statsSocket(), signal), clock, onDoubt });
     this.changes = this.#newQueue();
     this.reads = this.#newQueue();
   }

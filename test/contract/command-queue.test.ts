@@ -22,11 +22,11 @@ interface Worker {
   stop(): Promise<void>;
 }
 
-function newQueue(statsSocket: string, pid: number, onStranger = () => {}): CommandQueue {
+function newQueue(statsSocket: string, pid: number, onDoubt = () => {}): CommandQueue {
   const queue = new CommandQueue({
     connect: (signal) => connectWorker(statsSocket, signal),
     clock: systemClock,
-    onStranger,
+    onDoubt,
   });
   queue.aim({ kind: "worker", pid });
   return queue;
