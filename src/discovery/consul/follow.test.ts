@@ -29,6 +29,7 @@ function followed(clock: ManualClock, pauses = createPauses(clock), retryMs = 1_
       read: (body) => body as string,
       isSame: (a, b) => a === b,
       waitMs: 60_000,
+      restMs: 0,
       resumeIndex: 0n,
       onAnswer: (value, index) => told.push(`${value}@${index}`),
       onDoubt: (reason) => told.push(reason),

@@ -15,6 +15,8 @@ export interface Followed<T> {
   isSame(a: T, b: T): boolean;
   /** How long Consul may let a query wait, in milliseconds. */
   readonly waitMs: number;
+  /** How long to rest after an answer that says nothing new and did not have to wait, in milliseconds. */
+  readonly restMs: number;
   /** The index that an earlier run reached; an answer below it counts as gone back. 0n when there is none. */
   readonly resumeIndex: bigint;
   /** A good answer; `value` is the same object as before when nothing changed. */
@@ -90,8 +92,10 @@ export async function follow<T>(
     };
     query.onAnswer(last.value, answer.index);
 
-    const tookItsTime = context.clock.monotonic() - asked >= query.waitMs;
-    const delayMs = tookItsTime ? 0 : bucket.take(isNew ? COST_OF_CHANGE : COST_OF_NOTHING);
+    if (context.clock.monotonic() - asked >= query.waitMs) continue;
+    const delayMs = isNew
+      ? bucket.take(COST_OF_CHANGE)
+      : Math.max(query.restMs, bucket.take(COST_OF_NOTHING));
     if (delayMs > 0) await context.damping.wait(delayMs, signal);
   }
 }

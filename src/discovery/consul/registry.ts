@@ -28,6 +28,12 @@ export const CONSUL_DEFAULTS = {
   maxWatches: 100,
 } as const satisfies Omit<ConsulOptions, "clock">;
 
+/**
+ * Consul wakes the query for the list whenever an instance of any service comes or goes. The query for that service's instances wakes at the same moment, and what
+ * follows from it must not wait for the next query for the list.
+ */
+const LIST_REST_MS = 20;
+
 type Report = (event: RegistryEvent) => void;
 
 /** Consul, watched by blocking queries: one for the list of services, and one for each service's instances. */
@@ -82,6 +88,7 @@ function followList(
       read: readServices,
       isSame: isSameSet,
       waitMs: options.listWaitMs,
+      restMs: LIST_REST_MS,
       resumeIndex,
       onAnswer(services, index) {
         report({ kind: "services", services, index });
@@ -172,6 +179,7 @@ function followService(
       read: (body) => readInstances(body, service),
       isSame: isSameAnswer,
       waitMs: options.serviceWaitMs,
+      restMs: 0,
       resumeIndex: 0n,
       onAnswer: ({ instances, unusable }, index) =>
         report({ kind: "instances", service, instances, unusable, index }),

@@ -1,0 +1,376 @@
+/**
+ * What a commit costs beside what nobody can do without: the raw durable write and command for a change at runtime, the bare check and reload for one that needs them. Everything runs in one process but HAProxy itself;
+ * the bounds are measured in turns with the figures, over the same files.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, open, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { pino } from "pino";
+import type { Bench, BenchContext, Measurement } from "../scripts/bench/bench.ts";
+import { Commit } from "../src/commit/commit.ts";
+import type { Edit } from "../src/commit/edit.ts";
+import { editServer, type ServerEdit } from "../src/config/server-edits.ts";
+import type { Haproxy } from "../src/haproxy/haproxy.ts";
+import { systemClock } from "../src/lib/clock.ts";
+import { openStore } from "../src/store/store.ts";
+import { insertLines } from "../src/text/edit.ts";
+import { ownEnd } from "../src/text/extent.ts";
+import { realHaproxy } from "../test/support/real-factory.ts";
+
+const ROUNDS = 60;
+const RELOAD_ROUNDS = 8;
+const WRITERS = 200;
+
+const commit: Bench = async (context) => {
+  const measurements: Measurement[] = [];
+  for (const servers of [10, 10_000]) {
+    context.log(`${servers} servers: changes at runtime`);
+    measurements.push(...(await runtimeCost(context, servers)));
+    context.log(`${servers} servers: changes by reload`);
+    measurements.push(...(await reloadCost(context, servers)));
+  }
+  context.log("200 writers at once");
+  measurements.push(...(await manyWriters(context)));
+  context.log("discovery during a check");
+  measurements.push(...(await freeRunning(context)));
+  context.log("one line in 10 KB and in 10 MB");
+  measurements.push(...(await ownCost(context)));
+  return measurements;
+};
+
+export default commit;
+
+interface World extends AsyncDisposable {
+  readonly directory: string;
+  readonly path: string;
+  readonly haproxy: Haproxy;
+  readonly commit: Commit;
+}
+
+/** Servers spread over backends, so that HAProxy's own cost, which is quadratic in the servers of one backend, does not drown ours. */
+function configuration(servers: number): string {
+  const backends = Math.max(1, servers / 100);
+  const text = [
+    "defaults",
+    "    mode http",
+    "    timeout connect 1s",
+    "    timeout client 5s",
+    "    timeout server 5s",
+  ];
+  for (let backend = 0; backend < backends; backend++) {
+    text.push("", `backend b${backend}`);
+    for (let server = 0; server < servers / backends; server++)
+      text.push(`    server s${server} 127.0.0.1:${10_000 + server} id ${server + 1} weight 10`);
+  }
+  return `${text.join("\n")}\n`;
+}
+
+async function openWorld(
+  context: BenchContext,
+  servers: number,
+  wrap: (haproxy: Haproxy) => Haproxy = (it) => it,
+): Promise<World> {
+  const directory = await mkdtemp(join(context.directory, "commit-"));
+  const path = join(directory, "haproxy.cfg");
+  const under = await realHaproxy(directory, configuration(servers));
+  const haproxy = wrap(under.haproxy);
+  const logger = pino({ level: "silent" });
+  const store = await openStore(join(directory, "state"), { clock: systemClock, logger, pid: process.pid });
+  const opened = await Commit.open({
+    paths: [path],
+    haproxy,
+    store,
+    clock: systemClock,
+    logger,
+    publishEphemeral: () => {},
+  });
+  await under.haproxy.start();
+  await opened.start();
+  return {
+    ...{ directory, path, haproxy, commit: opened },
+    async [Symbol.asyncDispose]() {
+      await opened.stop();
+      await store.close();
+      await under.end();
+    },
+  };
+}
+
+function serverEdit(edit: ServerEdit): Edit {
+  return {
+    apply: (document) => editServer(document, "b0", edit),
+    resources: [`backends/b0/servers/${edit.name}`],
+    author: "bench",
+    message: "changes a server",
+    servers: [],
+  };
+}
+
+/** A change that needs a reload: another line in a backend. */
+function lineEdit(backend: string, line: string): Edit {
+  return {
+    apply(document) {
+      const section = document.find("backend", backend)[0]!;
+      return insertLines(document, section, ownEnd(section), [line]).document;
+    },
+    resources: [`backends/${backend}`],
+    author: "bench",
+    message: "adds a line",
+    servers: [],
+  };
+}
+
+/** A weight changed through the commit, beside a durable write of the same bytes, one insert and one command. */
+async function runtimeCost(context: BenchContext, servers: number): Promise<Measurement[]> {
+  await using world = await openWorld(context, servers);
+  const raw = await rawWriter(context.directory, await readFile(world.path));
+  const [ours, bound]: [number[], number[]] = [[], []];
+  for (let round = 0; round < ROUNDS + 5; round++) {
+    context.signal.throwIfAborted();
+    const weight = 11 + (round % 100);
+    const one = await timed(async () => {
+      const outcome = await world.commit.change({
+        edit: serverEdit({ kind: "set-weight", name: "s1", weight }),
+      });
+      if (outcome.via !== "runtime") throw new Error(outcome.reasons.join());
+    });
+    const other = await timed(async () => {
+      await raw.write();
+      await world.haproxy.runtime.execute(["set", "server", "b0/s2", "weight", String(weight)]);
+    });
+    if (round >= 5) {
+      ours.push(one);
+      bound.push(other);
+    }
+  }
+  raw.close();
+  return [
+    {
+      case: `${servers} servers, a weight, p50`,
+      value: median(ours),
+      unit: "ms",
+      bound: median(bound),
+      target: 2,
+    },
+  ];
+}
+
+/** Temp, fsync, rename, fsync of the directory, and one durable insert: what cannot be saved. */
+async function rawWriter(directory: string, bytes: Buffer) {
+  const place = join(directory, `raw-${randomBytes(4).toString("hex")}`);
+  await mkdir(place);
+  const database = new DatabaseSync(join(place, "raw.db"));
+  database.exec(
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (n INTEGER PRIMARY KEY, b BLOB)",
+  );
+  const insert = database.prepare("INSERT INTO t (b) VALUES (?)");
+  const row = randomBytes(200);
+  return {
+    async write() {
+      const temporary = join(place, "new");
+      const file = await open(temporary, "w", 0o600);
+      await file.writeFile(bytes);
+      await file.sync();
+      await file.close();
+      await rename(temporary, join(place, "haproxy.cfg"));
+      const folder = await open(place, "r");
+      await folder.sync();
+      await folder.close();
+      insert.run(row);
+    },
+    close: () => database.close(),
+  };
+}
+
+/** A line that needs a reload, beside `haproxy -c` and a reload of the same file. */
+async function reloadCost(context: BenchContext, servers: number): Promise<Measurement[]> {
+  await using world = await openWorld(context, servers);
+  const [ours, bound]: [number[], number[]] = [[], []];
+  for (let round = 0; round < RELOAD_ROUNDS; round++) {
+    context.signal.throwIfAborted();
+    bound.push(
+      await timed(async () => {
+        await world.haproxy.check({ files: [world.path] });
+        await world.haproxy.reload();
+      }),
+    );
+    ours.push(
+      await timed(async () => {
+        await world.commit.change({ edit: lineEdit("b0", `timeout queue ${round + 1}s`) });
+      }),
+    );
+  }
+  return [
+    {
+      case: `${servers} servers, by reload, p50`,
+      value: median(ours),
+      unit: "ms",
+      bound: median(bound),
+      target: 1.2,
+    },
+  ];
+}
+
+/** Many small changes that need a reload, all at once: how often HAProxy was asked, and how long the slowest waited. */
+async function manyWriters(context: BenchContext): Promise<Measurement[]> {
+  const counts = { check: 0, reload: 0 };
+  await using world = await openWorld(context, 1_000, (haproxy) => counting(haproxy, counts));
+  const bound = await timed(async () => {
+    await world.haproxy.check({ files: [world.path] });
+    await world.haproxy.reload();
+  });
+  counts.check = 0;
+  counts.reload = 0;
+  const times = await Promise.all(
+    Array.from({ length: WRITERS }, (_, writer) =>
+      timed(async () => {
+        await world.commit.change({
+          edit: lineEdit(`b${writer % 10}`, `http-request set-header x-${writer} 1`),
+        });
+      }),
+    ),
+  );
+  return [
+    { case: `${WRITERS} writers, checks`, value: counts.check, unit: "checks", bound: 5, target: 1 },
+    { case: `${WRITERS} writers, reloads`, value: counts.reload, unit: "reloads", bound: 5, target: 1 },
+    { case: `${WRITERS} writers, p99`, value: quantile(times, 0.99), unit: "ms", bound, target: 3 },
+  ];
+}
+
+function counting(haproxy: Haproxy, counts: { check: number; reload: number }): Haproxy {
+  return new Proxy(haproxy, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        if (name === "check" || name === "reload") counts[name] += 1;
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+}
+
+/** A membership change while a check takes 10 s, beside the same change on its own. */
+async function freeRunning(context: BenchContext): Promise<Measurement[]> {
+  let hold: Promise<void> = Promise.resolve();
+  await using world = await openWorld(context, 100, (haproxy) => holding(haproxy, () => hold));
+  const round = async (count: number) => {
+    const times: number[] = [];
+    for (let index = 0; index < count; index++) {
+      times.push(
+        await timed(async () => {
+          await world.commit.changeServers(
+            "b0",
+            [{ kind: "set-weight", name: "s3", weight: 1 + (index % 200) }],
+            "sources/bench",
+          );
+        }),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return times;
+  };
+  await round(20);
+  const alone = await round(100);
+  const gate = Promise.withResolvers<void>();
+  hold = gate.promise;
+  const slow = world.commit.change({ edit: lineEdit("b0", "timeout queue 7s") });
+  const during = await round(100);
+  gate.resolve();
+  await slow;
+  return [
+    {
+      case: "a membership change during a long check, p50",
+      value: median(during),
+      unit: "ms",
+      bound: median(alone),
+      target: 1.5,
+    },
+  ];
+}
+
+function holding(haproxy: Haproxy, hold: () => Promise<void>): Haproxy {
+  return new Proxy(haproxy, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== "check") return value.bind(target);
+      return async (...args: unknown[]) => {
+        await hold();
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+}
+
+/** Our own CPU for one line, in a file of 10 KB and one of 10 MB, less that of reading, comparing and writing the bytes. */
+async function ownCost(context: BenchContext): Promise<Measurement[]> {
+  const small = await cpuPerChange(context, 100);
+  const large = await cpuPerChange(context, 200_000);
+  return [
+    { case: "own CPU of one line, 10 MB beside 10 KB", value: large, unit: "ms", bound: small, target: 5 },
+  ];
+}
+
+async function cpuPerChange(context: BenchContext, servers: number): Promise<number> {
+  const { createScriptedHaproxy } = await import("../test/support/scripted-haproxy.ts");
+  const directory = await mkdtemp(join(context.directory, "cpu-"));
+  const path = join(directory, "haproxy.cfg");
+  await writeFile(path, configuration(servers));
+  const haproxy = await createScriptedHaproxy([path]);
+  const logger = pino({ level: "silent" });
+  const store = await openStore(join(directory, "state"), { clock: systemClock, logger, pid: process.pid });
+  const opened = await Commit.open({
+    paths: [path],
+    haproxy,
+    store,
+    clock: systemClock,
+    logger,
+    publishEphemeral: () => {},
+  });
+  await haproxy.start();
+  await opened.start();
+  const bytes = await readFile(path);
+  const other = Buffer.from(bytes);
+  const rounds = 40;
+  const cpu = async (action: (round: number) => Promise<unknown>) => {
+    await action(0);
+    const start = process.cpuUsage();
+    for (let round = 1; round <= rounds; round++) await action(round);
+    const used = process.cpuUsage(start);
+    return (used.user + used.system) / 1_000 / rounds;
+  };
+  const raw = join(directory, "raw");
+  // The bytes are read twice (compared before and after the rename), compared with what is believed, and written once to the file; the revision stores what differs.
+  const unavoidable = await cpu(async () => {
+    const file = await open(raw, "w", 0o600);
+    await file.writeFile(bytes);
+    await file.sync();
+    await file.close();
+    for (let reading = 0; reading < 2; reading++) (await readFile(raw)).equals(other);
+    Buffer.from(bytes).equals(other);
+  });
+  const ours = await cpu((round) =>
+    opened.change({ edit: serverEdit({ kind: "set-weight", name: "s1", weight: 11 + round }) }),
+  );
+  await opened.stop();
+  await store.close();
+  return Math.max(ours - unavoidable, 0.01);
+}
+
+async function timed(action: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await action();
+  return performance.now() - start;
+}
+
+function median(times: readonly number[]): number {
+  return quantile(times, 0.5);
+}
+
+function quantile(times: readonly number[], q: number): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
+}
