@@ -1,0 +1,50 @@
+import { printLine } from "../grammar/line-text.ts";
+import { Order } from "../grammar/order.ts";
+import { describeReason, HIDDEN, readLineOf } from "../grammar/read-section.ts";
+import { holdsSecret } from "../grammar/secrets.ts";
+import type { SectionCodec, TypedLine } from "../grammar/section-codec.ts";
+import type { Line } from "../text/line.ts";
+import { countWords, type WordCount } from "./count-words.ts";
+
+/** What the grammar makes of a directive's line. */
+export type Understood =
+  | {
+      readonly kind: "typed";
+      /** The line printed from its message alone: no indentation, no comment. */
+      readonly printed: string | Buffer;
+      readonly count: WordCount;
+    }
+  | { readonly kind: "text"; readonly words: readonly string[]; readonly why: string };
+
+/**
+ * Reads a line that is no header and does not shape the file. A line counts as typed when its message gives back the same words, and
+ * can be printed anew so that it says the same.
+ */
+export function understand(codec: SectionCodec, kind: string, line: Line): Understood {
+  const reading = readLineOf(codec, kind, line);
+  if (reading.kind === "text") return untyped(codec, line, describeReason(reading.reason));
+  if (!givesSameWords(reading, line))
+    return untyped(codec, line, "its message does not give back the same words");
+  const { directive, value } = reading;
+  const printed = printLine(directive, value, "the line");
+  if (!printed.ok) return untyped(codec, line, printed.violation.description);
+  return { kind: "typed", printed: printed.text, count: countWords(directive, value, line.words.length) };
+}
+
+/** A line that is text, with the reason. What may be a secret is not shown. */
+function untyped(codec: SectionCodec, line: Line, why: string): Understood {
+  const directive = codec.find(line.words)?.directive;
+  const words =
+    directive !== undefined && holdsSecret(directive)
+      ? [...directive.syntax.keyword, HIDDEN]
+      : line.words.map((word) => word.value);
+  return { kind: "text", words, why };
+}
+
+function givesSameWords({ directive, value, keyword }: TypedLine, { words }: Line): boolean {
+  const { spelling, start } = keyword;
+  const order = new Order();
+  directive.read(words, start, spelling, order);
+  const written = directive.write(value, { spelling, order });
+  return written.length === words.length && written.every((word, i) => word === words[i]!.value);
+}
