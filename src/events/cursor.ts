@@ -48,8 +48,9 @@ function readVarint(bytes: Buffer, start: number): { readonly value: number; rea
   let scale = 1;
   for (let at = start; ; at += 1) {
     const byte = bytes[at];
-    if (byte === undefined || scale > 2 ** 42) throw foreignCursor();
+    if (byte === undefined || scale > 2 ** 49) throw foreignCursor();
     value += (byte % 0x80) * scale;
+    if (!Number.isSafeInteger(value)) throw foreignCursor();
     if (byte < 0x80) return { value, end: at + 1 };
     scale *= 0x80;
   }

@@ -161,9 +161,7 @@ export class Watcher {
   /** Hands over what it lacks, as long as there is room. */
   #pump(): void {
     for (;;) {
-      for (let message = this.#pending.shift(); message !== undefined; message = this.#pending.shift()) {
-        if (!this.#send(message)) break;
-      }
+      this.#sendPending();
       if (this.#blocked) return;
       const state = this.#state;
       switch (state.kind) {
@@ -215,7 +213,15 @@ export class Watcher {
       this.#pending.push(...messages);
       rest = rest.slice(taken);
     }
-    while (!this.#blocked && this.#pending.length > 0) this.#send(this.#pending.shift() as WatchMessage);
+    this.#sendPending();
+  }
+
+  #sendPending(): void {
+    while (!this.#blocked) {
+      const message = this.#pending.shift();
+      if (message === undefined) return;
+      this.#send(message);
+    }
   }
 
   #readLog(): void {
