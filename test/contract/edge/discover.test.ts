@@ -29,36 +29,38 @@ function pathOf(client: Client): string {
 describe("buf curl lists and calls everything without a schema", () => {
   const path = pathOf(buf());
   for (const place of places) {
-    for (const version of ["grpc-v1", "grpc-v1alpha"]) {
-      for (const protocol of place.startsWith("grpc") ? ["grpc"] : ["grpc", "grpcweb", "connect"]) {
-        test(`${protocol}, reflection ${version}, ${place}`, async () => {
-          const curl = async (url: string, ...args: string[]) => {
-            const { where, base } = target(edge.places[place]);
-            const common = [
-              "curl",
-              "--http2-prior-knowledge",
-              "--protocol",
-              protocol,
-              "--reflect-protocol",
-              version,
-              ...where,
-            ];
-            return (await run(path, [...common, ...args, `${base}${url}`])).stdout;
-          };
-          const authorization = ["-H", `Authorization: Bearer ${tokens.admin}`];
-          assert.deepEqual((await curl("", "--list-services")).trim().split("\n"), services);
-          const methods = await curl("", "--list-methods");
-          for (const method of ["Say", "Change", "Watch", "Upload", "Talk"]) {
-            assert.match(methods, new RegExp(`^haplane\\.test\\.v1\\.Echo/${method}$`, "m"));
-          }
-          const say = "/haplane.test.v1.Echo/Say";
-          assert.equal((await curl(say, ...authorization, "-d", '"hello"')).trim(), '"hello"');
-          const watch = await curl("/haplane.test.v1.Echo/Watch", ...authorization, "-d", '"ab"');
-          assert.deepEqual(watch.trim().split(/\s+/), ['"a"', '"b"']);
-          assert.match(await curl("/grpc.health.v1.Health/Check", "-d", "{}"), /"status": "SERVING"/);
-          await assert.rejects(curl(say, "-d", '"hello"'), ({ stderr }) => /unauthenticated/.test(stderr));
-        });
-      }
+    // connect-node's three protocols share a listener, the two versions of reflection an index: every pair is not needed.
+    const kinds = place.startsWith("grpc")
+      ? [["grpc", "grpc-v1"] as const, ["grpc", "grpc-v1alpha"] as const]
+      : [["connect", "grpc-v1"] as const, ["grpcweb", "grpc-v1alpha"] as const];
+    for (const [protocol, version] of kinds) {
+      test(`${protocol}, reflection ${version}, ${place}`, async () => {
+        const curl = async (url: string, ...args: string[]) => {
+          const { where, base } = target(edge.places[place]);
+          const common = [
+            "curl",
+            "--http2-prior-knowledge",
+            "--protocol",
+            protocol,
+            "--reflect-protocol",
+            version,
+            ...where,
+          ];
+          return (await run(path, [...common, ...args, `${base}${url}`])).stdout;
+        };
+        const authorization = ["-H", `Authorization: Bearer ${tokens.admin}`];
+        assert.deepEqual((await curl("", "--list-services")).trim().split("\n"), services);
+        const methods = await curl("", "--list-methods");
+        for (const method of ["Say", "Change", "Watch", "Upload", "Talk"]) {
+          assert.match(methods, new RegExp(`^haplane\\.test\\.v1\\.Echo/${method}$`, "m"));
+        }
+        const say = "/haplane.test.v1.Echo/Say";
+        assert.equal((await curl(say, ...authorization, "-d", '"hello"')).trim(), '"hello"');
+        const watch = await curl("/haplane.test.v1.Echo/Watch", ...authorization, "-d", '"ab"');
+        assert.deepEqual(watch.trim().split(/\s+/), ['"a"', '"b"']);
+        assert.match(await curl("/grpc.health.v1.Health/Check", "-d", "{}"), /"status": "SERVING"/);
+        await assert.rejects(curl(say, "-d", '"hello"'), ({ stderr }) => /unauthenticated/.test(stderr));
+      });
     }
   }
 });

@@ -19,9 +19,14 @@ const token = tokens.admin;
 const echo = "haplane.test.v1.Echo";
 const inFlight = () => edge.metric("haplane_rpc_in_flight");
 
-function everywhere(name: string, run: (client: EchoClient, stack: Stack) => Promise<void>): void {
+/** Runs a test over every stack, or some, each with a client of its own; whatever it did, no call may be left. */
+function everywhere(
+  name: string,
+  run: (client: EchoClient, stack: Stack) => Promise<void>,
+  where: readonly Stack[] = stacks,
+): void {
   describe(name, () => {
-    for (const stack of stacks) {
+    for (const stack of where) {
       test(stack.name, async () => {
         Object.assign(edge.handlers, defaultHandlers());
         const client = stack.open(edge.places[stack.place]);
@@ -225,26 +230,38 @@ everywhere("a reader that stops stops the writer, and both go on later", async (
   await values.next().catch(() => {});
 });
 
-everywhere("1,000 streams, opened and cancelled, leave nothing", async (client) => {
-  let open = 0;
-  edge.handlers.watch = async function* (_request, { signal }) {
-    open += 1;
-    signal.addEventListener("abort", () => {
-      open -= 1;
-    });
-    yield { value: "first" };
-    await new Promise(() => {});
-  };
-  for (let round = 0; round < 10; round += 1) {
-    const cancel = new AbortController();
-    const streams = Array.from({ length: 100 }, async () => {
-      for await (const _ of client.watch("", { token, signal: cancel.signal })) break;
-    });
-    await Promise.all(streams);
-    cancel.abort();
-    await waitFor("the streams to end", () => open === 0);
-  }
-  await waitFor("no call to be left", async () => (await inFlight()) === 0);
-  Object.assign(edge.handlers, defaultHandlers());
-  assert.equal(await client.unary("Say", "still there", { token }), "still there");
-});
+/** Both servers, both versions of HTTP, a port and a socket: what takes long is tried on these. */
+const oneOfEachKind = [
+  "grpc-js, grpc",
+  "grpc-js, connectSocket",
+  "gRPC-Web, HTTP/2, connectSocket",
+  "Connect, HTTP/1.1, connect",
+].map((name) => stacks.find((stack) => stack.name === name) ?? assert.fail(name));
+
+everywhere(
+  "1,000 streams, opened and cancelled, leave nothing",
+  async (client) => {
+    let open = 0;
+    edge.handlers.watch = async function* (_request, { signal }) {
+      open += 1;
+      signal.addEventListener("abort", () => {
+        open -= 1;
+      });
+      yield { value: "first" };
+      await new Promise(() => {});
+    };
+    for (let round = 0; round < 10; round += 1) {
+      const cancel = new AbortController();
+      const streams = Array.from({ length: 100 }, async () => {
+        for await (const _ of client.watch("", { token, signal: cancel.signal })) break;
+      });
+      await Promise.all(streams);
+      cancel.abort();
+      await waitFor("the streams to end", () => open === 0);
+    }
+    await waitFor("no call to be left", async () => (await inFlight()) === 0);
+    Object.assign(edge.handlers, defaultHandlers());
+    assert.equal(await client.unary("Say", "still there", { token }), "still there");
+  },
+  oneOfEachKind,
+);
