@@ -47,7 +47,8 @@ describe("a managed HAProxy", () => {
 
     await haproxy.stop({ haproxy: "end" });
     assert.equal(haproxy.state.kind, "stopped");
-    assert.deepEqual([isRunning(masterPid), isRunning(workerPid)], [false, false]);
+    // What is left of a process that has ended may take the system a moment.
+    await waitFor("both processes to be gone", () => !isRunning(masterPid) && !isRunning(workerPid));
     const left = readdirSync(paths.dir).filter((name) => !name.startsWith("stats.sock"));
     assert.deepEqual(left.toSorted(), ["haproxy.cfg", "haproxy.log"]);
     await assert.rejects(haproxy.runtime.info(), { reason: "HAPROXY_UNAVAILABLE" });
@@ -62,7 +63,7 @@ describe("a managed HAProxy", () => {
     assert.deepEqual([second.running().masterPid, second.running().workerPid], [masterPid, workerPid]);
     assert.equal((await second.haproxy.runtime.serverStates("b"))[0]?.server, "s");
     await second.haproxy.stop({ haproxy: "end" });
-    assert.equal(isRunning(masterPid), false);
+    await waitFor("the process to be gone", () => !isRunning(masterPid));
   });
 
   test("that was adopted and dies is started again", async () => {
