@@ -9,7 +9,7 @@ export function banner(server: Server, settings: Settings, relative: (path: stri
   const grpc = formatListenAddress(listening.grpc);
   const connect = formatListenAddress(listening.connect);
   const http = formatAddress(settings.http);
-  const token = `$(cat ${relative(paths.adminToken)})`;
+  const token = `$(cat ${shellWord(relative(paths.adminToken))})`;
   const consul = settings.consul && formatAddress(settings.consul);
   const where: [string, string][] = [
     ["HAProxy", `http://${http}/SERVICE/…   configuration ${settings.config.map(relative).join(", ")}`],
@@ -31,10 +31,10 @@ export function banner(server: Server, settings: Settings, relative: (path: stri
     ...(consul === undefined
       ? []
       : [
-          "# a service: start one, register it in Consul, reach it through HAProxy",
+          "# a service: start one, register it in Consul, reach it through HAProxy (a new service takes a moment, hence the retry)",
           `node -e 'require("http").createServer((_, response) => response.end("hello\\n")).listen(9001)' &`,
           `curl -s -X PUT -d '{"Name":"hello","Address":"127.0.0.1","Port":9001}' http://${consul}/v1/agent/service/register`,
-          `curl -s http://${http}/hello/`,
+          `curl -s --fail --retry 5 --retry-all-errors http://${http}/hello/`,
         ]),
   ];
   const width = Math.max(...where.map(([name]) => name.length));
@@ -51,4 +51,9 @@ export function banner(server: Server, settings: Settings, relative: (path: stri
     "Ctrl-C stops everything.",
     "",
   ].join("\n");
+}
+
+/** A word as a shell reads it: quoted where it has to be. */
+function shellWord(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Agent, createServer, get, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** An instance of a small application, which answers every request with its name. */
 export interface App {
@@ -29,7 +30,7 @@ export async function startApp(name: string): Promise<App> {
   };
 }
 
-/** Requests that are made without a pause, one after another on each of several clients. */
+/** Requests that are made one after another on each of several clients. */
 export interface Traffic {
   readonly total: number;
   /** What went wrong, one line each. */
@@ -47,12 +48,17 @@ export interface TrafficOptions {
   readonly keeping: number;
   /** Clients that open a connection for each request. */
   readonly opening: number;
+  /** How long each client waits between an answer and its next request, in milliseconds. Default: not at all. */
+  readonly pauseMs?: number;
   /** Names that are good answers. */
   readonly isExpected: (name: string) => boolean;
+  /** Called with every good answer. */
+  readonly onAnswer?: (name: string) => void;
 }
 
 /** Starts it. */
-export function startTraffic({ url, keeping, opening, isExpected }: TrafficOptions): Traffic {
+export function startTraffic(options: TrafficOptions): Traffic {
+  const { url, keeping, opening, pauseMs, isExpected, onAnswer } = options;
   const failures: string[] = [];
   const served = new Map<string, number>();
   let total = 0;
@@ -66,10 +72,12 @@ export function startTraffic({ url, keeping, opening, isExpected }: TrafficOptio
         const name = await fetchText(url, agent);
         if (!isExpected(name)) throw new Error(`the answer is "${name}"`);
         served.set(name, (served.get(name) ?? 0) + 1);
+        onAnswer?.(name);
       } catch (error) {
         const { message, code } = error as NodeJS.ErrnoException;
         failures.push(`${keepAlive ? "kept" : "new"} connection: ${code ?? message}`);
       }
+      if (pauseMs !== undefined) await sleep(pauseMs);
     }
     agent.destroy();
   }
