@@ -50,6 +50,22 @@ export function parseName(name: string, pattern: string, field: string): string[
   });
 }
 
+/** Takes a name apart without expecting a form of it: every other part is decoded. Undefined when a part is empty or wrongly encoded. */
+export function splitName(name: string): string[] | undefined {
+  const parts = name.split("/");
+  for (let i = 0; i < parts.length; i++) {
+    const part = i % 2 === 0 ? parts[i] : decodeId(parts[i]!);
+    if (part === undefined || part === "") return undefined;
+    parts[i] = part;
+  }
+  return parts;
+}
+
+/** A hostile name in a message: no control characters, and not longer than helps. */
+export function printableName(name: string): string {
+  return printable(name);
+}
+
 function encodeId(id: string): string {
   return id.replace(PLAIN, (character) => encodeURIComponent(character));
 }

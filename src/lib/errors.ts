@@ -22,7 +22,12 @@ export type ErrorReason =
   | "CANCELLED"
   | "FILE_HELD"
   | "STORE_UNAVAILABLE"
-  | "SHUTTING_DOWN";
+  | "SHUTTING_DOWN"
+  | "RESOURCE_IN_USE"
+  | "REFERENCE_MISSING"
+  | "RESOURCE_AMBIGUOUS"
+  | "CONFLICT"
+  | "TRANSACTION_EXPIRED";
 
 /** A request field that breaks a rule. */
 export interface FieldViolation {

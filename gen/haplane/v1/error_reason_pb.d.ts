@@ -169,6 +169,41 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_STATE_LOCKED = 21;
    */
   STATE_LOCKED = 21,
+
+  /**
+   * Something else still names the resource. FAILED_PRECONDITION with PreconditionFailure: one violation for each line that does.
+   *
+   * @generated from enum value: ERROR_REASON_RESOURCE_IN_USE = 22;
+   */
+  RESOURCE_IN_USE = 22,
+
+  /**
+   * What a value names is not there. FAILED_PRECONDITION with PreconditionFailure: one violation for each such value.
+   *
+   * @generated from enum value: ERROR_REASON_REFERENCE_MISSING = 23;
+   */
+  REFERENCE_MISSING = 23,
+
+  /**
+   * The resource's name stands more than once, or in a conditional block, so that it is not known which lines are meant; the raw document can be changed. FAILED_PRECONDITION with ResourceInfo.
+   *
+   * @generated from enum value: ERROR_REASON_RESOURCE_AMBIGUOUS = 24;
+   */
+  RESOURCE_AMBIGUOUS = 24,
+
+  /**
+   * Somebody has changed what the transaction writes or guards. ABORTED; metadata `resources`.
+   *
+   * @generated from enum value: ERROR_REASON_CONFLICT = 25;
+   */
+  CONFLICT = 25,
+
+  /**
+   * The transaction was not used for its idle timeout, and is forgotten. FAILED_PRECONDITION with ResourceInfo.
+   *
+   * @generated from enum value: ERROR_REASON_TRANSACTION_EXPIRED = 26;
+   */
+  TRANSACTION_EXPIRED = 26,
 }
 
 /**

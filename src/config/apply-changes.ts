@@ -1,0 +1,308 @@
+import type {
+  Change,
+  DeleteChange,
+  Guard,
+  ListChange,
+  Resource,
+  UpdateChange,
+} from "../../gen/haplane/v1/configuration_pb.js";
+import type { Fields } from "../grammar/slot.ts";
+import { DomainError } from "../lib/errors.ts";
+import type { Document } from "../text/document.ts";
+import type { Section } from "../text/section.ts";
+import { idOfBind } from "./children.ts";
+import { editList } from "./edit-list.ts";
+import { kindOfCase, type ResourceCase } from "./kinds.ts";
+import {
+  type Located,
+  locate,
+  locateForWrite,
+  notFound,
+  type ResourceId,
+  readResourceId,
+  refuseAmbiguous,
+  writeResourceId,
+} from "./locate.ts";
+import { printableName } from "./name.ts";
+import { checkReferences, checkRemoved, type Removed, type Written } from "./references.ts";
+import { createChild, removeChild, updateChild } from "./write-child.ts";
+import { joinPath, matchEtag, type WriteContext } from "./write-context.ts";
+import { createSection, removeSection, updateSection, type WritePaths } from "./write-section.ts";
+
+/** A change, and where it stands in its request. */
+export interface PlacedChange {
+  readonly change: Change["operation"];
+  /** Path of its fields: empty for a request of its own, else `changes[3].update`. */
+  readonly path: string;
+}
+
+/** What a change did. */
+export interface Done {
+  readonly type: "created" | "updated" | "deleted";
+  /** The resource's name afterwards (before, when it was deleted). */
+  readonly name: string;
+}
+
+/** What changes led to. */
+export interface Changed {
+  /** The document itself when nothing differs. */
+  readonly document: Document;
+  /** What was done, in the order of the changes. Changes that changed nothing are not in it. */
+  readonly done: readonly Done[];
+  /** Names of all resources that the changes name, whether something differed or not. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Makes changes one after another, all or none. Etags and guards are compared with the document as it is given; references are looked at when all changes are made. Throws the
+ * `DomainError` of the first change that cannot be made, with the field's path.
+ */
+export function applyChanges(
+  before: Document,
+  changes: readonly PlacedChange[],
+  guards: readonly Guard[],
+  context: WriteContext,
+): Changed {
+  checkGuards(before, guards, context);
+  const run = new Run(before, context);
+  for (const { change, path } of changes) run.make(change, path);
+  return run.finish();
+}
+
+/** Throws `ETAG_MISMATCH` when a guarded resource is not as the caller knows it. */
+export function checkGuards(document: Document, guards: readonly Guard[], { etags }: WriteContext): void {
+  for (const [index, { name, etag }] of guards.entries()) {
+    const id = readResourceId(name, `options.guards[${index}].name`);
+    const located = locate(document, id);
+    const current = located === undefined ? "" : etags.of(located);
+    if (current === etag) continue;
+    throw new DomainError("ETAG_MISMATCH", `${writeResourceId(id)} is not as it was`, {
+      resource: { type: "resource", name: writeResourceId(id) },
+      metadata: { sent: etag.slice(0, 100), current },
+    });
+  }
+}
+
+/** Changes under way. */
+class Run {
+  readonly #before: Document;
+  readonly #context: WriteContext;
+  #document: Document;
+  readonly #done: Done[] = [];
+  readonly #names = new Set<string>();
+  readonly #written = new Map<string, Pick<Written, "path" | "children">>();
+  readonly #removed = new Map<string, Removed>();
+
+  constructor(before: Document, context: WriteContext) {
+    this.#before = before;
+    this.#document = before;
+    this.#context = context;
+  }
+
+  make(change: Change["operation"], path: string): void {
+    switch (change.case) {
+      case "create":
+        this.#create(targetOf(change.value.resource, path), change.value.after, path);
+        break;
+      case "update":
+        this.#update(change.value, path);
+        break;
+      case "delete":
+        this.#delete(change.value, path);
+        break;
+      case "list":
+        this.#editList(change.value, path);
+        break;
+      case undefined:
+        throw invalid(joinPath(path, "operation"), "must be one of create, update, delete, list");
+    }
+  }
+
+  finish(): Changed {
+    const written: Written[] = [];
+    for (const [name, what] of this.#written) {
+      const located = locate(this.#document, readResourceId(name, "name"));
+      if (located !== undefined) written.push({ located, ...what });
+    }
+    checkReferences(this.#document, written);
+    checkRemoved(this.#before, this.#document, [...this.#removed.values()]);
+    return { document: this.#document, done: this.#done, names: [...this.#names] };
+  }
+
+  #create({ id, value, resource, path: field }: Target, after: string, path: string): void {
+    if (locate(this.#document, id) !== undefined) throw exists(id);
+    if (after.length > 0 && after === resource.name)
+      throw invalid(joinPath(path, "after"), "must be another resource");
+    const neighbour = after === "" ? undefined : this.#neighbour(id, after, joinPath(path, "after"));
+    const paths = pathsOf(path, field);
+    const document =
+      id.child === undefined
+        ? createSection(this.#document, id, value, neighbour, this.#context, paths)
+        : createChild(
+            this.#document,
+            this.#parent(id),
+            { ...id, child: id.child },
+            value,
+            neighbour,
+            this.#context,
+            paths,
+          );
+    this.#changed(document, "created", id, { path: field, children: true });
+  }
+
+  #update({ resource: given, updateMask, allowMissing }: UpdateChange, path: string): void {
+    const target = targetOf(given, path);
+    const { id, value, resource, path: field } = target;
+    if (allowMissing && resource.etag === "" && locate(this.#document, id) === undefined) {
+      this.#create(target, "", path);
+      return;
+    }
+    this.#match(id, resource.etag);
+    const located = this.#locate(id);
+    const paths = pathsOf(path, field);
+    const write = id.child === undefined ? updateSection : updateChild;
+    const document = write(this.#document, located, value, updateMask, this.#context, paths);
+    const name = id.child?.kind.case === "bind" ? renamed(document, located, id) : id;
+    if (name !== id) this.#names.add(writeResourceId(id));
+    this.#changed(document, "updated", name, { path: field, children: id.child === undefined });
+  }
+
+  #delete({ name: given, etag, allowMissing }: DeleteChange, path: string): void {
+    const id = readResourceId(given, joinPath(path, "name"));
+    const located = locate(this.#document, id);
+    const name = writeResourceId(id);
+    if (located === undefined) {
+      this.#names.add(name);
+      if (allowMissing) return;
+      throw notFound(id);
+    }
+    refuseAmbiguous(located);
+    this.#match(id, etag);
+    const document =
+      located.child === undefined
+        ? removeSection(this.#document, located)
+        : removeChild(this.#document, located);
+    const { section, kind, child } = located;
+    if (child?.kind.case !== "bind")
+      this.#removed.set(name, {
+        resource: name,
+        kind,
+        section: this.#before.current(section) ?? section,
+        server: child?.id,
+      });
+    this.#written.delete(name);
+    this.#changed(document, "deleted", id, undefined);
+  }
+
+  #editList(change: ListChange, path: string): void {
+    const id = readResourceId(change.name, joinPath(path, "name"));
+    if (id.child !== undefined) throw invalid(joinPath(path, "name"), "must be the name of a section");
+    if (change.etag === "")
+      throw invalid(joinPath(path, "etag"), "must be set: without it positions mean nothing");
+    this.#match(id, change.etag);
+    const document = editList(this.#document, this.#locate(id), change, this.#context, path);
+    this.#changed(document, "updated", id, { path: joinPath(path, id.kind.field), children: false });
+  }
+
+  #changed(
+    document: Document,
+    type: Done["type"],
+    id: ResourceId,
+    written: Pick<Written, "path" | "children"> | undefined,
+  ): void {
+    const name = writeResourceId(id);
+    this.#names.add(name);
+    if (document === this.#document) return;
+    this.#document = document;
+    this.#done.push({ type, name });
+    if (written !== undefined) this.#written.set(name, written);
+  }
+
+  #locate(id: ResourceId): Located {
+    return locateForWrite(this.#document, id);
+  }
+
+  /** Etags are those of the document that the changes were asked for on, not of what the changes before this one made of it. */
+  #match(id: ResourceId, etag: string): void {
+    if (etag === "") return;
+    const located = locate(this.#before, id);
+    matchEtag(etag, located === undefined ? "" : this.#context.etags.of(located), writeResourceId(id));
+  }
+
+  #parent(id: ResourceId): Section {
+    return this.#locate({ ...id, child: undefined }).section;
+  }
+
+  #neighbour(id: ResourceId, after: string, field: string): Located {
+    const other = readResourceId(after, field);
+    const fits =
+      id.child === undefined
+        ? other.child === undefined
+        : other.child?.kind === id.child.kind && other.kind === id.kind && other.section === id.section;
+    if (!fits)
+      throw invalid(
+        field,
+        id.child === undefined ? "must be a section" : "must be of the same kind, in the same section",
+      );
+    const located = locate(this.#document, other);
+    if (located === undefined) throw invalid(field, `there is no ${printableName(after)}`);
+    if (located.child !== undefined) refuseAmbiguous(located);
+    return located;
+  }
+}
+
+/** A resource in a request. */
+interface Target {
+  readonly id: ResourceId;
+  readonly resource: Resource;
+  readonly value: Fields;
+  /** Path of the value: `resource.backend`. */
+  readonly path: string;
+}
+
+function targetOf(resource: Resource | undefined, path: string): Target {
+  const field = joinPath(path, "resource");
+  if (resource === undefined) throw invalid(field, "must be set");
+  const id = readResourceId(resource.name, `${field}.name`);
+  const expected = id.child?.kind.case ?? id.kind.case;
+  const found: ResourceCase | undefined = resource.kind.case;
+  if (found !== expected) {
+    const name = id.child?.kind.case ?? id.kind.field;
+    const other = found === undefined ? "nothing" : (kindOfCase(found)?.field ?? found);
+    throw invalid(`${field}.kind`, `${printableName(resource.name)} is a ${name}, but ${other} is set`);
+  }
+  return {
+    id,
+    resource,
+    value: resource.kind.value as unknown as Fields,
+    path: `${field}.${id.child?.kind.case ?? id.kind.field}`,
+  };
+}
+
+/** The name of a bind after an update, which may have changed what it is named after. */
+function renamed(document: Document, { section, index, child }: Located, id: ResourceId): ResourceId {
+  const current = document.current(section);
+  const typed = current?.lines.at(index);
+  if (typed === undefined || child === undefined) return id;
+  const reading = id.kind.codec.read(typed.words, id.kind.keyword);
+  if (reading.kind !== "typed") return id;
+  const own = idOfBind(reading.value as Fields);
+  return own === child.id ? id : { ...id, child: { ...child, id: own } };
+}
+
+function pathsOf(path: string, value: string): WritePaths {
+  return { value, mask: joinPath(path, "update_mask"), after: joinPath(path, "after") };
+}
+
+function exists(id: ResourceId): DomainError {
+  const name = writeResourceId(id);
+  return new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, {
+    resource: { type: id.child?.kind.case ?? id.kind.field, name },
+  });
+}
+
+function invalid(field: string, description: string): DomainError {
+  return new DomainError("FIELD_INVALID", `${field}: ${description}`, {
+    violations: [{ field, description }],
+  });
+}

@@ -1,0 +1,112 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type Resource, ResourceSchema } from "../../gen/haplane/v1/configuration_pb.js";
+import { withoutSecrets } from "../grammar/secrets.ts";
+import { sectionMessage } from "../grammar/section-message.ts";
+import { type Fields, slotOf } from "../grammar/slot.ts";
+import type { Chunk } from "../text/chunk.ts";
+import type { Section } from "../text/section.ts";
+import { type ChildLine, readChild } from "./children.ts";
+import type { Etags } from "./etag.ts";
+import type { ChildKind, SectionKind } from "./kinds.ts";
+import type { Located } from "./locate.ts";
+
+/** How resources are read. */
+export interface ResourceReader {
+  /** A resource as it may leave the process: without secrets. `children`: a section comes with its servers and binds. */
+  read(located: Located, children: boolean): Resource;
+  /** The same in its wire form, which is kept with the lines that it was made of. */
+  encode(located: Located, children: boolean): Uint8Array;
+  /** The wire form of a child that is not ambiguous. `parent` is its section's resource name and a slash. */
+  encodeChild(
+    parent: string,
+    kind: SectionKind,
+    child: ChildKind,
+    line: ChildLine,
+    name: () => string,
+  ): Uint8Array;
+}
+
+interface KeptSection {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The wire forms of a chunk's children, by offset; they hold for one parent. */
+interface KeptChunk {
+  readonly parent: string;
+  readonly bytes: (Uint8Array | undefined)[];
+}
+
+/** Makes a reader. What it has encoded lives as long as the sections and lines do. */
+export function createResourceReader(etags: Etags): ResourceReader {
+  const sections = [new WeakMap<Section, KeptSection>(), new WeakMap<Section, KeptSection>()] as const;
+  const chunks = new WeakMap<Chunk, KeptChunk>();
+
+  const read = (located: Located, children: boolean): Resource => {
+    const { kind, child, section, index, name, ambiguity } = located;
+    const resource = create(ResourceSchema, { name, etag: etags.of(located), ambiguity: ambiguity ?? "" });
+    const value =
+      child === undefined
+        ? sectionMessage(kind.codec, section, { children, secrets: false })
+        : childMessage(located, section, index);
+    resource.kind = { case: child?.kind.case ?? kind.case, value } as Resource["kind"];
+    return resource;
+  };
+
+  const encode = (located: Located, children: boolean): Uint8Array => {
+    const { section, child, name, ambiguity } = located;
+    if (child !== undefined || ambiguity !== undefined)
+      return toBinary(ResourceSchema, read(located, children));
+    const known = sections[children ? 1 : 0];
+    const kept = known.get(section);
+    // The same section may be numbered otherwise in another version of the document.
+    if (kept?.name === name) return kept.bytes;
+    const bytes = toBinary(ResourceSchema, read(located, children));
+    known.set(section, { name, bytes });
+    return bytes;
+  };
+
+  return {
+    read,
+    encode,
+    encodeChild(parent, kind, child, { id, chunk, offset }, name) {
+      let kept = chunks.get(chunk);
+      if (kept?.parent !== parent) {
+        kept = { parent, bytes: [] };
+        chunks.set(chunk, kept);
+      }
+      let bytes = kept.bytes[offset];
+      if (bytes === undefined) {
+        const line = chunk.at(offset);
+        const etag = etags.ofLine(line);
+        const resource = create(ResourceSchema, { name: name(), etag });
+        resource.kind = {
+          case: child.case,
+          value: messageOfChild(kind, child, id, line),
+        } as Resource["kind"];
+        bytes = toBinary(ResourceSchema, resource);
+        kept.bytes[offset] = bytes;
+      }
+      return bytes;
+    },
+  };
+}
+
+function childMessage({ kind, child }: Located, section: Section, index: number): Fields {
+  return messageOfChild(kind, child!.kind, child!.id, section.lines.at(index)!);
+}
+
+/** What a child's line says, without secrets. A line that the grammar cannot read gives the name alone. */
+function messageOfChild(
+  kind: SectionKind,
+  child: ChildKind,
+  id: string,
+  line: Parameters<typeof readChild>[2],
+): Fields {
+  const { desc } = child.directive.codec!;
+  const typed = readChild(kind, child, line);
+  if (typed !== undefined) return withoutSecrets(desc, typed.value as Fields);
+  const message = create(desc) as Fields;
+  if (!id.startsWith("@")) slotOf(desc.field.name!).set(message, id);
+  return message;
+}
