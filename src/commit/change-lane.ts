@@ -126,7 +126,7 @@ export class ChangeLane {
       }
       const lane = classification.via === "runtime" ? "runtime" : "reload";
       const edits = working.since(writer.written).slice(0, end - writer.written);
-      await history.append({ document, lane, edits, with: () => finish });
+      await history.append({ parts: files.believed, lane, edits, with: () => finish });
     } catch (error) {
       working.rebase(before, position, (other) => other !== told);
       await files.write(working.current).catch(() => {});
@@ -181,7 +181,7 @@ export class ChangeLane {
       };
       await files.write(working.current);
       await history.append({
-        document: working.current,
+        parts: files.believed,
         lane: "runtime",
         edits: [reverse, ...working.since(end)],
       });

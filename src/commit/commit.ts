@@ -172,7 +172,7 @@ export class Commit implements Target {
     this.#working.rebase(document, this.#writer.written);
     this.#working.startedFrom(document, this.#working.position);
     if (history.newest === 0)
-      await history.append({ document, lane: "external", edits: [externalEdit(document)] });
+      await history.append({ parts: files.believed, lane: "external", edits: [externalEdit(document)] });
     this.#foreign.start();
     if (this.#policy.readOnly) this.#observeOnly();
     await this.#foreign.look();

@@ -1,4 +1,4 @@
-import { type FileSystem, readIfThere, replaceFile } from "../lib/durable-file.ts";
+import { type FileSystem, holds, readIfThere, replaceFile } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Document, type PartInput } from "../text/document.ts";
 
@@ -53,8 +53,8 @@ export class ConfigFiles {
 
   /** Whether the files hold something else than is believed. */
   async isForeign(): Promise<boolean> {
-    const found = await Promise.all(this.paths.map((path) => readIfThere(this.#fs, path)));
-    return found.some((bytes, index) => !bytes?.equals(this.#believed[index] ?? Buffer.alloc(0)));
+    for (const { path, bytes } of this.believed) if (!(await holds(this.#fs, path, bytes))) return true;
+    return false;
   }
 
   /** Makes the files hold the document, durably; those that hold it already are left alone. */

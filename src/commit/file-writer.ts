@@ -107,7 +107,7 @@ export class FileWriter {
         onForeign();
         return;
       }
-      await history.append({ document, lane: "discovery", edits });
+      await history.append({ parts: files.believed, lane: "discovery", edits });
       this.settle(position);
       this.#retryMs = RETRY_MS.first;
       if (this.#failure !== undefined) logger.info("the configuration file is up to date again");

@@ -111,7 +111,7 @@ export class ForeignEdits {
     const found = await files.peek();
     if (policy.readOnly) {
       await history.append({
-        document: found.document,
+        parts: found.parts,
         lane: "external",
         edits: [externalEdit(found.document)],
       });
@@ -136,7 +136,7 @@ export class ForeignEdits {
     const intent = `adopt-${history.newest + 1}`;
     await store.write([{ kind: "begin-intent", intent: history.intent(intent, files.believed, "leave") }]);
     await history.append({
-      document: found.document,
+      parts: found.parts,
       lane: "external",
       edits: [externalEdit(found.document)],
     });

@@ -4,7 +4,7 @@ import { Serial } from "../lib/serial.ts";
 import type { Edit as ByteEdit } from "../store/delta.ts";
 import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import type { Document, PartInput } from "../text/document.ts";
+import type { PartInput } from "../text/document.ts";
 import type { Edit } from "./edit.ts";
 import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
 
@@ -13,8 +13,8 @@ export type OnRefusal = "put-back" | "leave";
 
 /** What is to be recorded. */
 export interface Entry {
-  /** The document whose bytes are in the files. */
-  readonly document: Document;
+  /** What the files hold. */
+  readonly parts: readonly PartInput[];
   readonly lane: RevisionLane;
   /** The edits since the revision before. */
   readonly edits: readonly Edit[];
@@ -57,7 +57,7 @@ export class History {
 
   /** The announcement that the files, which hold `former` now, are about to hold something else that HAProxy has to take. */
   intent(id: string, former: readonly PartInput[], onRefusal: OnRefusal): NewIntent {
-    const files = this.#changes(new Map(former.map(({ path, bytes }) => [path, bytes])));
+    const files = this.#changes(contentOf(former));
     return { id, time: this.#clock.now(), base: this.#newest, former: files, data: Buffer.from(onRefusal) };
   }
 
@@ -69,13 +69,13 @@ export class History {
   /** Appends a revision with its events, in one transaction; resolves with its number when it is durable. Rejects with `STORE_UNAVAILABLE`, and can then be tried again. */
   append(entry: Entry): Promise<number> {
     return this.#serial.run(async () => {
-      const { document, lane, edits } = entry;
+      const { parts, lane, edits } = entry;
       const number = this.#newest + 1;
       const now = this.#clock.now();
       const author = authorOf(edits);
       const message = messageOf(edits);
       const resources = [...new Set(edits.flatMap((edit) => edit.resources))];
-      const content = new Map(document.parts.map(({ path }, part) => [path, document.print(part)]));
+      const content = contentOf(parts);
       const committed = {
         kind: EventKind.REVISION,
         type: EventType.ADDED,
@@ -117,11 +117,16 @@ export class History {
     for (const [path, bytes] of content) {
       const before = this.#recorded.get(path);
       if (before === undefined) changes.push({ kind: "content", path, content: bytes });
-      else if (!before.equals(bytes)) changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
+      else if (before !== bytes && !before.equals(bytes))
+        changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
     }
     for (const path of this.#recorded.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
     return changes;
   }
+}
+
+function contentOf(parts: readonly PartInput[]): ReadonlyMap<string, Buffer> {
+  return new Map(parts.map(({ path, bytes }) => [path, bytes]));
 }
 
 /** The whole content of a file in a revision. */

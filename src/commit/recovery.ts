@@ -64,7 +64,7 @@ async function record({ files, history }: RecoveryOptions, parts: readonly PartI
     message: "completes what was under way when haplane ended",
     servers: [],
   };
-  await history.append({ document, lane: "reload", edits: [edit] });
+  await history.append({ parts, lane: "reload", edits: [edit] });
 }
 
 async function putBack(

@@ -311,7 +311,7 @@ export class ReloadLane {
       const own = working.since(written).slice(0, end - written);
       if (own.length > 0) {
         await history.append({
-          document: after,
+          parts: files.believed,
           lane: "reload",
           edits: own,
           events: [reloadEvent(ended)],

@@ -17,7 +17,7 @@ export type Replaced =
   /** The new content is in place and durable. */
   | { readonly kind: "replaced" }
   /** Somebody else changed the file since `expected` was read. Their content is in place, ours is not. */
-  | { readonly kind: "foreign"; readonly found: Buffer };
+  | { readonly kind: "foreign" };
 
 /** What a replacement may be told. */
 export interface ReplaceOptions {
@@ -47,20 +47,49 @@ export async function replaceFile(
   const former = join(directory, `.${basename(target)}.haplane-${FORMER}${suffix}`);
   try {
     await writeSynced(fs, temporary, content, await attributesOf(fs, target, options.mode ?? 0o600));
-    const before = await readIfThere(fs, target);
-    if (!same(before, options.expected)) return { kind: "foreign", found: before ?? Buffer.alloc(0) };
-    if (before !== undefined) await fs.link(target, former);
+    if (!(await holds(fs, target, options.expected))) return { kind: "foreign" };
+    const isNew = options.expected === undefined;
+    if (!isNew) await fs.link(target, former);
     await fs.rename(temporary, target);
     await syncDirectory(fs, directory);
-    if (before === undefined) return { kind: "replaced" };
-    const after = await fs.readFile(former);
-    if (same(after, options.expected)) return { kind: "replaced" };
+    if (isNew || (await holds(fs, former, options.expected))) return { kind: "replaced" };
     await fs.rename(former, target);
     await syncDirectory(fs, directory);
-    return { kind: "foreign", found: after };
+    return { kind: "foreign" };
   } finally {
     await unlinkIfThere(fs, temporary);
     await unlinkIfThere(fs, former);
+  }
+}
+
+/** Bytes that are compared at a time: large files are not to be in memory a second time. */
+const PIECE_BYTES = 262_144;
+
+/** Whether a file holds exactly these bytes; undefined: whether there is none. */
+export async function holds(
+  fs: Pick<FileSystem, "open">,
+  path: string,
+  expected: Uint8Array | undefined,
+): Promise<boolean> {
+  const file = await fs.open(path, constants.O_RDONLY).catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  if (file === undefined || expected === undefined) {
+    await file?.close();
+    return file === undefined && expected === undefined;
+  }
+  try {
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, expected.length + 1));
+    for (let at = 0; ; ) {
+      const { bytesRead } = await file.read(piece, 0, piece.length, at);
+      if (bytesRead === 0) return at === expected.length;
+      const same = piece.subarray(0, bytesRead).equals(expected.subarray(at, at + bytesRead));
+      if (!same) return false;
+      at += bytesRead;
+    }
+  } finally {
+    await file.close();
   }
 }
 
@@ -133,11 +162,6 @@ async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
-}
-
-function same(found: Uint8Array | undefined, expected: Uint8Array | undefined): boolean {
-  if (found === undefined || expected === undefined) return found === expected;
-  return Buffer.compare(found, expected) === 0;
 }
 
 function isMissing(error: unknown): boolean {
