@@ -189,6 +189,16 @@ describe("steady", () => {
     assert.match(discovery.state(), /^STALE: more than half of all services/);
   });
 
+  test("the only service, gone when the registry comes back after an outage, keeps its servers for good", async () => {
+    const discovery = await synced({ web: "a b" });
+    discovery.registry.fail(undefined);
+    discovery.registry.fail("web");
+    list(discovery, {});
+    await discovery.pass(10 * HOLD_MS);
+    assert.deepEqual(discovery.target.names(WEB), ["n-a", "n-b"]);
+    assert.match(discovery.state(), /^STALE: more than half of all services/);
+  });
+
   test("a service that is gone leaves its backend behind, empty after the hold time, and can come back", async () => {
     const discovery = await synced({ web: "a", app: "x", db: "y" });
     list(discovery, { app: "x", db: "y" });
@@ -290,6 +300,21 @@ describe("what the target does not take", () => {
     await discovery.settle();
     assert.deepEqual(discovery.target.names(WEB), ["n-a", "n-b", "n-c"]);
     assert.equal(discovery.state(), "SYNCED");
+  });
+
+  test("is not tried more often because more changes came", async () => {
+    const discovery = await synced({ web: "a" });
+    discovery.target.refuse = ({ name }) => (name === "n-b" ? "no" : undefined);
+    for (const ids of ["a b", "a b c", "a b d", "a b e"]) {
+      discovery.registry.instances("web", instances(ids));
+      await discovery.settle();
+    }
+    const before = discovery.target.sent.length;
+    await discovery.pass(10_000);
+    assert.ok(
+      discovery.target.sent.length - before <= 3,
+      `${discovery.target.sent.length - before} tries in 10 s`,
+    );
   });
 
   test("does not fail what was to be created with it", async () => {
