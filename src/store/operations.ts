@@ -17,7 +17,13 @@ export type Operation =
   | { readonly kind: "finish-intent"; readonly id: string }
   /** A value that has no table of its own, by its name. */
   | { readonly kind: "put-meta"; readonly name: string; readonly value: Uint8Array }
-  | { readonly kind: "delete-meta"; readonly name: string };
+  | { readonly kind: "delete-meta"; readonly name: string }
+  /** Inserts a transaction, or renews the one of its name. */
+  | { readonly kind: "put-transaction"; readonly transaction: StoredTransaction }
+  | { readonly kind: "append-transaction-write"; readonly write: NewTransactionWrite }
+  | { readonly kind: "delete-transaction"; readonly name: string }
+  /** Keeps the answer to a request for those who send it again, and forgets the answers from before a time. */
+  | { readonly kind: "put-answer"; readonly answer: StoredAnswer; readonly forgetBefore: number };
 
 /** How a file's content came to be in a revision. A file that a revision does not name is as it was before. */
 export type FileChange =
@@ -57,6 +63,48 @@ export interface StoredSource {
   readonly settings: Uint8Array;
   /** What the source has to remember of its registry. */
   readonly memory: Uint8Array;
+}
+
+/** An open transaction of the configuration, without its writes. Times are milliseconds since 1970. */
+export interface StoredTransaction {
+  /** `transactions/{transaction}`. */
+  readonly name: string;
+  /** Who began it. */
+  readonly owner: string;
+  readonly createTime: number;
+  /** When it is forgotten, unless it is used before. */
+  readonly expireTime: number;
+  /** For how long it may be left unused. */
+  readonly idleMs: number;
+  /** The newest revision when it was begun. */
+  readonly baseRevision: number;
+}
+
+/** A write that is staged in a transaction. */
+export interface NewTransactionWrite {
+  /** Name of the transaction. */
+  readonly transaction: string;
+  /** Its place among the transaction's writes, from 1. */
+  readonly number: number;
+  /** What is to be written; opaque here, and may hold secrets. */
+  readonly request: Uint8Array;
+  /** What the written resources were when the transaction began; opaque here. */
+  readonly guards: Uint8Array;
+}
+
+/** The answer that a request got, for those who send it again. */
+export interface StoredAnswer {
+  readonly caller: string;
+  /** The caller's id of the request. */
+  readonly requestId: string;
+  /** The method's name. */
+  readonly method: string;
+  /** Of the request, so that another one under the same id is noticed. */
+  readonly digest: Uint8Array;
+  /** When it was given, in milliseconds since 1970. */
+  readonly time: number;
+  /** The encoded answer. */
+  readonly answer: Uint8Array;
 }
 
 /** How far a reload is. */

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { getAnswer } from "./answer-table.ts";
 import { Database } from "./database.ts";
 import type { ReadLimit } from "./event-log.ts";
 import { oldestSeq, readEntries } from "./event-table.ts";
@@ -14,6 +15,7 @@ import {
 } from "./revision-table.ts";
 import { listSources } from "./source-table.ts";
 import { serve } from "./thread.ts";
+import { listTransactions } from "./transaction-table.ts";
 
 /** What the reading thread is started with. */
 export interface ReadingThreadData {
@@ -31,6 +33,8 @@ const QUERIES = {
   listSources,
   pendingIntents,
   getMeta,
+  listTransactions,
+  getAnswer,
   readEvents: (database: Database, after: number, limit: ReadLimit) => ({
     ...readEntries(database, after, limit),
     oldest: oldestSeq(database),

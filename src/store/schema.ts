@@ -76,6 +76,35 @@ export const MIGRATIONS: readonly string[] = [
     bytes BLOB NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE transactions (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    create_time INTEGER NOT NULL,
+    expire_time INTEGER NOT NULL,
+    idle_ms INTEGER NOT NULL,
+    base_revision INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE transaction_writes (
+    transaction_name TEXT NOT NULL REFERENCES transactions (name),
+    number INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    guards BLOB NOT NULL,
+    PRIMARY KEY (transaction_name, number)
+  ) STRICT;
+
+  -- The first answers of requests that carried an id.
+  CREATE TABLE answers (
+    caller TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    method TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    time INTEGER NOT NULL,
+    answer BLOB NOT NULL,
+    PRIMARY KEY (caller, request_id)
+  ) STRICT;
+  CREATE INDEX answers_by_time ON answers (time);
+  `,
 ];
 
 // "hapl", so that a database of something else is not taken for ours.

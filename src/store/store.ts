@@ -4,7 +4,7 @@ import type { EventLog } from "./event-log.ts";
 import type { PendingIntent } from "./intent-table.ts";
 import type { FileEdits } from "./line-diff.ts";
 import { createMaintenance } from "./maintenance.ts";
-import type { Operation, ReloadRecord, StoredSource } from "./operations.ts";
+import type { Operation, ReloadRecord, StoredAnswer, StoredSource } from "./operations.ts";
 import type { ReadingCalls, ReadingThreadData } from "./reading-thread.ts";
 import { DEFAULT_RETENTION, type Retention } from "./retention.ts";
 import type { Revision, RevisionFile, RevisionPage } from "./revision-table.ts";
@@ -12,6 +12,7 @@ import { takeStateDirectory } from "./state-directory.ts";
 import { type StoreHealth, StoreHealthWatch } from "./store-health.ts";
 import { StoredEventLog } from "./stored-event-log.ts";
 import { RestartingThread, Thread } from "./thread.ts";
+import type { TransactionRow } from "./transaction-table.ts";
 import { toWire, type WireBatch } from "./wire.ts";
 import { WriteQueue } from "./write-queue.ts";
 import type { WritingCalls, WritingThreadData } from "./writing-thread.ts";
@@ -55,6 +56,10 @@ export interface Store {
   readonly events: EventLog;
   /** The intents that were begun and not finished, oldest first, with the former content of their files. */
   pendingIntents(): Promise<readonly PendingIntent[]>;
+  /** The transactions that are open, with their writes, the oldest first. */
+  transactions(): Promise<readonly TransactionRow[]>;
+  /** The answer that `put-answer` has kept for a caller's request. */
+  answer(caller: string, requestId: string): Promise<StoredAnswer | undefined>;
   /** A value that `put-meta` has put. */
   meta(name: string): Promise<Uint8Array | undefined>;
 
@@ -227,6 +232,8 @@ export async function openStore(directory: string, options: StoreOptions): Promi
     },
     events,
     pendingIntents: () => reader.call("pendingIntents", []),
+    transactions: () => reader.call("listTransactions", []),
+    answer: (caller, requestId) => reader.call("getAnswer", [caller, requestId]),
     meta: (name) => reader.call("getMeta", [name]),
     close: () => {
       closing ??= close();

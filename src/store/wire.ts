@@ -72,6 +72,18 @@ function packed(packing: Packing, operation: Operation): WireOperation {
     }
     case "put-meta":
       return { ...operation, value: copy(packing, operation.value) };
+    case "append-transaction-write": {
+      const { write } = operation;
+      const [request, guards] = [copy(packing, write.request), copy(packing, write.guards)];
+      return { ...operation, write: { ...write, request, guards } };
+    }
+    case "put-answer": {
+      const { answer } = operation;
+      const [digest, bytes] = [copy(packing, answer.digest), copy(packing, answer.answer)];
+      return { ...operation, answer: { ...answer, digest, answer: bytes } };
+    }
+    case "put-transaction":
+    case "delete-transaction":
     case "delete-source":
     case "finish-intent":
     case "delete-meta":

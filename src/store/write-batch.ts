@@ -1,4 +1,5 @@
 import { DomainError } from "../lib/errors.ts";
+import { putAnswer } from "./answer-table.ts";
 import type { Database } from "./database.ts";
 import type { LogPosition } from "./event-log.ts";
 import { appendEvents } from "./event-table.ts";
@@ -9,6 +10,7 @@ import type { PackedEvents } from "./packed-events.ts";
 import { putReload } from "./reload-table.ts";
 import { appendRevision } from "./revision-table.ts";
 import { deleteSource, putSource } from "./source-table.ts";
+import { appendTransactionWrite, deleteTransaction, putTransaction } from "./transaction-table.ts";
 
 /** An operation as it travels to the writing thread. */
 export type WireOperation =
@@ -94,6 +96,18 @@ function apply(
       break;
     case "delete-meta":
       deleteMeta(database, operation.name);
+      break;
+    case "put-transaction":
+      putTransaction(database, operation.transaction);
+      break;
+    case "append-transaction-write":
+      appendTransactionWrite(database, operation.write);
+      break;
+    case "delete-transaction":
+      deleteTransaction(database, operation.name);
+      break;
+    case "put-answer":
+      putAnswer(database, operation.answer, operation.forgetBefore);
       break;
   }
 }
