@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { createWriteStream } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
 import { startEmbedded } from "./embedded/embedded.ts";
@@ -30,6 +30,8 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
       return run("start", args, startLocally);
     case "serve":
       return run("serve", args, serve);
+    case "inspect":
+      return inspect(args);
     case undefined:
     case "help":
     case "--help":
@@ -39,6 +41,16 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
       process.stderr.write(`haplane: there is no command "${name}"; haplane help lists them\n`);
       return EXIT.usage;
   }
+}
+
+/** Needs no server, so what a server needs is not loaded. */
+async function inspect(args: readonly string[]): Promise<number> {
+  const { runInspect } = await import("./inspect/run-inspect.ts");
+  return runInspect(args, {
+    readFile,
+    out: (output) => void process.stdout.write(output),
+    error: (message) => void process.stderr.write(message),
+  });
 }
 
 type Start = (settings: Settings, logger: Logger, signal: AbortSignal) => Promise<Running>;

@@ -10,9 +10,10 @@ export function usage(): string {
   return `Usage: haplane COMMAND [SETTINGS]
 
 Commands:
-  serve   run haplane beside an HAProxy, or with one of its own, in production
-  start   run everything on this machine to try it: HAProxy, Consul, haplane
-  help    print this
+  serve                                run haplane beside an HAProxy, or with one of its own, in production
+  start                                run everything on this machine to try it: HAProxy, Consul, haplane
+  inspect FILE…  [--json | --reprint]  say what haplane understands of configuration files
+  help                                 print this
 
 Settings (a flag wins over the environment variable in brackets):
 ${rows.map(([flag, help]) => `  ${flag.padEnd(width)}  ${help}`).join("\n")}

@@ -11,7 +11,8 @@ const PEERS = ["storage", "spoe", "haproxy", "discovery", "events"];
  * `server` (the others: the wiring, the settings).
  */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  main: ["embedded", "server", "lib"],
+  main: ["embedded", "inspect", "server", "lib"],
+  inspect: TEXT,
   embedded: ["server", "rpc", "lib"],
   server: ["service", "rpc", "commit", "store", "config", ...PEERS, ...TEXT],
   service: ["rpc", "commit", "store", "config", ...PEERS, ...TEXT],
