@@ -69,10 +69,10 @@ export class Database {
 
   /** Runs `action` in a transaction of its own: what it wrote is durable when this returns, or not there when it throws. */
   transaction<T>(action: () => T): T {
-    this.execute("BEGIN IMMEDIATE");
+    this.run("BEGIN IMMEDIATE");
     try {
       const result = action();
-      this.execute("COMMIT");
+      this.run("COMMIT");
       return result;
     } catch (error) {
       this.rollback();

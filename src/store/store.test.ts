@@ -13,6 +13,7 @@ import { ManualClock } from "../lib/manual-clock.ts";
 import type { LogEntry } from "./event-log.ts";
 import type { NewRevision, ReloadRecord } from "./operations.ts";
 import type { Retention } from "./retention.ts";
+import { MIGRATIONS } from "./schema.ts";
 import { openStore, type Store } from "./store.ts";
 
 interface Place {
@@ -391,7 +392,7 @@ describe("the state directory", () => {
     const before = await readFile(path);
     await assert.rejects(open(), {
       reason: "NOT_SUPPORTED",
-      metadata: { found: "1000", known: "1", needs: "a newer haplane" },
+      metadata: { found: "1000", known: String(MIGRATIONS.length), needs: "a newer haplane" },
     });
     assert.deepEqual(await readFile(path), before);
     change("PRAGMA application_id = 7");

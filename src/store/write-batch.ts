@@ -43,7 +43,7 @@ export function writeGroup(
   return database.transaction(() => {
     let newest = start;
     const results = batches.map((batch): BatchResult => {
-      database.execute("SAVEPOINT batch");
+      database.run("SAVEPOINT batch");
       try {
         const entries: LogPosition[] = [];
         let position = newest;
@@ -55,7 +55,7 @@ export function writeGroup(
             apply(database, operation);
           }
         }
-        database.execute("RELEASE batch");
+        database.run("RELEASE batch");
         newest = position;
         return { kind: "done", entries };
       } catch (error) {
