@@ -39,17 +39,19 @@ export function argumentOf(syntax: FieldSyntax, follow: ReadonlySet<string>): Ar
 }
 
 function wordArgument(syntax: FieldSyntax): Argument {
-  const scalar = scalarOf(syntax);
+  const { read, write } = scalarOf(syntax);
   const slot = slotOf(syntax.field);
+  const name = syntax.field.oneof === undefined ? syntax.field.localName : undefined;
   return {
     read(message, words, at, end) {
       if (at >= end) return -1;
-      const value = scalar.read(words[at]!.value);
+      const value = read(words[at]!.value);
       if (value === undefined) return -1;
-      slot.set(message, value);
+      if (name === undefined) slot.set(message, value);
+      else message[name] = value;
       return at + 1;
     },
-    write: (message, _index, out) => out.push(scalar.write(slot.get(message) as never)),
+    write: (message, _index, out) => out.push(write(slot.get(message) as never)),
   };
 }
 
@@ -69,24 +71,25 @@ function elementArgument(syntax: FieldSyntax): Argument {
 }
 
 function separatedArgument(syntax: FieldSyntax, separator: string): Argument {
-  const scalar = scalarOf(syntax);
+  const { read, write } = scalarOf(syntax);
+  const { localName } = syntax.field;
   const list = listOf(syntax.field);
   return {
     read(message, words, at, end) {
       if (at >= end) return -1;
-      const values: unknown[] = [];
-      for (const part of words[at]!.value.split(separator)) {
-        const value = scalar.read(part);
+      const values: unknown[] = words[at]!.value.split(separator);
+      for (let i = 0; i < values.length; i++) {
+        const value = read(values[i] as string);
         if (value === undefined) return -1;
-        values.push(value);
+        values[i] = value;
       }
-      list(message).push(...values);
+      message[localName] = values;
       return at + 1;
     },
     write: (message, _index, out) =>
       out.push(
         list(message)
-          .map((value) => scalar.write(value as never))
+          .map((value) => write(value as never))
           .join(separator),
       ),
   };

@@ -21,8 +21,8 @@ export interface Parameter {
   readonly arity: number;
   /** Goes to the end of the line, so nothing can stand behind it. */
   readonly last: boolean;
-  /** True when the message has it, and it cannot be there again. */
-  taken(message: Fields): boolean;
+  /** It may be there several times. */
+  readonly repeats: boolean;
   /** How many times the message has it. */
   count(message: Fields): number;
   /** Reads keyword and value at `at`; the index behind, or -1. */
@@ -63,7 +63,7 @@ function flagParameter(syntax: WordSyntax): Parameter {
     prefixes: [],
     arity: Math.max(...spellings.map((words) => words.length)),
     last: false,
-    taken: isSet,
+    repeats: false,
     count: (message) => (isSet(message) ? 1 : 0),
     read(message, words, at, end, order) {
       const spelling =
@@ -100,15 +100,15 @@ function valueParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parame
   const condition = syntax.type === Type.CONDITION;
   const spellings = condition ? CONDITION_WORDS.map((word) => [word]) : [keyword, ...aliases];
   const simple = spellings.length === 1 && keyword.length === 1;
-  const count = countOf(field, repeatsKeyword(syntax));
   const repeats = repeatsKeyword(syntax);
+  const count = countOf(field, repeats);
   return {
     syntax,
     keys: spellings.map((words) => words[0]!),
     prefixes: [],
     arity: Math.max(...spellings.map((words) => words.length)) + 1,
     last: condition,
-    taken: (message) => !repeats && count(message) > 0,
+    repeats,
     count,
     read(message, words, at, end, order) {
       const spelling = simple || condition ? keyword : matched(spellings, words, at, end);
@@ -152,7 +152,7 @@ function messageParameter(syntax: WordSyntax, codec: LineCodec): Parameter {
     prefixes: head?.kind === "glue" ? names : [],
     arity: 1,
     last: false,
-    taken: (message) => !repeats && slot.get(message) !== undefined,
+    repeats,
     count: (message) =>
       repeats ? (slot.get(message) as unknown[]).length : slot.get(message) === undefined ? 0 : 1,
     read(message, words, at, end, order) {

@@ -1,5 +1,4 @@
 import type { DescOneof } from "@bufbuild/protobuf";
-import { repeatsKeyword } from "./argument.ts";
 import { isBool } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { isRequired } from "./head.ts";
@@ -103,12 +102,16 @@ export class Run implements Step {
   }
 
   #readKnown(message: Fields, words: Words, from: number, end: number, order: Order | undefined): number {
+    const met: Parameter[] = [];
     let at = from;
     while (at < end) {
       const parameter = this.#find(words[at]!.value);
-      if (parameter === undefined || this.#taken(parameter, message)) break;
+      if (parameter === undefined || (!parameter.repeats && met.includes(parameter))) break;
+      const oneof = this.#oneofs.get(parameter);
+      if (oneof !== undefined && caseOf(message, oneof) !== undefined) break;
       const next = parameter.read(message, words, at, end, order);
       if (next < 0) break;
+      met.push(parameter);
       at = next;
     }
     for (const { oneof, step } of this.#fallbacks) {
@@ -145,14 +148,17 @@ export class Run implements Step {
     twice: ReadonlySet<Parameter> | undefined,
   ): boolean {
     const unknown = this.#unmodelled!(message);
+    const met: Parameter[] = [];
     let at = from;
     while (at < end) {
       const parameter = this.#find(words[at]!.value);
-      const taken = parameter?.taken(message) === true;
-      if (taken && twice === undefined) return false;
+      const again = parameter !== undefined && !parameter.repeats && met.includes(parameter);
+      if (again && twice === undefined) return false;
       let next = -1;
-      if (parameter !== undefined && !taken && twice?.has(parameter) !== true)
+      if (parameter !== undefined && !again && twice?.has(parameter) !== true) {
         next = parameter.read(message, words, at, end, order);
+        if (next >= 0) met.push(parameter);
+      }
       if (next < 0) {
         next = Math.min(end, at + (parameter?.arity ?? 1));
         order?.entries.push({ part: this, spelling: undefined, inner: undefined, words: next - at });
@@ -169,7 +175,7 @@ export class Run implements Step {
     for (let at = from; at < end; ) {
       const parameter = this.#find(words[at]!.value);
       if (parameter !== undefined) {
-        if (seen.has(parameter) && !repeatsKeyword(parameter.syntax)) twice.add(parameter);
+        if (seen.has(parameter) && !parameter.repeats) twice.add(parameter);
         seen.add(parameter);
       }
       at += parameter?.arity ?? 1;
@@ -177,15 +183,10 @@ export class Run implements Step {
     return twice;
   }
 
-  #taken(parameter: Parameter, message: Fields): boolean {
-    const oneof = this.#oneofs.get(parameter);
-    return oneof === undefined ? parameter.taken(message) : caseOf(message, oneof) !== undefined;
-  }
-
   #find(word: string): Parameter | undefined {
     const exact = this.#table.get(word);
     if (exact !== undefined) return exact;
-    if (word.endsWith(")")) {
+    if (word.charCodeAt(word.length - 1) === CLOSING) {
       const found = this.#table.get(word.slice(0, word.indexOf("(") + 1));
       if (found !== undefined) return found;
     }
@@ -228,6 +229,9 @@ export class Run implements Step {
       if (parameter.last) write(parameter, undefined, parameter.count(message));
   }
 }
+
+/** `)` */
+const CLOSING = 41;
 
 function caseOf(message: Fields, oneof: string): string | undefined {
   return (message[oneof] as { readonly case: string | undefined }).case;

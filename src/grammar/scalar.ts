@@ -58,15 +58,31 @@ const ON_OFF: Scalar = {
 
 function integer(min: number, max: number): Scalar {
   return {
-    read(word) {
-      const value = Number(word);
-      return value >= min && value <= max && String(value) === word && Number.isInteger(value)
-        ? value
-        : undefined;
-    },
+    read: (word) => readInteger(word, min, max),
     write: (value: number) => String(value),
   };
 }
+
+/** The value of decimal digits that are written back as they are: no plus, no leading zero. */
+function readInteger(word: string, min: number, max: number): number | undefined {
+  const negative = word.charCodeAt(0) === MINUS;
+  const start = negative ? 1 : 0;
+  const length = word.length - start;
+  if (length < 1 || length > 10) return undefined;
+  const first = word.charCodeAt(start);
+  if (first === ZERO && (length > 1 || negative)) return undefined;
+  let value = 0;
+  for (let i = start; i < word.length; i++) {
+    const digit = word.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  if (negative) value = -value;
+  return value >= min && value <= max ? value : undefined;
+}
+
+const MINUS = 45;
+const ZERO = 48;
 
 function enumScalar(desc: DescEnum): Scalar {
   const words = enumWords(desc);
