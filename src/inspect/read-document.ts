@@ -4,7 +4,7 @@ import type { Document } from "../text/document.ts";
 import type { Line } from "../text/line.ts";
 import type { Section } from "../text/section.ts";
 import { printHeader } from "./header.ts";
-import { type Understood, understand } from "./understand.ts";
+import { describeWordError, type Understood, understand } from "./understand.ts";
 
 /** A line of a file, and what is made of it. */
 export type InspectedLine = { readonly line: Line; readonly number: number } & (
@@ -37,7 +37,14 @@ export function* inspectLines(
       else if (marks.has(index)) yield { ...place, ...readMark(line) };
       else if (index === 0 && section.keyword !== "") yield { ...place, ...readHeader(codec, section, line) };
       else if (line.empty) yield { ...place, kind: "other" };
-      else if (section.keyword === "") yield { ...place, ...text(line, "no section begins above it") };
+      else if (section.keyword === "")
+        yield {
+          ...place,
+          ...text(
+            line,
+            line.error === undefined ? "no section begins above it" : describeWordError(line.error),
+          ),
+        };
       else if (codec === undefined) yield { ...place, ...text(line, "the section is not known") };
       else yield { ...place, ...understand(codec, section.keyword, line) };
       index++;
@@ -53,7 +60,7 @@ const MISPLACED = {
 } as const;
 
 function readMark(line: Line): Understood | { readonly kind: "other" } {
-  if (line.error !== undefined) return text(line, "HAProxy cannot split the line into words");
+  if (line.error !== undefined) return text(line, describeWordError(line.error));
   const [word] = line.words;
   const unknown =
     word?.value.startsWith(".") &&
@@ -67,6 +74,7 @@ function readHeader(
   section: Section,
   line: Line,
 ): Understood | { readonly kind: "header"; readonly printed: string } {
+  if (line.error !== undefined) return text(line, describeWordError(line.error));
   const printed = codec === undefined ? undefined : printHeader(codec, section);
   return printed === undefined
     ? text(line, "the header says more than the section's name and the defaults it is based on")

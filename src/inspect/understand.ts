@@ -4,6 +4,7 @@ import { describeReason, HIDDEN, readLineOf } from "../grammar/read-section.ts";
 import { holdsSecret } from "../grammar/secrets.ts";
 import type { SectionCodec, TypedLine } from "../grammar/section-codec.ts";
 import type { Line } from "../text/line.ts";
+import type { WordError, WordErrorKind } from "../text/words.ts";
 import { countWords, type WordCount } from "./count-words.ts";
 
 /** What the grammar makes of a directive's line. */
@@ -21,6 +22,7 @@ export type Understood =
  * can be printed anew so that it says the same.
  */
 export function understand(codec: SectionCodec, kind: string, line: Line): Understood {
+  if (line.error !== undefined) return untyped(codec, line, describeWordError(line.error));
   const reading = readLineOf(codec, kind, line);
   if (reading.kind === "text") return untyped(codec, line, describeReason(reading.reason));
   if (!givesSameWords(reading, line))
@@ -30,6 +32,21 @@ export function understand(codec: SectionCodec, kind: string, line: Line): Under
   if (!printed.ok) return untyped(codec, line, printed.violation.description);
   return { kind: "typed", printed: printed.text, count: countWords(directive, value, line.words.length) };
 }
+
+/** Why HAProxy cannot split a line into words. */
+export function describeWordError({ kind, offset }: WordError): string {
+  return `HAProxy cannot read the line: ${WORD_ERRORS[kind]} at byte ${offset + 1}`;
+}
+
+const WORD_ERRORS: Readonly<Record<WordErrorKind, string>> = {
+  quote: "a quote without its end",
+  brace: "a variable without its closing brace",
+  variable: "no name of a variable",
+  hex: "\\x without two hexadecimal digits",
+  expansion: "a malformed [*]",
+  words: "one word too many",
+  nul: "a NUL",
+};
 
 /** A line that is text, with the reason. What may be a secret is not shown. */
 function untyped(codec: SectionCodec, line: Line, why: string): Understood {

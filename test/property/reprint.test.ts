@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { configGrammar } from "../../src/grammar/config-grammar.ts";
+import { inspectFile } from "../../src/inspect/inspect-file.ts";
+import { reprint } from "../../src/inspect/reprint.ts";
+import { distinctSamples, samplesOf } from "../support/grammar-samples.ts";
+import { configurationOf } from "../support/sample-configuration.ts";
+
+const grammar = configGrammar();
+const sampleLines = distinctSamples(samplesOf(grammar)).flatMap((sample) => configurationOf(sample).lines);
+
+/** A line that may have been mangled: a byte changed, doubled or lost. */
+const line = fc
+  .tuple(fc.constantFrom(...sampleLines), fc.nat(2), fc.nat(), fc.constantFrom(..." \t\"'\\#${}\0\r\xffx"))
+  .map(([text, kind, at, character]) => {
+    const place = at % (text.length + 1);
+    if (kind === 0) return text;
+    return text.slice(0, place) + character + text.slice(kind === 1 ? place + 1 : place);
+  });
+const file = fc
+  .tuple(fc.array(line, { maxLength: 30 }), fc.constantFrom("\n", "\r\n"), fc.constantFrom("", "\n"))
+  .map(([lines, newline, end]) => Buffer.from(lines.join(newline) + end, "latin1"));
+
+test("any file is inspected without a throw, prints back, and printed anew says the same to the grammar", () => {
+  let typed = 0;
+  fc.assert(
+    fc.property(file, (bytes) => {
+      const report = inspectFile(grammar, "a.cfg", bytes);
+      typed += report.typed;
+      assert.ok(report.lossless);
+      assert.equal(report.directives, report.typed + report.unmodelled.length);
+      assert.ok(report.partial <= report.typed && report.depth >= 0 && report.depth <= 1);
+      const printed = reprint(grammar, bytes);
+      const again = inspectFile(grammar, "a.cfg", printed);
+      assert.deepEqual(
+        [again.sections, again.typed, again.partial, again.unmodelled],
+        [report.sections, report.typed, report.partial, report.unmodelled],
+      );
+      assert.deepEqual(reprint(grammar, printed), printed);
+    }),
+    { numRuns: 400 },
+  );
+  assert.ok(typed > 500, `${typed} lines had a message`);
+});
+
+test("bytes of any kind are inspected without a throw and print back", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (array) => {
+      const bytes = Buffer.from(array);
+      assert.ok(inspectFile(grammar, "", bytes).lossless);
+      assert.deepEqual(reprint(grammar, reprint(grammar, bytes)), reprint(grammar, bytes));
+    }),
+    { numRuns: 500 },
+  );
+});
