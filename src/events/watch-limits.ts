@@ -18,8 +18,8 @@ export interface WatchLimits {
 export const DEFAULT_WATCH_LIMITS: WatchLimits = {
   watchers: 10_000,
   tail: { bytes: 8 * 1024 * 1024, entries: 16_384 },
-  // gRPC clients refuse messages of more than 4 MiB unless they are told otherwise.
-  messages: { joinBytes: 256 * 1024, maxBytes: 3_584 * 1024 },
+  // A reader that is behind holds one joined message. gRPC clients refuse messages of more than 4 MiB unless they are told otherwise.
+  messages: { joinBytes: 64 * 1024, maxBytes: 3_584 * 1024 },
   lag: 100_000,
   bookmarkMs: 30_000,
 };

@@ -190,6 +190,17 @@ describe("what is written", () => {
     assert.equal(store.events.newest.seq, 53);
   });
 
+  test("counts as written although a listener fails", async (t) => {
+    const { open, logged } = await place(t);
+    const store = await open();
+    store.events.subscribe(() => {
+      throw new Error("a defect");
+    });
+    await store.events.append([event("a")]);
+    assert.deepEqual(store.health, { state: "available" });
+    assert.ok(logged.some(({ level, msg }) => level === 50 && msg.includes("listener")));
+  });
+
   test("is all or nothing, and a batch that contradicts leaves the others alone", async (t) => {
     const store = await (await place(t)).open();
     await store.write([{ kind: "append-revision", revision: revision(1, "abc") }]);

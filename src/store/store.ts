@@ -166,6 +166,7 @@ export async function openStore(directory: string, options: StoreOptions): Promi
     epoch: Buffer.from(opened.epoch).toString("base64url"),
     newest: opened.newest,
     oldest: opened.oldest,
+    logger,
     append: (appended) => write([{ kind: "append-events", events: appended }]),
     read: (after, limit) => reader.call("readEvents", [after, limit]),
   });

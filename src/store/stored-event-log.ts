@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import type { EventLog, LogEntry, LogPage, LogPosition, ReadLimit } from "./event-log.ts";
 import { type PackedEntries, unpackEntries } from "./packed-events.ts";
@@ -8,6 +9,7 @@ export interface StoredEventLogOptions {
   readonly newest: LogPosition;
   readonly oldest: number;
   readonly append: (events: readonly Event[]) => Promise<void>;
+  readonly logger: Pick<Logger, "error">;
   readonly read: (after: number, limit: ReadLimit) => Promise<PackedEntries & { readonly oldest: number }>;
 }
 
@@ -15,6 +17,7 @@ export interface StoredEventLogOptions {
 export class StoredEventLog implements EventLog {
   readonly epoch: string;
   readonly append: (events: readonly Event[]) => Promise<void>;
+  readonly #logger: StoredEventLogOptions["logger"];
   readonly #read: StoredEventLogOptions["read"];
   readonly #listeners = new Set<(entries: readonly LogEntry[]) => void>();
   #newest: LogPosition;
@@ -23,6 +26,7 @@ export class StoredEventLog implements EventLog {
   constructor(options: StoredEventLogOptions) {
     this.epoch = options.epoch;
     this.append = options.append;
+    this.#logger = options.logger;
     this.#read = options.read;
     this.#newest = options.newest;
     this.#oldest = options.oldest;
@@ -51,7 +55,14 @@ export class StoredEventLog implements EventLog {
     const last = entries.at(-1);
     if (last === undefined) return;
     this.#newest = { seq: last.seq, revision: last.revision };
-    for (const listener of this.#listeners) listener(entries);
+    for (const listener of this.#listeners) {
+      try {
+        listener(entries);
+      } catch (error) {
+        // Its defect must not make a durable write look like a failed one.
+        this.#logger.error({ err: error }, "a listener of the event log failed");
+      }
+    }
   }
 
   /** The store says what is the oldest event after some were dropped. */
