@@ -8,6 +8,8 @@ export interface BackendNames {
   claim(owner: string, service: string, prefix: string, remembered?: string): string;
   /** The service needs its backend no longer. */
   release(backend: string): void;
+  /** Whether some service has it. */
+  has(backend: string): boolean;
 }
 
 /** Nothing claimed yet. */
@@ -30,5 +32,6 @@ export function createBackendNames(): BackendNames {
       return backend;
     },
     release: (backend) => void owners.delete(backend),
+    has: (backend) => owners.has(backend),
   };
 }

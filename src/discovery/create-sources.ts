@@ -89,6 +89,8 @@ export function createSources(options: SourcesOptions): Sources {
 
     get: (name) => find(name).describe(),
 
+    owns: (backend) => parts.context.backendNames.has(backend),
+
     list: () => [...sources.values()].sort(byName).map((source) => source.describe()),
 
     update: (request) =>

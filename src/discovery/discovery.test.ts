@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { backendOf, type Discovery, startDiscovery } from "../../test/support/discovery.ts";
 import { instance } from "../../test/support/scripted-registry.ts";
+import { DomainError } from "../lib/errors.ts";
 
 const WEB = backendOf("web");
 const HOLD_MS = 30_000;
@@ -331,6 +332,30 @@ describe("what the target does not take", () => {
     assert.equal(discovery.state(), "SYNCED");
   });
 
+  test("a removal that fails at last is made again, even if its service is gone", async () => {
+    const discovery = await synced({ web: "a", app: "x", db: "y" });
+    const { target } = discovery;
+    list(discovery, { app: "x", db: "y" });
+    const servers = target.backends.get(WEB) ?? [];
+    const change = target.changeServers.bind(target);
+    target.changeServers = async (backend, changes) => {
+      target.changeServers = change;
+      target.holdBack = () => true;
+      await target.changeServers(backend, changes);
+      target.holdBack = () => false;
+      target.backends.set(backend, servers);
+      return changes.map(() => ({ ok: false, error: new DomainError("HAPROXY_REFUSED", "in use") }));
+    };
+    await discovery.pass(HOLD_MS + 1_000);
+    assert.deepEqual(target.names(WEB), []);
+    target.release();
+    await discovery.settle();
+    assert.equal(discovery.state(), `REJECTED: ${WEB}: in use`);
+    await discovery.pass(2_000);
+    assert.deepEqual(target.names(WEB), []);
+    assert.equal(discovery.state(), "SYNCED");
+  });
+
   test("a change that is taken and has no effect is not repeated in a loop", async () => {
     const discovery = await synced({ web: "a" });
     discovery.target.changeServers = async (backend, changes) => {
@@ -359,4 +384,5 @@ test("stop ends everything: nothing is sent any more, whatever was under way", a
   assert.deepEqual(discovery.target.sent, [], "the new backend was not yet created");
   assert.equal(discovery.registry.watches, 0);
   assert.equal(discovery.clock.pending, 0, "no timer is left");
+  assert.equal(discovery.target.subscribers, 0);
 });

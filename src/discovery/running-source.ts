@@ -276,7 +276,6 @@ export class RunningSource {
   #forgetIfGone(service: Service): void {
     const { backend, name } = service;
     if (this.#services.get(name) !== service || !this.#hasList || service.isListed) return;
-    if (this.#steady.kept(name).size > 0) return;
     if (this.#context.departures.of(backend).size > 0) return;
     if (this.#context.target.servers(backend)?.some(isManaged)) return;
     this.#forget(service);

@@ -25,6 +25,8 @@ export interface Sources {
   /** Durable when it resolves. */
   create(request: CreateSourceRequest): Promise<Source>;
   get(name: string): Source;
+  /** Whether a service of a running source has this backend, so that its servers follow a registry. */
+  owns(backend: string): boolean;
   /** All sources, ordered by name. */
   list(): readonly Source[];
   /** Goes on with the new settings; what was found so far stays live meanwhile. */

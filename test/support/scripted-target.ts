@@ -59,6 +59,11 @@ export class ScriptedTarget implements Target {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** How many listen to changes by other hands. */
+  get subscribers(): number {
+    return this.#listeners.size;
+  }
+
   /** Somebody else changed a backend. */
   editByHand(backend: string, servers: TargetServer[]): void {
     this.backends.set(backend, servers);
