@@ -13,6 +13,7 @@ import { inspectFile } from "../../src/inspect/inspect-file.ts";
 import { reprint } from "../../src/inspect/reprint.ts";
 import { runInspect } from "../../src/inspect/run-inspect.ts";
 import { Document } from "../../src/text/document.ts";
+import type { Line } from "../../src/text/line.ts";
 
 const FILES = fileURLToPath(new URL("files/", import.meta.url));
 const files = readdirSync(FILES).sort();
@@ -39,11 +40,11 @@ async function alertsOf(bytes: Buffer): Promise<string> {
 
 /** Asserts that two files have the same lines in the sense of the grammar. */
 function assertSameMeaning(a: Buffer, b: Buffer): void {
-  const [one, other] = [a, b].map((bytes) => Document.parse([{ path: "", bytes }])) as [Document, Document];
-  assert.equal(one.lineCount(0), other.lineCount(0));
+  const [one, two] = [a, b].map((bytes) => Document.parse([{ path: "", bytes }])) as [Document, Document];
+  assert.equal(one.lineCount(0), two.lineCount(0));
   for (const section of one.sections()) {
     const position = one.positionOf(section);
-    const place = section.length === 0 ? undefined : other.placeAt(position);
+    const place = section.length === 0 ? undefined : two.placeAt(position);
     if (place === undefined) continue;
     assert.equal(place.section.keyword, section.keyword);
     assert.equal(place.section.name, section.name);
@@ -52,7 +53,7 @@ function assertSameMeaning(a: Buffer, b: Buffer): void {
     if (codec === undefined) continue;
     for (let index = 1; index < section.length; index++) {
       const line = section.lines.at(index)!;
-      const other = place.section.lines.at(index)!;
+      const other: Line = place.section.lines.at(index)!;
       const before = readLineOf(codec, section.keyword, line);
       const after = readLineOf(codec, section.keyword, other);
       assert.equal(after.kind, before.kind);

@@ -8,19 +8,40 @@ import { distinctSamples, samplesOf } from "../support/grammar-samples.ts";
 import { configurationOf } from "../support/sample-configuration.ts";
 
 const grammar = configGrammar();
-const sampleLines = distinctSamples(samplesOf(grammar)).flatMap((sample) => configurationOf(sample).lines);
+const sections = distinctSamples(samplesOf(grammar)).map((sample) => configurationOf(sample).lines);
 
-/** A line that may have been mangled: a byte changed, doubled or lost. */
-const line = fc
-  .tuple(fc.constantFrom(...sampleLines), fc.nat(2), fc.nat(), fc.constantFrom(..." \t\"'\\#${}\0\r\xffx"))
-  .map(([text, kind, at, character]) => {
-    const place = at % (text.length + 1);
-    if (kind === 0) return text;
-    return text.slice(0, place) + character + text.slice(kind === 1 ? place + 1 : place);
-  });
+/** What happens to a line: a byte of it is changed, or put in. */
+interface Damage {
+  readonly spared: boolean;
+  readonly replace: boolean;
+  readonly at: number;
+  readonly character: string;
+}
+
+const damage: fc.Arbitrary<Damage> = fc.record({
+  spared: fc.boolean(),
+  replace: fc.boolean(),
+  at: fc.nat(),
+  character: fc.constantFrom(..." \t\"'\\#${}\0\r\xffx"),
+});
 const file = fc
-  .tuple(fc.array(line, { maxLength: 30 }), fc.constantFrom("\n", "\r\n"), fc.constantFrom("", "\n"))
-  .map(([lines, newline, end]) => Buffer.from(lines.join(newline) + end, "latin1"));
+  .tuple(
+    fc.array(fc.tuple(fc.constantFrom(...sections), fc.array(damage, { minLength: 12, maxLength: 12 })), {
+      maxLength: 8,
+    }),
+    fc.constantFrom("\n", "\r\n"),
+    fc.constantFrom("", "\n"),
+  )
+  .map(([parts, newline, end]) => {
+    const lines = parts.flatMap(([section, damages]) => section.map((text, i) => mangled(text, damages[i])));
+    return Buffer.from(lines.join(newline) + end, "latin1");
+  });
+
+function mangled(text: string, what: Damage | undefined): string {
+  if (what === undefined || what.spared) return text;
+  const place = what.at % (text.length + 1);
+  return text.slice(0, place) + what.character + text.slice(what.replace ? place + 1 : place);
+}
 
 test("any file is inspected without a throw, prints back, and printed anew says the same to the grammar", () => {
   let typed = 0;
