@@ -21,9 +21,11 @@ import { createEdge } from "./rpc/edge.ts";
 import { createGrpcListener } from "./rpc/grpc.ts";
 import { createHealth } from "./rpc/health.ts";
 import type { ListenAddress, Listener, ListenerPolicy } from "./rpc/listener.ts";
+import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
 import { healthRoute, keepHealth } from "./service/health.ts";
 import { metricsRoute, registerMetrics } from "./service/metrics.ts";
+import { openConfiguration } from "./service/open-configuration.ts";
 import { processEvent } from "./service/process-event.ts";
 import { runtimeService } from "./service/runtime.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
@@ -129,6 +131,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   await sources.start();
   starting.defer(() => sources.stop());
 
+  const configuration = await openConfiguration({
+    ...{ commit, haproxy, store, sources, clock },
+    logger: logger.child({ part: "configuration" }),
+    checks: haproxyBinary !== undefined,
+  });
+  starting.defer(() => configuration.transactions.stop());
+
   const metrics = new Registry();
   registerMetrics(metrics, { hub, commit, haproxy, sources, store });
   const health = createHealth();
@@ -142,6 +151,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   ];
   const edge = createEdge({
     services: [
+      configurationService(configuration),
       serviceDiscoveryService(sources),
       runtimeService(haproxy, commit),
       eventsService(hub, current),

@@ -56,7 +56,7 @@ function apply(changes: JsonValue[], text = BASE, guards: JsonValue[] = []) {
       path: changes.length === 1 ? "" : `changes[${index}]`,
     })),
     guards.map((json) => fromJson(GuardSchema, json)),
-    { etags, version: { major: 2, minor: 6 } },
+    { etags, version: { major: 2, minor: 6 }, etagsCount: true },
   );
 }
 

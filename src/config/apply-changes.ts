@@ -1,3 +1,4 @@
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import type {
   Change,
   DeleteChange,
@@ -23,6 +24,7 @@ import {
   refuseAmbiguous,
   writeResourceId,
 } from "./locate.ts";
+import { isSet } from "./mask.ts";
 import { printableName } from "./name.ts";
 import { checkReferences, checkRemoved, type Removed, type Written } from "./references.ts";
 import { createChild, removeChild, updateChild } from "./write-child.ts";
@@ -43,14 +45,17 @@ export interface Done {
   readonly name: string;
 }
 
+/** How much of a resource matters: its own lines, or for a section all that is in it. */
+export type Extent = "own" | "whole";
+
 /** What changes led to. */
 export interface Changed {
   /** The document itself when nothing differs. */
   readonly document: Document;
   /** What was done, in the order of the changes. Changes that changed nothing are not in it. */
   readonly done: readonly Done[];
-  /** Names of all resources that the changes name, whether something differed or not. */
-  readonly names: readonly string[];
+  /** The resources that the changes name, whether something differed or not, and how much of each matters to them. */
+  readonly touched: ReadonlyMap<string, Extent>;
 }
 
 /**
@@ -89,7 +94,7 @@ class Run {
   readonly #context: WriteContext;
   #document: Document;
   readonly #done: Done[] = [];
-  readonly #names = new Set<string>();
+  readonly #touched = new Map<string, Extent>();
   readonly #written = new Map<string, Pick<Written, "path" | "children">>();
   readonly #removed = new Map<string, Removed>();
 
@@ -126,7 +131,7 @@ class Run {
     }
     checkReferences(this.#document, written);
     checkRemoved(this.#before, this.#document, [...this.#removed.values()]);
-    return { document: this.#document, done: this.#done, names: [...this.#names] };
+    return { document: this.#document, done: this.#done, touched: this.#touched };
   }
 
   #create({ id, value, resource, path: field }: Target, after: string, path: string): void {
@@ -163,7 +168,8 @@ class Run {
     const write = id.child === undefined ? updateSection : updateChild;
     const document = write(this.#document, located, value, updateMask, this.#context, paths);
     const name = id.child?.kind.case === "bind" ? renamed(document, located, id) : id;
-    if (name !== id) this.#names.add(writeResourceId(id));
+    if (name !== id) this.#touch(id, "own");
+    if (id.child === undefined && takesChildren(id, value, updateMask)) this.#touch(id, "whole");
     this.#changed(document, "updated", name, { path: field, children: id.child === undefined });
   }
 
@@ -172,11 +178,12 @@ class Run {
     const located = locate(this.#document, id);
     const name = writeResourceId(id);
     if (located === undefined) {
-      this.#names.add(name);
+      this.#touch(id, "own");
       if (allowMissing) return;
       throw notFound(id);
     }
     refuseAmbiguous(located);
+    this.#touch(id, "whole");
     this.#match(id, etag);
     const document =
       located.child === undefined
@@ -210,12 +217,17 @@ class Run {
     id: ResourceId,
     written: Pick<Written, "path" | "children"> | undefined,
   ): void {
+    this.#touch(id, "own");
     const name = writeResourceId(id);
-    this.#names.add(name);
     if (document === this.#document) return;
     this.#document = document;
     this.#done.push({ type, name });
     if (written !== undefined) this.#written.set(name, written);
+  }
+
+  #touch(id: ResourceId, extent: Extent): void {
+    const name = writeResourceId(id);
+    if (extent === "whole" || !this.#touched.has(name)) this.#touched.set(name, extent);
   }
 
   #locate(id: ResourceId): Located {
@@ -224,7 +236,7 @@ class Run {
 
   /** Etags are those of the document that the changes were asked for on, not of what the changes before this one made of it. */
   #match(id: ResourceId, etag: string): void {
-    if (etag === "") return;
+    if (etag === "" || !this.#context.etagsCount) return;
     const located = locate(this.#before, id);
     matchEtag(etag, located === undefined ? "" : this.#context.etags.of(located), writeResourceId(id));
   }
@@ -249,6 +261,14 @@ class Run {
     if (located.child !== undefined) refuseAmbiguous(located);
     return located;
   }
+}
+
+/** Whether an update sets the servers or binds of a section. */
+function takesChildren({ kind }: ResourceId, value: Fields, mask: FieldMask | undefined): boolean {
+  return kind.children.some(({ directive }) => {
+    const { field } = directive.syntax;
+    return isSet(field, value) || mask?.paths.some((path) => path.split(".")[0] === field.name) === true;
+  });
 }
 
 /** A resource in a request. */

@@ -7,6 +7,8 @@ export interface WriteContext {
   readonly etags: Etags;
   /** The HAProxy that will read the result; undefined: any. */
   readonly version: Version | undefined;
+  /** Whether the etags that changes carry are looked at. They are not when changes that were accepted once are made again. */
+  readonly etagsCount: boolean;
 }
 
 /** Runs a write and puts the path of what it writes before the fields that its errors name. */

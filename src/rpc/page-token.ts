@@ -44,7 +44,7 @@ export function paginate<T>(items: readonly T[], request: ListRequest, paging: P
 }
 
 /** Where a page ended. */
-interface Position {
+export interface Position {
   readonly index: number;
   readonly key: string;
 }
@@ -56,11 +56,13 @@ function startAfter<T>(items: readonly T[], { index, key }: Position, keyOf: (it
   return found === -1 ? index : found + 1;
 }
 
-function writeToken(request: ListRequest, { index, key }: Position): string {
+/** The token that goes on after a position, for requests like this one. */
+export function writeToken(request: ListRequest, { index, key }: Position): string {
   return Buffer.concat([hashOf(request), Buffer.from(`${index} ${key}`)]).toString("base64url");
 }
 
-function readToken(request: ListRequest): Position {
+/** The position that a request's token says. Throws `FIELD_INVALID` for a token that is not one, or one of another request. */
+export function readToken(request: ListRequest): Position {
   const bytes = Buffer.from(request.pageToken, "base64url");
   const [, index, key] = /^(\d{1,9}) (.*)$/s.exec(bytes.toString("utf8", HASH_BYTES)) ?? [];
   if (index === undefined || key === undefined || bytes.toString("base64url") !== request.pageToken) {

@@ -1,0 +1,158 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type ApplyRequest,
+  ChangeSchema,
+  type Resource,
+  type WriteOptions,
+} from "../../gen/haplane/v1/configuration_pb.js";
+import { Role } from "../../gen/haplane/v1/options_pb.js";
+import type { ChangeOutcome, ChangeRequest } from "../commit/change.ts";
+import type { Edit } from "../commit/edit.ts";
+import type { Transactions, TransactionUser } from "../commit/transactions.ts";
+import type { Changed, Done } from "../config/apply-changes.ts";
+import { type ApplyInput, applyRequest } from "../config/apply-request.ts";
+import type { Owns } from "../config/desired-changes.ts";
+import { locate, readResourceId } from "../config/locate.ts";
+import type { ResourceReader } from "../config/read-resource.ts";
+import type { WriteContext } from "../config/write-context.ts";
+import { DomainError } from "../lib/errors.ts";
+import type { Caller } from "../rpc/handler.ts";
+import type { Document } from "../text/document.ts";
+import { appliedOf } from "./applied.ts";
+import { unifiedDiff } from "./unified-diff.ts";
+
+/** The part of the commit that writes need. */
+export interface ConfigurationCommit {
+  readonly document: Document;
+  readonly revision: number;
+  change(request: ChangeRequest): Promise<ChangeOutcome>;
+}
+
+/** What writes are made with. */
+export interface WriteTools {
+  readonly commit: ConfigurationCommit;
+  readonly transactions: Transactions;
+  readonly reader: ResourceReader;
+  readonly context: () => WriteContext;
+  readonly owns: Owns;
+}
+
+/** What became of a write, in the API's words. */
+export interface WriteAnswer {
+  readonly revision: bigint;
+  readonly applied: ReturnType<typeof appliedOf>;
+  readonly diff: string;
+  /** What was done, in the order of the changes. */
+  readonly done: readonly Done[];
+  /** The configuration with the write. */
+  readonly document: Document;
+}
+
+/** Writes resources: at once, on trial, or into a transaction, as the request's options say. */
+export async function write(
+  { commit, transactions, context, owns }: WriteTools,
+  caller: Caller,
+  input: ApplyInput,
+  options: WriteOptions | undefined,
+  message: string,
+): Promise<WriteAnswer> {
+  const guarded: ApplyInput = { ...input, guards: options?.guards ?? [] };
+  const validateOnly = options?.validateOnly ?? false;
+  if (options !== undefined && options.transaction !== "") {
+    refuseWithTransaction(options);
+    const before = transactions.read(options.transaction, userOf(caller));
+    const changed = await transactions.stage(options.transaction, userOf(caller), guarded, !validateOnly);
+    return {
+      revision: BigInt(before.baseRevision),
+      applied: {},
+      diff: validateOnly ? unifiedDiff(before.document, changed.document) : "",
+      done: changed.done,
+      document: changed.document,
+    };
+  }
+  let changed: Changed | undefined;
+  const edit: Edit = {
+    apply(document) {
+      changed = applyRequest(document, guarded, context(), owns);
+      return changed.document;
+    },
+    // Known once the edit has been made, which is before anybody asks.
+    get resources() {
+      return changed?.done.map(({ name }) => name) ?? [];
+    },
+    get message() {
+      return message !== "" ? message : describe(changed?.done ?? []);
+    },
+    author: caller.name,
+    servers: [],
+  };
+  const outcome = await commit.change({
+    edit,
+    validateOnly,
+    ...baseRevision(options?.baseRevision ?? 0n),
+  });
+  return { ...answerOf(outcome, validateOnly), done: changed?.done ?? [] };
+}
+
+/** What every write answers. */
+export function answerOf(outcome: ChangeOutcome, validateOnly: boolean): Omit<WriteAnswer, "done"> {
+  return {
+    revision: BigInt(outcome.revision),
+    applied: appliedOf(outcome),
+    diff: validateOnly ? unifiedDiff(outcome.before, outcome.after) : "",
+    document: outcome.after,
+  };
+}
+
+/** The guard of a request that names a revision. */
+export function baseRevision(revision: bigint): { readonly baseRevision?: number } {
+  return revision === 0n ? {} : { baseRevision: Number(revision) };
+}
+
+/** The input of a request that is one change. */
+export function single(
+  operation: NonNullable<MessageInitShape<typeof ChangeSchema>["operation"]>,
+): ApplyInput {
+  const changes = [create(ChangeSchema, { operation })];
+  return { changes, desired: [], prune: [], guards: [], single: true };
+}
+
+/** The input of an Apply. */
+export function batch({ changes, desired, prune }: ApplyRequest): ApplyInput {
+  return { changes, desired, prune, guards: [], single: false };
+}
+
+/** A resource as it is after a write; undefined when somebody has removed it already. */
+export function resourceAfter(
+  { reader }: WriteTools,
+  { document, done }: WriteAnswer,
+  name: string,
+): Resource | undefined {
+  const located = locate(document, readResourceId(done[0]?.name ?? name, "name"));
+  return located === undefined ? undefined : reader.read(located, false);
+}
+
+/** The caller, as transactions know users. */
+export function userOf({ name, role }: Caller): TransactionUser {
+  return { name, isAdmin: role === Role.ADMIN };
+}
+
+const VERBS = { created: "adds", updated: "changes", deleted: "removes" };
+const NAMED = 3;
+
+function describe(done: readonly Done[]): string {
+  const named = done.slice(0, NAMED).map(({ type, name }) => `${VERBS[type]} ${name}`);
+  return `${named.join(", ")}${done.length > NAMED ? ` and ${done.length - NAMED} more` : ""}`;
+}
+
+function refuseWithTransaction({ baseRevision: revision, requestId }: WriteOptions): void {
+  const wrong = [
+    ...(revision === 0n ? [] : ["options.base_revision"]),
+    ...(requestId === "" ? [] : ["options.request_id"]),
+  ];
+  if (wrong.length === 0) return;
+  const description = "is for the commit of the transaction";
+  throw new DomainError("FIELD_INVALID", `${wrong[0]} ${description}`, {
+    violations: wrong.map((field) => ({ field, description })),
+  });
+}
