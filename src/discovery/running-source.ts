@@ -162,8 +162,19 @@ export class RunningSource {
     };
   }
 
+  /** Never throws: a defect in here must not end the watch. */
   #hear(event: RegistryEvent): void {
     if (this.#abort.signal.aborted) return;
+    try {
+      this.#take(event);
+    } catch (error) {
+      this.#log.error({ err: error, kind: event.kind }, "what the registry said could not be followed");
+      this.#noteError(error);
+    }
+    this.#review();
+  }
+
+  #take(event: RegistryEvent): void {
     switch (event.kind) {
       case "services":
         this.#heardServices(event);
@@ -181,7 +192,6 @@ export class RunningSource {
         this.#steady.doubt(event.reason, event.service);
         break;
     }
-    this.#review();
   }
 
   #heardServices({ services, index }: ServicesListed): void {

@@ -45,7 +45,7 @@ export interface ScriptedConsul {
 }
 
 /** Starts one without services. */
-export async function startScriptedConsul(): Promise<ScriptedConsul> {
+export async function startScriptedConsul(address = "127.0.0.1"): Promise<ScriptedConsul> {
   const services = new Map<string, readonly ScriptedInstance[]>();
   const requests: ScriptedRequest[] = [];
   const waiting = new Set<() => void>();
@@ -109,12 +109,12 @@ export async function startScriptedConsul(): Promise<ScriptedConsul> {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
 
   return {
-    address: "127.0.0.1",
+    address,
     port,
     requests,
     get connections() {

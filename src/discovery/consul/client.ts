@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { Agent } from "node:http";
+import { isIPv6 } from "node:net";
 import Consul from "consul";
 import { formatAddress } from "../../lib/address.ts";
 import { DomainError } from "../../lib/errors.ts";
@@ -52,6 +53,8 @@ class RequestContext extends EventEmitter {
 /** A request on its way through the package, as its `onRequest` extensions see it. */
 interface PackageRequest {
   transport: Transport;
+  /** The options of `http.request`. */
+  readonly req: { hostname: string };
 }
 
 /** The parts of the package that its types leave out. */
@@ -67,9 +70,11 @@ const MAX_QUOTED = 200;
 /** A client of one Consul agent, over kept connections: one for each query that waits. */
 export function createConsulClient(settings: ConsulSettings, limits: ClientLimits): ConsulClient {
   const agent = new Agent({ keepAlive: true, keepAliveMsecs: KEEP_ALIVE_PROBE_MS });
-  const host = settings.address.includes(":") ? `[${settings.address}]` : settings.address;
+  const host = isIPv6(settings.address) ? `[${settings.address}]` : settings.address;
   const consul = new Consul({ host, port: settings.port, agent });
   (consul as unknown as UntypedConsul)._ext("onRequest", (request, next) => {
+    // The package leaves the brackets of the URL on, and then looks for a host of that name.
+    request.req.hostname = settings.address;
     request.transport = guard(request.transport, limits.maxBytes);
     next();
   });

@@ -226,6 +226,14 @@ test("the token goes with every query and into no message", async () => {
   await watch.stop();
 });
 
+test("a Consul at an IPv6 address is reached", async () => {
+  await server.stop();
+  server = await startScriptedConsul("::1");
+  const watch = observe(registry());
+  await watch.until("services");
+  await watch.stop();
+});
+
 test("courteous: an idle registry is asked once per query and wait", async () => {
   server.set("web", [{ id: "a", port: 80, address: "10.0.0.1" }]);
   const watch = observe(registry({ listWaitMs: 100, serviceWaitMs: 60_000 }));
