@@ -10,12 +10,14 @@ export class Database {
     this.#database = database;
   }
 
-  /** Opens a database for writing, each transaction durable when it is committed. The file exists already, if only as an empty one. */
+  /**
+   * Opens a database for writing, each transaction durable when it is committed. The file exists already, if only as an empty one, and stays as it is until something is
+   * written.
+   */
   static openWritable(path: string): Database {
     return translated(() => {
       const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
       database.exec(`
-        PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
         PRAGMA journal_size_limit = 16777216;
         PRAGMA temp_store = MEMORY;
@@ -30,6 +32,11 @@ export class Database {
     return translated(
       () => new Database(new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true })),
     );
+  }
+
+  /** Lets others read while this connection writes, from now on and for good. */
+  useWriteAheadLog(): void {
+    this.execute("PRAGMA journal_mode = WAL");
   }
 
   /** Runs a statement for its effect. */

@@ -35,6 +35,7 @@ function openSound(path: string): Database {
     const found = database.get<{ quick_check: string }>("PRAGMA quick_check(1)");
     if (found?.quick_check !== "ok") throw damaged(found?.quick_check);
     migrate(database);
+    database.useWriteAheadLog();
     database.transaction(() =>
       database.run(
         "INSERT INTO installation (id, epoch, etag_key) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",

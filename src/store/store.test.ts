@@ -406,8 +406,13 @@ describe("the state directory", () => {
       metadata: { found: "1000", known: String(MIGRATIONS.length), needs: "a newer haplane" },
     });
     assert.deepEqual(await readFile(path), before);
-    change("PRAGMA application_id = 7");
+    const theirs = new DatabaseSync(":memory:");
+    theirs.exec("CREATE TABLE theirs (x)");
+    const foreign = theirs.serialize();
+    theirs.close();
+    await writeFile(path, foreign);
     await assert.rejects(open(), { reason: "NOT_SUPPORTED" });
+    assert.deepEqual(await readFile(path), Buffer.from(foreign));
   });
 
   test("with a damaged database goes on with a new one, says so, and keeps the sources and the damaged file", async (t) => {
