@@ -4,7 +4,7 @@ import { describeReason, HIDDEN, readLineOf } from "../grammar/read-section.ts";
 import { holdsSecret } from "../grammar/secrets.ts";
 import type { SectionCodec, TypedLine } from "../grammar/section-codec.ts";
 import type { Line } from "../text/line.ts";
-import type { WordError, WordErrorKind } from "../text/words.ts";
+import type { WordError, WordErrorKind } from "../text/word.ts";
 import { countWords, type WordCount } from "./count-words.ts";
 
 /** What the grammar makes of a directive's line. */

@@ -1,6 +1,7 @@
 import type { StructureKind, StructureReader } from "./structure.ts";
 import { parseValue } from "./value.ts";
-import { lexWords, type WordErrorKind } from "./words.ts";
+import type { WordErrorKind } from "./word.ts";
+import { lexWords } from "./words.ts";
 
 /**
  * Why a line must not be put into a section: HAProxy could not read it; it holds a line break; it would start a section, a

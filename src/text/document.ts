@@ -1,9 +1,10 @@
 import { type Arm, type Arms, armsOf } from "./arms.ts";
-import { keyOf, nextId } from "./hints.ts";
-import { Line } from "./line.ts";
-import { type Mark, Section } from "./section.ts";
-import { Sequence, type SequenceItem } from "./sequence.ts";
-import { splitLines } from "./source.ts";
+import { type Group, groupsOf, keysOf } from "./group.ts";
+import { keyOf } from "./hints.ts";
+import type { Line } from "./line.ts";
+import { readSections } from "./read-sections.ts";
+import type { Mark, Section } from "./section.ts";
+import { Sequence } from "./sequence.ts";
 import { CONFIG_SECTIONS, StructureReader } from "./structure.ts";
 
 /** One file of a document. */
@@ -35,64 +36,6 @@ export interface Place {
   readonly index: number;
 }
 
-const FILL_SECTIONS = 32;
-
-/** Consecutive sections of one part. */
-class Group implements SequenceItem {
-  readonly id: number;
-  readonly part: number;
-  readonly sections: readonly Section[];
-  readonly length: number;
-  /** True when lines in it shape the file. */
-  readonly marked: boolean;
-  #keys: readonly number[] | undefined;
-
-  private constructor(
-    id: number,
-    part: number,
-    sections: readonly Section[],
-    length: number,
-    marked: boolean,
-  ) {
-    this.id = id;
-    this.part = part;
-    this.sections = sections;
-    this.length = length;
-    this.marked = marked;
-  }
-
-  static of(id: number, part: number, sections: readonly Section[]): Group {
-    let length = 0;
-    for (const section of sections) length += section.length;
-    return new Group(id, part, sections, length, sections.some(isMarked));
-  }
-
-  /** The group with one section replaced by another; looks at no third. */
-  with(offset: number, section: Section): Group {
-    const old = this.sections[offset]!;
-    const sections = this.sections.slice();
-    sections[offset] = section;
-    const marked = isMarked(section) || (this.marked && (!isMarked(old) || sections.some(isMarked)));
-    const group = new Group(this.id, this.part, sections, this.length + section.length - old.length, marked);
-    if (section.keyword === old.keyword && section.name === old.name) group.#keys = this.#keys;
-    return group;
-  }
-
-  get keys(): readonly number[] {
-    this.#keys ??= this.sections.flatMap(keysOf);
-    return this.#keys;
-  }
-}
-
-function isMarked({ marks }: Section): boolean {
-  return marks.length > 0;
-}
-
-/** A section is found by its keyword, and by its keyword and name. */
-function keysOf({ keyword, name }: Section): readonly [number, number] {
-  return [keyOf(keyword, undefined), keyOf(keyword, name)];
-}
-
 /**
  * Configuration text that loses nothing: the files HAProxy reads, as sections and lines. Immutable; the functions of
  * `edit.ts` give a new document that shares everything else. Printing a part gives back the bytes it was read from.
@@ -117,9 +60,7 @@ export class Document {
     const structure = new StructureReader(sections);
     const groups: Group[] = [];
     const parts = inputs.map(({ path, bytes }, part) => {
-      const found = readSections(bytes, structure);
-      for (let i = 0; i < found.length; i += FILL_SECTIONS)
-        groups.push(Group.of(nextId(), part, found.slice(i, i + FILL_SECTIONS)));
+      for (const group of groupsOf(part, readSections(bytes, structure))) groups.push(group);
       const feed = bytes.indexOf(10);
       return { path, newline: feed > 0 && bytes[feed - 1] === 13 ? "\r\n" : "\n" } as const;
     });
@@ -255,9 +196,7 @@ export class Document {
       while (offset + deleteCount > sections.length)
         sections = [...sections, ...this.#groups.at(end++).sections];
       sections = sections.toSpliced(offset, deleteCount, ...replacements);
-      const fill = sections.length > FILL_SECTIONS * 2 ? FILL_SECTIONS : sections.length;
-      for (let i = 0; i < sections.length; i += fill)
-        groups.push(Group.of(i === 0 ? old.id : nextId(), old.part, sections.slice(i, i + fill)));
+      groups.push(...groupsOf(old.part, sections, old.id));
     }
     const changed = this.#groups.splice(position, end - position, groups, replacements.flatMap(keysOf));
     const document = new Document(this.parts, this.structure, changed);
@@ -337,35 +276,4 @@ export class Document {
       first += group.length;
     }
   }
-}
-
-const NO_MARKS: readonly Mark[] = [];
-
-function readSections(bytes: Buffer, structure: StructureReader): Section[] {
-  const source = splitLines(bytes);
-  const { starts } = source;
-  const count = starts.length - 1;
-  const sections: Section[] = [];
-  let keyword = "";
-  let first = 0;
-  let scope = "";
-  let scopeBelow = "";
-  let marks: Mark[] | undefined;
-  for (let line = 0; line < count; line++) {
-    const found = structure.read(bytes, starts[line]!, starts[line + 1]!);
-    if (found === undefined) continue;
-    if (found.kind === "section") {
-      sections.push(Section.read(keyword, scope, marks ?? NO_MARKS, source, first, line));
-      keyword = found.keyword;
-      first = line;
-      scope = scopeBelow;
-      marks = undefined;
-    } else {
-      if (found.kind === "scope") scopeBelow = new Line(source, line).scope;
-      marks ??= [];
-      marks.push({ index: line - first, kind: found.kind });
-    }
-  }
-  sections.push(Section.read(keyword, scope, marks ?? NO_MARKS, source, first, count));
-  return sections;
 }

@@ -37,7 +37,7 @@ export function preambleEnd(preamble: Section): number {
 }
 
 /** The conditional lines whose block begins before the section. */
-export function foreignMarks(section: Section): ReadonlySet<Mark> {
+function foreignMarks(section: Section): ReadonlySet<Mark> {
   const foreign = new Set<Mark>();
   let depth = 0;
   for (const mark of section.marks) {

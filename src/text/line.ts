@@ -1,5 +1,7 @@
+import { isBlank } from "./bytes.ts";
 import type { Source } from "./source.ts";
-import { isBlank, type LineWords, lexWords, type Word, type WordError } from "./words.ts";
+import type { Word, WordError } from "./word.ts";
+import { type LineWords, lexWords } from "./words.ts";
 
 /** One line of a file: its bytes as they are, and its words when asked. A short-lived view; it copies nothing. */
 export class Line {

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { quoteWord, quoteWords } from "./quote.ts";
 import { literalValue, parseValue } from "./value.ts";
-import { lexWords, MAX_WORDS } from "./words.ts";
+import { MAX_WORDS } from "./word.ts";
+import { lexWords } from "./words.ts";
 
 const written: readonly (readonly [value: string, text: string])[] = [
   ["roundrobin", "roundrobin"],

@@ -1,5 +1,5 @@
 import { parseValue, type ValuePart } from "./value.ts";
-import { MAX_WORDS } from "./words.ts";
+import { MAX_WORDS } from "./word.ts";
 
 /**
  * Why a value cannot be written as a word: it holds a control character, or NUL (which HAProxy cannot be told), or

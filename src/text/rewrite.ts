@@ -1,6 +1,6 @@
 import type { Line } from "./line.ts";
 import { guardScope, type Quoted, type QuoteOptions, type QuoteRefusal, quoteWord } from "./quote.ts";
-import { MAX_WORDS, type Word } from "./words.ts";
+import { MAX_WORDS, type Word } from "./word.ts";
 
 /** A line with other words, or why they cannot be written. */
 export type Rewritten =

@@ -127,8 +127,8 @@ export class Sequence<T extends SequenceItem> implements Iterable<T> {
   }
 
   /**
-   * The sequence with `deleteCount` items at `position` replaced. `fresh` are the keys that a replacement has and the
-   * item of the same id that it replaces had not.
+   * The sequence with `deleteCount` items at `position` replaced. Where one takes the place of one with the same id, only
+   * the keys in `fresh` can be new.
    */
   splice(position: number, deleteCount: number, items: readonly T[], fresh: Iterable<number>): Sequence<T> {
     if (this.#blocks.length === 0) return Sequence.of(items);
@@ -148,13 +148,8 @@ export class Sequence<T extends SequenceItem> implements Iterable<T> {
           ]);
     if (this.#index !== undefined && !this.#index.items.worn && !this.#index.blocks.worn) {
       sequence.#index = this.#index;
-      for (const { id, keys } of items) {
-        const known = block.ids.indexOf(id, from);
-        for (const key of known < 0 || known >= from + deleteCount || items.length !== deleteCount
-          ? keys
-          : fresh)
-          this.#index.items.add(key, id);
-      }
+      const one = deleteCount === 1 && items.length === 1 && changed.ids === block.ids;
+      for (const { id, keys } of items) for (const key of one ? fresh : keys) this.#index.items.add(key, id);
       if (changed.ids !== block.ids)
         sequence.#noteBlocks(first, first + sequence.#blocks.length - this.#blocks.length + (end - first));
     }

@@ -1,4 +1,5 @@
-import { isBlank, lexWords } from "./words.ts";
+import { isBlank } from "./bytes.ts";
+import { lexWords } from "./words.ts";
 
 /** The words that start a section of haproxy.cfg, HAProxy 2.6 to 3.4. */
 export const CONFIG_SECTIONS: ReadonlySet<string> = new Set([

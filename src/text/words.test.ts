@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { wordCases } from "../../test/support/word-cases.ts";
-import { lexWords, MAX_WORDS } from "./words.ts";
+import { MAX_WORDS } from "./word.ts";
+import { lexWords } from "./words.ts";
 
 function lex(line: string | Buffer) {
   const bytes = Buffer.from(line);

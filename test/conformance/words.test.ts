@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { quoteWords } from "../../src/text/quote.ts";
 import { parseValue } from "../../src/text/value.ts";
-import { lexWords, MAX_WORDS } from "../../src/text/words.ts";
+import { MAX_WORDS } from "../../src/text/word.ts";
+import { lexWords } from "../../src/text/words.ts";
 import { alertsOf, wordsByHaproxy } from "../support/haproxy-words.ts";
 import { wordCases } from "../support/word-cases.ts";
 

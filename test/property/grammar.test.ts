@@ -8,7 +8,8 @@ import { printLine } from "../../src/grammar/line-text.ts";
 import { Order } from "../../src/grammar/order.ts";
 import { sameValue } from "../../src/grammar/same.ts";
 import type { SectionCodec } from "../../src/grammar/section-codec.ts";
-import { lexWords, MAX_WORDS } from "../../src/text/words.ts";
+import { MAX_WORDS } from "../../src/text/word.ts";
+import { lexWords } from "../../src/text/words.ts";
 import { lineValues } from "../support/grammar-arbitraries.ts";
 import { samplesOf } from "../support/grammar-samples.ts";
 

@@ -216,8 +216,10 @@ test("line edits do what they do to an array of lines", () => {
         if (indexed) section.lines.find("server", `s${which % MANY}`);
         const start = at % (model.length + 1);
         const deleteCount = Math.min(count === 6 ? at % 150 : count, model.length - start);
-        document = spliceLines(document, section, start + 1, deleteCount, lines).document;
-        model = model.toSpliced(start, deleteCount, ...lines);
+        const added =
+          count >= 5 ? Array.from({ length: which % 100 }, (_, i) => `  server n${i} 1.1.1.1:1`) : lines;
+        document = spliceLines(document, section, start + 1, deleteCount, added).document;
+        model = model.toSpliced(start, deleteCount, ...added);
       }
       assert.equal(document.print(0).toString(), ["backend b", ...model, ""].join("\n"));
       const [section] = document.list("backend");
@@ -226,6 +228,12 @@ test("line edits do what they do to an array of lines", () => {
           text.startsWith(`  server s${i} `) ? [index + 1] : [],
         );
         assert.deepEqual(section!.lines.find("server", `s${i}`), expected);
+      }
+      for (let i = 0; i < 100; i += 9) {
+        const expected = model.flatMap((text, index) =>
+          text.startsWith(`  server n${i} `) ? [index + 1] : [],
+        );
+        assert.deepEqual(section!.lines.find("server", `n${i}`), expected);
       }
     }),
     { numRuns: 300 },
