@@ -36,6 +36,10 @@ export interface PlacedChange {
   readonly change: Change["operation"];
   /** Path of its fields: empty for a request of its own, else `changes[3].update`. */
   readonly path: string;
+  /** Path of the resource in it. Default: its field `resource`. */
+  readonly resource?: string;
+  /** Path of the resource's value. Default: the field of its kind in the resource. */
+  readonly value?: string;
 }
 
 /** What a change did. */
@@ -70,7 +74,7 @@ export function applyChanges(
 ): Changed {
   checkGuards(before, guards, context);
   const run = new Run(before, context);
-  for (const { change, path } of changes) run.make(change, path);
+  for (const placed of changes) run.make(placed);
   return run.finish();
 }
 
@@ -104,13 +108,14 @@ class Run {
     this.#context = context;
   }
 
-  make(change: Change["operation"], path: string): void {
+  make(placed: PlacedChange): void {
+    const { change, path } = placed;
     switch (change.case) {
       case "create":
-        this.#create(targetOf(change.value.resource, path), change.value.after, path);
+        this.#create(targetOf(change.value.resource, placed), change.value.after, path);
         break;
       case "update":
-        this.#update(change.value, path);
+        this.#update(change.value, placed);
         break;
       case "delete":
         this.#delete(change.value, path);
@@ -155,8 +160,9 @@ class Run {
     this.#changed(document, "created", id, { path: field, children: true });
   }
 
-  #update({ resource: given, updateMask, allowMissing }: UpdateChange, path: string): void {
-    const target = targetOf(given, path);
+  #update({ resource: given, updateMask, allowMissing }: UpdateChange, placed: PlacedChange): void {
+    const { path } = placed;
+    const target = targetOf(given, placed);
     const { id, value, resource, path: field } = target;
     if (allowMissing && resource.etag === "" && locate(this.#document, id) === undefined) {
       this.#create(target, "", path);
@@ -280,8 +286,8 @@ interface Target {
   readonly path: string;
 }
 
-function targetOf(resource: Resource | undefined, path: string): Target {
-  const field = joinPath(path, "resource");
+function targetOf(resource: Resource | undefined, placed: PlacedChange): Target {
+  const field = placed.resource ?? joinPath(placed.path, "resource");
   if (resource === undefined) throw invalid(field, "must be set");
   const id = readResourceId(resource.name, `${field}.name`);
   const expected = id.child?.kind.case ?? id.kind.case;
@@ -295,7 +301,7 @@ function targetOf(resource: Resource | undefined, path: string): Target {
     id,
     resource,
     value: resource.kind.value as unknown as Fields,
-    path: `${field}.${id.child?.kind.case ?? id.kind.field}`,
+    path: placed.value ?? `${field}.${id.child?.kind.case ?? id.kind.field}`,
   };
 }
 

@@ -1,17 +1,20 @@
 import { create } from "@bufbuild/protobuf";
 import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
 import {
+  CreateChangeSchema,
   DeleteChangeSchema,
   type Resource,
+  ResourceSchema,
   UpdateChangeSchema,
 } from "../../gen/haplane/v1/configuration_pb.js";
 import { type Fields, slotOf } from "../grammar/slot.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import type { PlacedChange } from "./apply-changes.ts";
-import { childrenOf } from "./children.ts";
-import { type ChildKind, kindOfCase, kindOfCollection, type SectionKind } from "./kinds.ts";
-import { namedSections, readResourceId, writeResourceId } from "./locate.ts";
+import { type ChildValues, childValues, isAsDesired } from "./as-desired.ts";
+import { childrenOf, idOfBind } from "./children.ts";
+import { type ChildKind, kindOfCollection, type SectionKind } from "./kinds.ts";
+import { locate, namedSections, type ResourceId, readResourceId, writeResourceId } from "./locate.ts";
 import { printableName, splitName } from "./name.ts";
 
 /** Whether a backend's servers follow a registry: they are left to service discovery. */
@@ -25,8 +28,8 @@ export interface Desired {
 }
 
 /**
- * The changes that make a document be as desired: an update of everything that is desired (it touches only what differs), and a removal of everything else in the collections that are to
- * be pruned. What service discovery owns is neither removed nor are its servers set. Throws `FIELD_INVALID`.
+ * The changes that make a document be as desired: an update of everything that is not, and a removal of everything else in the collections that are to be pruned. What service discovery
+ * owns is neither removed nor are its servers set. Throws `FIELD_INVALID`.
  */
 export function desiredChanges(
   document: Document,
@@ -34,58 +37,170 @@ export function desiredChanges(
   owns: Owns,
 ): PlacedChange[] {
   const names = new Set<string>();
-  const changes = resources.map((resource, index): PlacedChange => {
+  const comparison = new Comparison(document);
+  const changes: PlacedChange[] = [];
+  for (const [index, resource] of resources.entries()) {
     const path = `desired[${index}]`;
     const id = readResourceId(resource.name, `${path}.name`);
     const name = writeResourceId(id);
     if (names.has(name)) throw invalid(`${path}.name`, `${printableName(name)} is desired twice`);
     names.add(name);
-    return { path, change: { case: "update", value: desired(resource, owns) } };
-  });
+    if (id.child !== undefined) {
+      if (resource.etag === "" && comparison.isAsDesired(id, resource)) continue;
+      changes.push(update(resource, path));
+      continue;
+    }
+    const own = owns(id.section)
+      ? without(resource, id.kind, ({ case: child }) => child === "server")
+      : resource;
+    for (const child of childNames(own, id)) names.add(child);
+    changes.push(...comparison.ofSection(own, id, path));
+  }
   const gone = new Set(
     prune.flatMap((collection, index) => [...prunedNames(document, collection, `prune[${index}]`, owns)]),
   );
   // What is in a section that goes, goes with it.
-  const removals = [...gone]
-    .filter(
-      (name) =>
-        !names.has(name) && !(isChild(name) && gone.has(sectionOf(name)) && !names.has(sectionOf(name))),
-    )
-    .map((name): PlacedChange => {
-      const value = create(DeleteChangeSchema, { name, allowMissing: true });
-      return { path: "prune", change: { case: "delete", value } };
-    });
+  const goesAlong = (name: string) => {
+    const section = name.split("/").slice(0, 2).join("/");
+    return section !== name && gone.has(section) && !names.has(section);
+  };
+  const removals = [...gone].filter((name) => !names.has(name) && !goesAlong(name)).map(removal);
   return [...removals, ...changes];
 }
 
-function isChild(name: string): boolean {
-  return name.split("/").length === 4;
-}
+/** Finds what differs from a document. */
+class Comparison {
+  readonly #document: Document;
+  readonly #values = new Map<string, ChildValues | undefined>();
 
-function sectionOf(name: string): string {
-  return name.split("/").slice(0, 2).join("/");
-}
-
-/** A desired resource as an update: all its fields, and its children where it has some and they are not discovery's. */
-function desired(resource: Resource, owns: Owns) {
-  const kind = resource.kind.case === undefined ? undefined : kindOfCase(resource.kind.case);
-  let value = resource;
-  if (kind?.children.some(({ case: child }) => child === "server")) {
-    const [, backend = ""] = splitName(resource.name) ?? [];
-    if (owns(backend)) value = withoutServers(resource, kind);
+  constructor(document: Document) {
+    this.#document = document;
   }
-  return create(UpdateChangeSchema, {
-    resource: value,
-    updateMask: create(FieldMaskSchema, { paths: ["*"] }),
-    allowMissing: true,
-  });
+
+  /** Whether a server or bind is as desired. */
+  isAsDesired(id: ResourceId, resource: Resource): boolean {
+    const { child } = id;
+    if (child === undefined || resource.kind.case !== child.kind.case) return false;
+    const current = this.#childValues(id, child.kind)?.get(child.id);
+    const { codec } = child.kind.directive;
+    return (
+      current !== undefined && isAsDesired(codec!.desc, current, resource.kind.value as unknown as Fields)
+    );
+  }
+
+  /**
+   * The changes that make a section be as desired. Its servers and binds, where it has some, are changed one by one where their order allows it: the cost then follows the differences.
+   */
+  ofSection(resource: Resource, id: ResourceId, path: string): PlacedChange[] {
+    const { kind } = id;
+    const split = kind.children.flatMap((child) => {
+      const elements = elementsOf(resource, kind, child);
+      const values = elements.length === 0 ? undefined : this.#childValues(id, child);
+      const changes =
+        values && childChanges(values, elements, { ...id, child: { kind: child, id: "" } }, path);
+      return changes === undefined ? [] : [{ child, changes }];
+    });
+    const own = without(resource, kind, (child) => split.some((done) => done.child === child));
+    return [update(own, path), ...split.flatMap(({ changes }) => changes)];
+  }
+
+  #childValues({ kind, section }: ResourceId, child: ChildKind): ChildValues | undefined {
+    const key = `${kind.collection}/${section}/${child.collection}`;
+    if (!this.#values.has(key)) {
+      const located = locate(this.#document, { kind, section, child: undefined });
+      const known = located === undefined || located.ambiguity !== undefined;
+      this.#values.set(key, known ? undefined : childValues(located.section, kind, child));
+    }
+    return this.#values.get(key);
+  }
 }
 
-function withoutServers(resource: Resource, kind: SectionKind): Resource {
+/** The changes of a section's children, one by one; undefined when some have to change places. */
+function childChanges(
+  values: ChildValues,
+  elements: readonly Fields[],
+  id: ResourceId & { readonly child: { readonly kind: ChildKind } },
+  path: string,
+): PlacedChange[] | undefined {
+  const { kind: child } = id.child;
+  const { desc } = child.directive.codec!;
+  const places = new Map([...values.keys()].map((name, place) => [name, place]));
+  const wanted = new Set<string>();
+  const changes: PlacedChange[] = [];
+  let behind = -1;
+  let previous = "";
+  for (const [index, element] of elements.entries()) {
+    const own = childId(child, element);
+    if (own === "" || wanted.has(own)) return undefined;
+    wanted.add(own);
+    const place = places.get(own);
+    if (place !== undefined) {
+      if (place < behind) return undefined;
+      behind = place;
+    }
+    const current = values.get(own);
+    const name = writeResourceId({ ...id, child: { kind: child, id: own } });
+    if (current === undefined || !isAsDesired(desc, current, element)) {
+      const at = `${path}.${id.kind.field}.${child.directive.syntax.field.name}[${index}]`;
+      const resource = create(ResourceSchema, { name });
+      resource.kind = { case: child.case, value: element } as Resource["kind"];
+      // A first one that is new would have to go in front of the others.
+      if (place === undefined && previous === "" && values.size > 0) return undefined;
+      changes.push({
+        ...(place === undefined ? creation(resource, previous, path) : update(resource, path)),
+        ...{ resource: at, value: at },
+      });
+    }
+    previous = name;
+  }
+  const removals = [...values.keys()]
+    .filter((name) => !wanted.has(name))
+    .map((name) => removal(writeResourceId({ ...id, child: { kind: child, id: name } })));
+  return [...changes, ...removals];
+}
+
+function childId(child: ChildKind, element: Fields): string {
+  return child.case === "bind" ? idOfBind(element) : String(element.name);
+}
+
+function update(resource: Resource, path: string): PlacedChange {
+  const updateMask = create(FieldMaskSchema, { paths: ["*"] });
+  const value = create(UpdateChangeSchema, { resource, updateMask, allowMissing: true });
+  return { path, resource: path, change: { case: "update", value } };
+}
+
+function creation(resource: Resource, after: string, path: string): PlacedChange {
+  return {
+    path,
+    resource: path,
+    change: { case: "create", value: create(CreateChangeSchema, { resource, after }) },
+  };
+}
+
+function removal(name: string): PlacedChange {
+  const value = create(DeleteChangeSchema, { name, allowMissing: true });
+  return { path: "prune", change: { case: "delete", value } };
+}
+
+/** The resource without some of its children; itself when it has none of them. */
+function without(resource: Resource, kind: SectionKind, leave: (child: ChildKind) => boolean): Resource {
+  const gone = kind.children.filter((child) => leave(child) && elementsOf(resource, kind, child).length > 0);
+  if (gone.length === 0) return resource;
   const message = { ...(resource.kind.value as unknown as Fields) };
-  for (const { case: child, directive } of kind.children)
-    if (child === "server") slotOf(directive.syntax.field).set(message, []);
+  for (const { directive } of gone) slotOf(directive.syntax.field).set(message, []);
   return { ...resource, kind: { case: kind.case, value: message } } as Resource;
+}
+
+function elementsOf(resource: Resource, kind: SectionKind, { directive }: ChildKind): readonly Fields[] {
+  if (resource.kind.case !== kind.case) return [];
+  return slotOf(directive.syntax.field).get(resource.kind.value as unknown as Fields) as Fields[];
+}
+
+/** Names of the servers and binds that a section's message has. */
+function* childNames(resource: Resource, { kind, section }: ResourceId): Generator<string> {
+  for (const child of kind.children)
+    for (const element of elementsOf(resource, kind, child))
+      yield writeResourceId({ kind, section, child: { kind: child, id: childId(child, element) } });
 }
 
 /** The names in a collection that may be pruned. */
@@ -93,32 +208,20 @@ function* prunedNames(document: Document, collection: string, field: string, own
   const parts = splitName(collection);
   const kind = kindOfCollection(parts?.[0] ?? "");
   const child = kind?.children.find(({ collection: name }) => name === parts?.[2]);
-  if (
-    parts === undefined ||
-    kind === undefined ||
-    !(parts.length === 1 || (parts.length === 3 && child !== undefined))
-  )
-    throw invalid(
-      field,
-      `must be a collection, such as backends or backends/web/servers; found "${printableName(collection)}"`,
-    );
+  const fits = parts?.length === 1 || (parts?.length === 3 && child !== undefined);
+  if (parts === undefined || kind === undefined || !fits) {
+    const found = printableName(collection);
+    throw invalid(field, `must be a collection, such as backends or backends/web/servers; found "${found}"`);
+  }
   for (const { id, section } of namedSections(document, kind)) {
     const owned = kind.children.some(({ case: name }) => name === "server") && owns(id);
     if (child === undefined) {
       if (!owned) yield writeResourceId({ kind, section: id, child: undefined });
     } else if ((parts[1] === "-" || parts[1] === id) && !(owned && child.case === "server")) {
-      yield* childNames(kind, id, child, childrenOf(section, kind, child));
+      for (const line of childrenOf(section, kind, child))
+        yield writeResourceId({ kind, section: id, child: { kind: child, id: line.id } });
     }
   }
-}
-
-function* childNames(
-  kind: SectionKind,
-  section: string,
-  child: ChildKind,
-  lines: readonly { readonly id: string }[],
-): Generator<string> {
-  for (const { id } of lines) yield writeResourceId({ kind, section, child: { kind: child, id } });
 }
 
 function invalid(field: string, description: string): DomainError {

@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { hasPresence, messageOf } from "../grammar/field.ts";
 import { withSecretsOf } from "../grammar/secrets.ts";
-import { type Fields, slotOf } from "../grammar/slot.ts";
+import { type Fields, type Slot, slotOf } from "../grammar/slot.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
 import { printableName } from "./name.ts";
 
@@ -40,11 +40,11 @@ export function applyMask(
   if (mask === undefined || mask.paths.length === 0 || mask.paths.includes("*")) {
     const all = mask?.paths.includes("*") === true;
     if (all && mask.paths.length > 1) throw wrongMask([describe(options.path, "* must stand alone")]);
-    for (const field of desc.fields) {
-      const set = isSet(field, incoming);
+    for (const { field, slot } of slotsOf(desc)) {
+      const set = isPresent(field, slot.get(incoming));
       if (!set && (!all || options.unless(field))) continue;
       fields.add(field);
-      copy(field, restored, message);
+      copy(field, slot, restored, message);
     }
     return { message, fields };
   }
@@ -66,10 +66,29 @@ export function applyMask(
 
 /** Whether a message has a field: a value, or elements. A bool or number without presence counts when it is not zero. */
 export function isSet(field: DescField, message: Fields): boolean {
-  const value = slotOf(field).get(message);
+  return isPresent(field, slotOf(field).get(message));
+}
+
+function isPresent(field: DescField, value: unknown): boolean {
   if (value === undefined) return false;
   if (Array.isArray(value)) return value.length > 0;
   return hasPresence(field) || (value !== false && value !== 0 && value !== "");
+}
+
+interface FieldSlot {
+  readonly field: DescField;
+  readonly slot: Slot;
+}
+
+const SLOTS = new WeakMap<DescMessage, readonly FieldSlot[]>();
+
+function slotsOf(desc: DescMessage): readonly FieldSlot[] {
+  let slots = SLOTS.get(desc);
+  if (slots === undefined) {
+    slots = desc.fields.map((field) => ({ field, slot: slotOf(field) }));
+    SLOTS.set(desc, slots);
+  }
+  return slots;
 }
 
 /** The fields that a path names, from the outside in; or why it names none. */
@@ -91,7 +110,7 @@ function fieldsOf(desc: DescMessage, path: string): DescField[] | string {
 function copyPath(chain: readonly DescField[], from: Fields, to: Fields): void {
   const [field, ...rest] = chain as [DescField, ...DescField[]];
   if (rest.length === 0) {
-    copy(field, from, to);
+    copy(field, slotOf(field), from, to);
     return;
   }
   const slot = slotOf(field);
@@ -105,8 +124,7 @@ function empty(field: DescField): Fields {
   return create(messageOf(field)!) as Fields;
 }
 
-function copy(field: DescField, from: Fields, to: Fields): void {
-  const slot = slotOf(field);
+function copy(field: DescField, slot: Slot, from: Fields, to: Fields): void {
   const value = slot.get(from);
   if (value !== undefined || field.oneof === undefined) slot.set(to, value);
   else if (slot.get(to) !== undefined)

@@ -54,7 +54,7 @@ export function parseName(name: string, pattern: string, field: string): string[
 export function splitName(name: string): string[] | undefined {
   const parts = name.split("/");
   for (let i = 0; i < parts.length; i++) {
-    const part = i % 2 === 0 ? parts[i] : decodeId(parts[i]!);
+    const part = i % 2 === 0 || !parts[i]!.includes("%") ? parts[i] : decodeId(parts[i]!);
     if (part === undefined || part === "") return undefined;
     parts[i] = part;
   }
@@ -66,7 +66,10 @@ export function printableName(name: string): string {
   return printable(name);
 }
 
+const ALL_PLAIN = /^[A-Za-z0-9_.:@-]*$/;
+
 function encodeId(id: string): string {
+  if (ALL_PLAIN.test(id)) return id;
   return id.replace(PLAIN, (character) => encodeURIComponent(character));
 }
 

@@ -2,7 +2,7 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import type { Directive } from "./directive.ts";
 import { hasPresence, messageOf } from "./field.ts";
 import type { Words } from "./phrase.ts";
-import { type Fields, slotOf } from "./slot.ts";
+import { type Fields, type Slot, slotOf } from "./slot.ts";
 import { wordOf } from "./syntax.ts";
 
 /** True when a value of the directive can hold a secret: a field with `debug_redact`. */
@@ -38,10 +38,9 @@ function secretsIn(desc: DescMessage): (string | undefined)[] {
 export function withoutSecrets(desc: DescMessage, message: Fields): Fields {
   if (!messageHoldsSecret(desc)) return message;
   const copy = { ...message };
-  for (const field of desc.fields) {
-    const slot = slotOf(field);
+  for (const { field, slot } of secretFields(desc)) {
     const value = slot.get(message);
-    if (value === undefined || !fieldHoldsSecret(field)) continue;
+    if (value === undefined) continue;
     const inner = messageOf(field);
     if (isSecret(field)) clear(copy, field);
     else if (field.fieldKind === "list")
@@ -53,16 +52,15 @@ export function withoutSecrets(desc: DescMessage, message: Fields): Fields {
 
 /**
  * A copy of a message in which secrets that it leaves out are those of an older one, so that what was read without secrets can be
- * written back. Elements of a list are matched by what else they say.
+ * written back. Elements of a list are matched by what else they say, then by name.
  */
 export function withSecretsOf(desc: DescMessage, message: Fields, old: Fields): Fields {
   if (!messageHoldsSecret(desc)) return message;
   const copy = { ...message };
-  for (const field of desc.fields) {
-    const slot = slotOf(field);
+  for (const { field, slot } of secretFields(desc)) {
     const value = slot.get(message);
     const before = slot.get(old);
-    if (before === undefined || !fieldHoldsSecret(field)) continue;
+    if (before === undefined) continue;
     const inner = messageOf(field);
     if (isSecret(field)) {
       if (value === undefined || value === "") slot.set(copy, before);
@@ -81,11 +79,20 @@ function restoreElements(
   before: readonly Fields[],
 ): Fields[] {
   const rest = before.map((element) => ({ element, key: keyOf(desc, element) }));
+  const take = (matches: (candidate: (typeof rest)[number]) => boolean): Fields | undefined => {
+    const at = rest.findIndex(matches);
+    return at < 0 ? undefined : rest.splice(at, 1)[0]!.element;
+  };
   const found = elements.map((element) => {
     const key = keyOf(desc, element);
-    const at = rest.findIndex((candidate) => candidate.key === key);
-    return at < 0 ? undefined : rest.splice(at, 1)[0]!.element;
+    return take((candidate) => candidate.key === key);
   });
+  // One that says something else now is still the one of its name.
+  for (const [i, element] of elements.entries()) {
+    const { name } = element;
+    if (typeof name === "string" && name !== "")
+      found[i] ??= take((candidate) => candidate.element.name === name);
+  }
   return elements.map((element, i) => {
     const old = found[i];
     return old === undefined ? element : withSecretsOf(desc, element, old);
@@ -104,6 +111,23 @@ function isSecret(field: DescField): boolean {
 function fieldHoldsSecret(field: DescField): boolean {
   const inner = messageOf(field);
   return isSecret(field) || (inner !== undefined && messageHoldsSecret(inner));
+}
+
+interface SecretField {
+  readonly field: DescField;
+  readonly slot: Slot;
+}
+
+const FIELDS = new WeakMap<DescMessage, readonly SecretField[]>();
+
+/** The fields of a message that are secrets, or hold some. */
+function secretFields(desc: DescMessage): readonly SecretField[] {
+  let fields = FIELDS.get(desc);
+  if (fields === undefined) {
+    fields = desc.fields.filter(fieldHoldsSecret).map((field) => ({ field, slot: slotOf(field) }));
+    FIELDS.set(desc, fields);
+  }
+  return fields;
 }
 
 const SECRETS = new WeakMap<DescMessage, boolean>();
