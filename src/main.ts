@@ -135,10 +135,10 @@ function requireHaproxy(settings: Settings): string {
 async function openLog({ logFile, logLevel }: Settings): Promise<Logger> {
   if (logFile === undefined) return createLogger({ level: logLevel, destination: process.stderr });
   await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
-  return createLogger({
-    level: logLevel,
-    destination: createWriteStream(logFile, { flags: "a", mode: 0o600 }),
-  });
+  const destination = createWriteStream(logFile, { flags: "a", mode: 0o600 });
+  // A disk that is full costs log lines, not the process.
+  destination.on("error", () => {});
+  return createLogger({ level: logLevel, destination });
 }
 
 /** An error in one line: a known one by its own words, another with where it came from. */

@@ -156,9 +156,11 @@ export function readSettings(
     return value;
   };
 
-  const count = (name: SettingName, fallback: number): number => {
+  const count = (name: SettingName, fallback: number, least = 0): number => {
     const value = text(name) ?? String(fallback);
-    if (!/^\d{1,9}$/.test(value)) throw new SettingsError(`--${name} is "${value}"; write a whole number`);
+    if (!/^\d{1,9}$/.test(value) || Number(value) < least) {
+      throw new SettingsError(`--${name} is "${value}"; write a whole number from ${least}`);
+    }
     return Number(value);
   };
 
@@ -176,7 +178,7 @@ export function readSettings(
     readOnly: isSet(text("read-only")),
     reloadDelayMs: count("reload-delay", 20),
     reloadIntervalMs: count("reload-interval", 0),
-    maxOldWorkers: count("max-old-workers", 16),
+    maxOldWorkers: count("max-old-workers", 16, 1),
     externalEdits: oneOf("external-edits", EXTERNAL_EDITS, "adopt") as Settings["externalEdits"],
     logLevel: oneOf("log-level", LOG_LEVELS, "info"),
     logFile: text("log-file") ?? (start ? `${stateDir}/haplane.log` : undefined),

@@ -30,6 +30,11 @@ export async function checkCandidate(
     for (const [part, file] of files.entries()) await writePrivate(fs, file, document.print(part));
     const outcome = await haproxy.check({ files }, { signal });
     if (outcome.ok) return traced(outcome.messages, "warning", document, files);
+    if (outcome.timedOut === true) {
+      throw new DomainError("TIMED_OUT", `HAProxy's check did not come to an end: ${outcome.failure ?? ""}`, {
+        retryAfterMs: 5_000,
+      });
+    }
     throw refused(traced(outcome.messages, "alert", document, files), outcome.failure);
   } finally {
     for (const file of files) await fs.unlink(file).catch(() => {});

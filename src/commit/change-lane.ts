@@ -5,7 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
-import type { Document } from "../text/document.ts";
+import type { Document, PartInput } from "../text/document.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
@@ -16,7 +16,7 @@ import type { History } from "./history.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import type { RuntimeLane } from "./runtime-lane.ts";
 import { eventNow, serverEvent } from "./server-event.ts";
-import type { Position, WorkingDocument } from "./working-document.ts";
+import type { WorkingDocument } from "./working-document.ts";
 
 /** How often a change is begun anew because somebody edited the file in the middle of it. */
 const MAX_ATTEMPTS = 5;
@@ -61,6 +61,7 @@ export class ChangeLane {
     for (let attempt = 1; ; attempt++) {
       const held = this.#options.held();
       if (held !== undefined) throw held;
+      if (this.#options.haproxy.state.kind !== "running") throw notRunning();
       const tried = await writer.exclusive(() => this.#tryRuntime(edit));
       switch (tried.kind) {
         case "unchanged":
@@ -103,42 +104,45 @@ export class ChangeLane {
     const { working, files, store, writer, history, clock, publishEphemeral } = this.#options;
     const first = this.#judge(edit);
     if (first.kind !== "runtime") return first;
-    const intent = `runtime-${history.newest + 1}`;
-    const finish = [{ kind: "finish-intent", id: intent }] as const;
-    await store.write([{ kind: "begin-intent", intent: history.intent(intent, files.believed, "put-back") }]);
+    const intent = history.intent(files.believed, printed(edit.apply(working.current)), "put-back");
+    const finish = [{ kind: "finish-intent", id: intent.id }] as const;
+    await store.write([{ kind: "begin-intent", intent }]);
     // Discovery does not wait for turns, so the document may have changed meanwhile.
     const judged = this.#judge(edit);
     if (judged.kind !== "runtime") {
-      await store.write(finish);
+      await store.write(finish).catch(() => writer.owe(finish));
       return judged;
     }
     const { before, classification } = judged;
     const told: Edit = { ...edit, servers: classification.servers };
-    const position = working.position;
-    working.applyLive(told);
+    const pin = working.pin();
+    working.apply(told);
     const end = working.position;
     const document = working.current;
+    const takeBack = () => working.rebase(before, pin.position, (other) => other !== told);
     try {
       if ((await files.write(document)).kind === "foreign") {
-        working.rebase(before, position, (other) => other !== told);
-        await store.write(finish);
+        takeBack();
+        pin.release();
+        await store.write(finish).catch(() => writer.owe(finish));
         return { kind: "foreign" };
       }
+      publishEphemeral(
+        classification.servers.map((facts) => eventNow(serverEvent(facts, true), clock.now(), edit)),
+      );
       const lane = classification.via === "runtime" ? "runtime" : "reload";
       const edits = working.since(writer.written).slice(0, end - writer.written);
       await history.append({ parts: files.believed, lane, edits, with: () => finish });
     } catch (error) {
-      working.rebase(before, position, (other) => other !== told);
-      await files.write(working.current).catch(() => {});
-      await store.write(finish).catch(() => {});
+      takeBack();
+      pin.release();
+      writer.owe(finish);
+      writer.restore();
       throw error;
     }
+    working.goesLive(told);
     writer.settle(end);
-    const planned = classification.servers.map((facts) =>
-      eventNow(serverEvent(facts, true), clock.now(), edit),
-    );
-    publishEphemeral(planned);
-    return { kind: "written", before, after: document, classification, edit: told, end };
+    return { kind: "written", before, after: document, classification, edit: told, pin };
   }
 
   /** Sends the commands of what was written; where HAProxy does not take them, one reload of the durable file does, and if not even that, the change is taken back. */
@@ -146,7 +150,10 @@ export class ChangeLane {
     const { runtime, logger } = this.#options;
     const { before, after, classification, edit } = written;
     const outcome = this.#outcome(before, after, classification, start);
-    const followed = await runtime.follow(touchedServers(classification.servers), classification.commands);
+    const followed = await runtime
+      .follow(touchedServers(classification.servers), classification.commands, "reload")
+      .catch((error: unknown) => ({ kind: "failed" as const, error }));
+    if (followed.kind !== "failed") written.pin.release();
     switch (followed.kind) {
       case "commands":
         return { ...outcome, tookMs: this.#options.clock.monotonic() - start };
@@ -169,24 +176,23 @@ export class ChangeLane {
   }
 
   /** Undoes an edit that was recorded, as a revision of its own; what others did since stays. */
-  async #takeBack({ before, edit, end }: Written): Promise<void> {
-    const { working, writer, history, files, runtime } = this.#options;
+  async #takeBack({ before, edit, pin }: Written): Promise<void> {
+    const { working, writer, runtime } = this.#options;
     await writer.exclusive(async () => {
-      working.rebase(before, end);
+      const former = working.current;
+      working.rebase(before, pin.position, (other) => other !== edit);
       const reverse: Edit = {
         ...edit,
         apply: (document) => document,
         message: `takes back: ${edit.message}`,
-        servers: [],
+        servers: this.#classifyFrom(former, working.current).servers,
       };
-      await files.write(working.current);
-      await history.append({
-        parts: files.believed,
-        lane: "runtime",
-        edits: [reverse, ...working.since(end)],
-      });
-      writer.settle(working.position);
+      working.applyLive(reverse);
+      working.startedFrom(working.current, working.position);
+      pin.release();
     });
+    writer.restore();
+    await writer.flush();
     await runtime.catchUp([edit]);
   }
 
@@ -205,8 +211,11 @@ export class ChangeLane {
   }
 
   #classify(after: Document): Classification {
-    const { haproxy, working } = this.#options;
-    return classify(working.running, after, haproxy.capabilities?.version);
+    return this.#classifyFrom(this.#options.working.running, after);
+  }
+
+  #classifyFrom(running: Document, after: Document): Classification {
+    return classify(running, after, this.#options.haproxy.capabilities?.version);
   }
 
   #outcome(before: Document, after: Document, classification: Classification, start: number): ChangeOutcome {
@@ -252,8 +261,8 @@ interface Written {
   readonly after: Document;
   readonly classification: Classification;
   readonly edit: Edit;
-  /** The position behind the edit. */
-  readonly end: Position;
+  /** Keeps the edits from this one on, until it is known that HAProxy runs it. */
+  readonly pin: ReturnType<WorkingDocument["pin"]>;
 }
 
 const NOTHING: Classification = { via: "none", reasons: [], commands: [], servers: [] };
@@ -274,6 +283,18 @@ function guarded({ edit, baseRevision }: ChangeRequest, history: History): Edit 
       );
     },
   };
+}
+
+function notRunning(): DomainError {
+  return new DomainError(
+    "HAPROXY_UNAVAILABLE",
+    "HAProxy does not run, so it cannot be said that it takes a change",
+    { retryAfterMs: 1_000 },
+  );
+}
+
+function printed(document: Document): PartInput[] {
+  return document.parts.map(({ path }, part) => ({ path, bytes: document.print(part) }));
 }
 
 function busyFile(): DomainError {

@@ -27,6 +27,7 @@ import { clearLeftovers } from "./leftovers.ts";
 import { type CommitPolicy, DEFAULT_POLICY } from "./policy.ts";
 import { formerContent, recover } from "./recovery.ts";
 import {
+  type FollowUp,
   type PlannedReload,
   type ReloadDone,
   type Reloaded,
@@ -98,8 +99,16 @@ export class Commit implements Target {
     this.#files = files;
     this.#history = history;
     const working = new WorkingDocument(document);
-    const onForeign = () => void this.#foreign.look();
-    const writer = new FileWriter({ working, files, history, clock, logger, onForeign });
+    const onForeign = async () => void (await this.#foreign.takeOver());
+    const writer = new FileWriter({
+      working,
+      files,
+      history,
+      store,
+      clock,
+      logger,
+      onForeign: () => void onForeign(),
+    });
     const reloads = new ReloadLane({
       ...{ haproxy, fs, store, working, files, writer, history, clock, logger, policy, onForeign },
       beforeReload: (reload) => this.#beforeReload(reload),
@@ -142,9 +151,11 @@ export class Commit implements Target {
     const recorded = await history.load();
     const { parts, document } = await files.peek();
     if (!readOnly) for (const { path } of parts) await requireReplaceable(fs, path);
-    await createStateFile(fs, document).catch((error: unknown) => {
-      options.logger.warn({ err: error }, "the server state file cannot be made");
-    });
+    if (!readOnly) {
+      await createStateFile(fs, document).catch((error: unknown) => {
+        options.logger.warn({ err: error }, "the server state file cannot be made");
+      });
+    }
     files.believe(
       recorded === undefined
         ? parts
@@ -157,9 +168,22 @@ export class Commit implements Target {
    * Ends what a crash left open, adopts what changed while haplane was not there, and begins to watch the files. HAProxy has been started.
    */
   async start(): Promise<void> {
-    const { store } = this.#options;
     const [files, history] = [this.#files, this.#history];
     this.#unsubscribe = this.#haproxy.subscribe((state, previous) => this.#processChanged(state, previous));
+    if (this.#policy.readOnly) this.#observeOnly();
+    else await this.#endWhatWasLeftOpen();
+    const document = Document.parse(files.believed);
+    this.#working.rebase(document, this.#writer.written);
+    this.#working.startedFrom(document, this.#working.position);
+    if (history.newest === 0)
+      await history.append({ parts: files.believed, lane: "external", edits: [externalEdit(document)] });
+    this.#foreign.start();
+    await this.#foreign.look();
+  }
+
+  async #endWhatWasLeftOpen(): Promise<void> {
+    const { store } = this.#options;
+    const [files, history] = [this.#files, this.#history];
     const intents = await store.pendingIntents();
     const isKnown = async (path: string, content: Buffer) => {
       if (history.isRecorded(path, content)) return true;
@@ -168,19 +192,11 @@ export class Commit implements Target {
     };
     await clearLeftovers(this.#fs, files.paths, isKnown, this.#logger);
     await recover({ haproxy: this.#haproxy, fs: this.#fs, store, files, history, logger: this.#logger });
-    const document = Document.parse(files.believed);
-    this.#working.rebase(document, this.#writer.written);
-    this.#working.startedFrom(document, this.#working.position);
-    if (history.newest === 0)
-      await history.append({ parts: files.believed, lane: "external", edits: [externalEdit(document)] });
-    this.#foreign.start();
-    if (this.#policy.readOnly) this.#observeOnly();
-    await this.#foreign.look();
   }
 
   /** Nothing of ours is written or reloaded. */
   #observeOnly(): void {
-    this.#writer.rest();
+    this.#writer.observe();
     this.#reloads.hold(readOnly());
   }
 
@@ -253,10 +269,13 @@ export class Commit implements Target {
 
   async createBackends(backends: readonly NewBackend[], author: string): Promise<void> {
     const edits = backends.map((backend) => backendEdit(backend, author));
-    await Promise.all(
-      edits.map((edit) => this.#reloads.submit(edit, `${edit.message.replace("adds", "new")}`)),
+    const outcomes = await Promise.allSettled(
+      edits.map((edit) => this.#reloads.submit(edit, edit.message.replace("adds", "new"))),
     );
     this.#notify();
+    const refused = outcomes.filter(({ status }) => status === "rejected");
+    if (refused.length === outcomes.length && refused[0] !== undefined)
+      throw (refused[0] as PromiseRejectedResult).reason;
   }
 
   changeServers(
@@ -300,14 +319,14 @@ export class Commit implements Target {
     });
   }
 
-  async #afterReload({ old, before, after, untold, since }: Reloaded): Promise<void> {
+  async #afterReload({ old, before, after, untold, since }: Reloaded): Promise<FollowUp | undefined> {
     this.#runtime.workerChanged("from-document");
     // A later start, after a crash say, is not to begin with states of long ago.
     await this.#writeStateFile(after, EMPTY_STATE_FILE);
-    await this.#runtime.catchUp(since);
+    const followUp = await this.#runtime.catchUp(since);
     const caughtUp = touchedServers(since.flatMap((edit) => edit.servers));
     const changes = givenBack(old, finderWithout(before, mergeTouched([untold, caughtUp])), finder(after));
-    if (changes.length === 0) return;
+    if (changes.length === 0) return followUp;
     const outcomes = await this.#haproxy.runtime.applyServers(changes);
     for (const [index, outcome] of outcomes.entries()) {
       if (!outcome.ok)
@@ -316,14 +335,24 @@ export class Commit implements Target {
           "what was set at runtime could not be given back after the reload",
         );
     }
+    return followUp;
   }
 
-  /** A worker that we did not reload ourselves: it may have started from an older file, or have been there before us. */
+  /** A worker that we did not reload ourselves: it was started from the files as they were, or has been there before us. */
   #processChanged(state: ProcessState, previous: ProcessState): void {
     if (state.kind !== "running" || this.#reloads.stage === "reloading") return;
     if (previous.kind === "running" && previous.workerPid === state.workerPid) return;
     this.#runtime.workerChanged("unknown");
-    this.#notify();
+    const { written } = this.#writer;
+    this.#working.startedFrom(Document.parse(this.#files.believed), written);
+    void this.#runtime.catchUp(this.#working.since(written), true).then((followUp) => {
+      if (followUp !== undefined)
+        this.#logger.warn(
+          { reason: followUp.reason },
+          "HAProxy started without us and does not have all that the document says",
+        );
+      this.#notify();
+    });
   }
 }
 

@@ -57,18 +57,28 @@ export class ConfigFiles {
     return false;
   }
 
-  /** Makes the files hold the document, durably; those that hold it already are left alone. */
+  /**
+   * Makes the files hold the document, durably; those that hold it already are left alone. When one of several turns out to be somebody else's, those replaced before it are put back.
+   */
   async write(document: Document): Promise<Written> {
-    let outcome: Written = { kind: "unchanged" };
+    const replaced: { readonly index: number; readonly former: Buffer; readonly bytes: Buffer }[] = [];
     for (const [index, path] of this.paths.entries()) {
       const bytes = document.print(index);
-      const expected = this.#believed[index];
-      if (expected?.equals(bytes)) continue;
-      const replaced = await replaceFile(path, bytes, { expected, fs: this.#fs });
-      if (replaced.kind === "foreign") return { kind: "foreign" };
+      const former = this.#believed[index] ?? Buffer.alloc(0);
+      if (former.equals(bytes)) continue;
+      const outcome = await replaceFile(path, bytes, { expected: former, fs: this.#fs });
+      if (outcome.kind === "foreign") {
+        for (const done of replaced.reverse()) await this.#replace(done.index, done.former, done.bytes);
+        return { kind: "foreign" };
+      }
       this.#believed = this.#believed.with(index, bytes);
-      outcome = { kind: "written" };
+      replaced.push({ index, former, bytes });
     }
-    return outcome;
+    return { kind: replaced.length === 0 ? "unchanged" : "written" };
+  }
+
+  async #replace(index: number, bytes: Buffer, expected: Buffer): Promise<void> {
+    const outcome = await replaceFile(this.paths[index]!, bytes, { expected, fs: this.#fs });
+    if (outcome.kind === "replaced") this.#believed = this.#believed.with(index, bytes);
   }
 }

@@ -1,6 +1,8 @@
 import type { Logger } from "pino";
 import type { Clock } from "../lib/clock.ts";
 import { Serial } from "../lib/serial.ts";
+import type { Operation } from "../store/operations.ts";
+import type { Store } from "../store/store.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { History } from "./history.ts";
 import type { Position, WorkingDocument } from "./working-document.ts";
@@ -14,6 +16,7 @@ export interface FileWriterOptions {
   readonly working: WorkingDocument;
   readonly files: ConfigFiles;
   readonly history: History;
+  readonly store: Store;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called when a write found that somebody else had changed a file. The writer rests until `resume`. */
@@ -32,6 +35,11 @@ export class FileWriter {
   #cancelTimer: (() => void) | undefined;
   #retryMs = RETRY_MS.first;
   #resting = false;
+  #observing = false;
+  /** The files may hold something else than the document although no edit waits: a failed reload is to be undone. */
+  #behind = false;
+  /** What goes into the store with the next revision. */
+  #owed: Operation[] = [];
   /** Set while writes fail: what is live is not durable. */
   #failure: { readonly since: number; readonly reason: string } | undefined;
 
@@ -50,10 +58,28 @@ export class FileWriter {
     return this.#written;
   }
 
+  /** From now on nothing is written: what is live stays so, and is not remembered. */
+  observe(): void {
+    this.#observing = true;
+  }
+
   /** Says that the document has edits that the files lack. */
   touch(): void {
+    if (this.#observing) return this.settle(this.#options.working.position);
     if (this.#cancelTimer !== undefined || this.#resting) return;
     this.#schedule(COALESCE_MS);
+  }
+
+  /** Says that the files have to be made to hold the document, whether or not edits wait. */
+  restore(): void {
+    this.#behind = true;
+    this.touch();
+  }
+
+  /** Has operations that could not be stored tried again, with the edits that wait for their revision. */
+  owe(operations: readonly Operation[]): void {
+    this.#owed.push(...operations);
+    this.touch();
   }
 
   /** Runs a task while nothing else writes. */
@@ -77,14 +103,14 @@ export class FileWriter {
   /** Writes again. */
   resume(): void {
     this.#resting = false;
-    if (this.#options.working.position > this.#written) this.touch();
+    if (this.#hasWork()) this.touch();
   }
 
   /** Writes what there is to write now, once. Resolves also when it could not be written. */
   async flush(): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (!this.#resting) await this.exclusive(() => this.#write());
+    await this.exclusive(() => this.#write());
   }
 
   #schedule(delayMs: number): void {
@@ -94,21 +120,29 @@ export class FileWriter {
     });
   }
 
+  #hasWork(): boolean {
+    return this.#behind || this.#owed.length > 0 || this.#options.working.position > this.#written;
+  }
+
   async #write(): Promise<void> {
-    const { working, files, history, clock, logger, onForeign } = this.#options;
+    const { working, files, history, store, clock, logger, onForeign } = this.#options;
+    if (this.#resting || this.#observing || !this.#hasWork()) return;
     const edits = working.since(this.#written);
-    if (edits.length === 0 || this.#resting) return;
     const position = working.position;
-    const document = working.current;
+    const owed = this.#owed;
     try {
-      const outcome = await files.write(document);
+      const outcome = await files.write(working.current);
       if (outcome.kind === "foreign") {
         this.rest();
         onForeign();
         return;
       }
-      await history.append({ parts: files.believed, lane: "discovery", edits });
-      this.settle(position);
+      if (edits.length > 0) {
+        await history.append({ parts: files.believed, lane: "discovery", edits, with: () => owed });
+        this.settle(position);
+      } else if (owed.length > 0) await store.write(owed);
+      this.#owed = this.#owed.slice(owed.length);
+      this.#behind = false;
       this.#retryMs = RETRY_MS.first;
       if (this.#failure !== undefined) logger.info("the configuration file is up to date again");
       this.#failure = undefined;

@@ -19,6 +19,9 @@ import type { WorkingDocument } from "./working-document.ts";
 /** An editor writes in several steps; it is looked at this long after the last of them. */
 const SETTLE_MS = 150;
 
+/** An edit of which nothing could be found out is looked at again after this long. */
+const RETRY_MS = { first: 1_000, most: 30_000 };
+
 /** What it is given. */
 export interface ForeignEditsOptions {
   readonly haproxy: Haproxy;
@@ -46,6 +49,7 @@ export class ForeignEdits {
   #watchers: FSWatcher[] = [];
   #cancelLook: (() => void) | undefined;
   #held: DomainError | undefined;
+  #retryMs = RETRY_MS.first;
 
   constructor(options: ForeignEditsOptions) {
     this.#options = options;
@@ -83,23 +87,49 @@ export class ForeignEdits {
     for (const watcher of this.#watchers) watcher.close();
   }
 
-  /** Looks now; resolves when what was found runs or is held. `asked`: somebody wants it to be taken over, whatever the policy. */
+  /** Looks now; resolves when what was found runs, is held, or will be looked at again. `asked`: somebody wants it to be taken over, whatever the policy. */
   async look(asked = false): Promise<void> {
-    const { writer, reloads, store, logger } = this.#options;
+    await (await this.takeOver(asked)).running;
+  }
+
+  /** The same, but for the reload: `running` resolves when that has ended. */
+  async takeOver(asked = false): Promise<{ readonly running: Promise<void> }> {
     try {
-      const adopted = await writer.exclusive(() => this.#adopt(asked));
-      if (adopted === undefined) return;
-      await reloads.submit(undefined, "the configuration file was edited by hand");
-      await store.write([{ kind: "finish-intent", id: adopted.intent }]);
+      const adopted = await this.#options.writer.exclusive(() => this.#adopt(asked));
+      this.#retryMs = RETRY_MS.first;
+      return { running: adopted === undefined ? Promise.resolve() : this.#run(adopted.intent) };
     } catch (error) {
-      if (!this.#stopping.signal.aborted)
-        logger.error({ err: error }, "an edit by hand could not be adopted");
+      // Nothing is known of the edit: the check did not end, the store or the disk fails. Nothing of ours is written meanwhile.
+      if (!this.#stopping.signal.aborted) {
+        this.#options.logger.error(
+          { err: error },
+          "an edit by hand could not be looked at; it is tried again",
+        );
+        this.#lookIn(this.#retryMs);
+        this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
+      }
+      return { running: Promise.resolve() };
     }
   }
 
+  async #run(intent: string): Promise<void> {
+    const { reloads, writer, store, logger } = this.#options;
+    await reloads.submit(undefined, "the configuration file was edited by hand").catch((error: unknown) => {
+      if (!this.#stopping.signal.aborted)
+        logger.error({ err: error }, "HAProxy does not run an edit by hand that its check accepted");
+    });
+    const finish = [{ kind: "finish-intent", id: intent }] as const;
+    await store.write(finish).catch(() => writer.owe(finish));
+  }
+
   #lookSoon(): void {
+    this.#lookIn(SETTLE_MS);
+  }
+
+  #lookIn(ms: number): void {
+    if (this.#stopping.signal.aborted) return;
     this.#cancelLook?.();
-    this.#cancelLook = this.#options.clock.after(SETTLE_MS, () => void this.look());
+    this.#cancelLook = this.#options.clock.after(ms, () => void this.look());
   }
 
   async #adopt(asked: boolean): Promise<{ readonly intent: string } | undefined> {
@@ -108,7 +138,11 @@ export class ForeignEdits {
       if (!policy.readOnly) this.#release();
       return undefined;
     }
-    const found = await files.peek();
+    const found = await files.peek().catch((error: unknown) => {
+      if (!(error instanceof DomainError && error.reason === "NOT_SUPPORTED")) throw error;
+      this.#hold(error);
+    });
+    if (found === undefined) return undefined;
     if (policy.readOnly) {
       await history.append({
         parts: found.parts,
@@ -124,17 +158,19 @@ export class ForeignEdits {
     try {
       await checkCandidate(this.#options, found.document, this.#stopping.signal);
     } catch (error) {
-      if (!(error instanceof DomainError) || error.reason !== "NOT_SUPPORTED") {
+      if (!(error instanceof DomainError)) throw error;
+      if (error.reason === "CONFIGURATION_REFUSED") {
         this.#hold(error);
         return undefined;
       }
+      if (error.reason !== "NOT_SUPPORTED") throw error;
     }
     if (!asked && policy.externalEdits === "hold") {
       this.#hold(new DomainError("FILE_HELD", "edits by hand wait until somebody asks for a reload"));
       return undefined;
     }
-    const intent = `adopt-${history.newest + 1}`;
-    await store.write([{ kind: "begin-intent", intent: history.intent(intent, files.believed, "leave") }]);
+    const intent = history.intent(files.believed, found.parts, "leave");
+    await store.write([{ kind: "begin-intent", intent }]);
     await history.append({
       parts: found.parts,
       lane: "external",
@@ -150,7 +186,7 @@ export class ForeignEdits {
     }
     this.#release();
     onAdopted();
-    return { intent };
+    return { intent: intent.id };
   }
 
   #hold(error: unknown): void {

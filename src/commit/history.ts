@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { EventKind, EventType } from "../../gen/haplane/v1/events_pb.js";
 import type { Clock } from "../lib/clock.ts";
 import { Serial } from "../lib/serial.ts";
@@ -6,10 +7,8 @@ import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/op
 import type { Store } from "../store/store.ts";
 import type { PartInput } from "../text/document.ts";
 import type { Edit } from "./edit.ts";
+import { encodeIntent, type OnRefusal, sha256 } from "./intent.ts";
 import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
-
-/** What is to be done with the files when HAProxy turns out to refuse what an intent announced: put the former content back, or leave what somebody wrote by hand. */
-export type OnRefusal = "put-back" | "leave";
 
 /** What is to be recorded. */
 export interface Entry {
@@ -55,10 +54,18 @@ export class History {
     return recorded;
   }
 
-  /** The announcement that the files, which hold `former` now, are about to hold something else that HAProxy has to take. */
-  intent(id: string, former: readonly PartInput[], onRefusal: OnRefusal): NewIntent {
-    const files = this.#changes(contentOf(former));
-    return { id, time: this.#clock.now(), base: this.#newest, former: files, data: Buffer.from(onRefusal) };
+  /** The announcement that the files, which hold `former` now, are about to hold `next`, and that HAProxy has to take it. */
+  intent(former: readonly PartInput[], next: readonly PartInput[], onRefusal: OnRefusal): NewIntent {
+    return {
+      id: randomUUID(),
+      time: this.#clock.now(),
+      base: this.#newest,
+      former: this.#changes(contentOf(former)),
+      data: encodeIntent({
+        onRefusal,
+        next: next.map(({ path, bytes }) => ({ path, sha256: sha256(bytes) })),
+      }),
+    };
   }
 
   /** Whether the newest revision's file holds exactly these bytes. */

@@ -6,7 +6,8 @@ import type { Store } from "../store/store.ts";
 import type { PartInput } from "../text/document.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
-import { type History, type OnRefusal, readRevision } from "./history.ts";
+import { type History, readRevision } from "./history.ts";
+import { decodeIntent, sha256 } from "./intent.ts";
 
 /** What recovery is given. */
 export interface RecoveryOptions {
@@ -19,18 +20,20 @@ export interface RecoveryOptions {
 }
 
 /**
- * Ends what a crash left open: files that were replaced, by us or by hand, of which it is not known whether HAProxy took them. It is reloaded once. What it takes becomes a revision; what it
- * refuses is undone from the former content that the intent kept, unless it was written by hand. What then still differs from the newest revision is somebody's edit.
+ * Ends what a crash left open: files that were replaced, by us or by hand, of which it is not known whether HAProxy took them. Only files that hold exactly what the intent announced are touched, and only while
+ * nothing was recorded after it: anything else is somebody's later edit. HAProxy is reloaded once. What it takes becomes a revision; what it refuses is undone from the former content that the intent kept, unless
+ * it was written by hand.
  */
 export async function recover(options: RecoveryOptions): Promise<void> {
   const { store, logger } = options;
   for (const intent of await store.pendingIntents()) {
+    const { onRefusal } = decodeIntent(intent.data);
     const { parts } = await options.files.peek();
-    const former = await Promise.all(parts.map(({ path }) => formerContent(store, intent, path)));
-    const isReplaced = parts.some(({ bytes }, index) => !bytes.equals(former[index]!));
-    if (isReplaced) {
-      if (await isTaken(options.haproxy)) await record(options, parts);
-      else if ((Buffer.from(intent.data).toString() as OnRefusal) === "put-back") {
+    if (isAnnounced(options, intent, parts)) {
+      const taken = await takes(options.haproxy);
+      if (taken !== "refused") await record(options, parts);
+      else if (onRefusal === "put-back") {
+        const former = await Promise.all(parts.map(({ path }) => formerContent(store, intent, path)));
         await putBack(options.fs, parts, former);
         logger.warn(
           { intent: intent.id },
@@ -42,6 +45,20 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   }
 }
 
+function isAnnounced(
+  { history }: RecoveryOptions,
+  intent: PendingIntent,
+  parts: readonly PartInput[],
+): boolean {
+  const { next } = decodeIntent(intent.data);
+  const holdsIt = parts.every(({ path, bytes }) =>
+    next.some((file) => file.path === path && file.sha256 === sha256(bytes)),
+  );
+  const isLatest =
+    history.newest === intent.base || parts.every(({ path, bytes }) => history.isRecorded(path, bytes));
+  return holdsIt && isLatest;
+}
+
 /** What a file held before the write that an intent announced: as the intent says, else as in the revision it is based on. */
 export async function formerContent(store: Store, intent: PendingIntent, path: string): Promise<Buffer> {
   const told = intent.former.get(path);
@@ -49,8 +66,16 @@ export async function formerContent(store: Store, intent: PendingIntent, path: s
   return intent.base === 0 ? Buffer.alloc(0) : readRevision(store, intent.base, path);
 }
 
-async function isTaken(haproxy: Haproxy): Promise<boolean> {
-  return haproxy.state.kind === "running" && (await haproxy.reload()).kind === "succeeded";
+/** Whether HAProxy takes the files as they are. One that does not run is asked by its check; where nobody can be asked, the files stay. */
+async function takes(haproxy: Haproxy): Promise<"taken" | "refused" | "unknown"> {
+  if (haproxy.state.kind === "running") {
+    const { kind } = await haproxy.reload();
+    if (kind === "succeeded") return "taken";
+    return kind === "timed_out" ? "unknown" : "refused";
+  }
+  const checked = await haproxy.check({}).catch(() => undefined);
+  if (checked === undefined) return "unknown";
+  return checked.ok ? "taken" : "refused";
 }
 
 async function record({ files, history }: RecoveryOptions, parts: readonly PartInput[]): Promise<void> {

@@ -9,7 +9,7 @@ import type { Operation, ReloadRecord } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { Document } from "../text/document.ts";
 import { checkCandidate, refused, traced } from "./candidate.ts";
-import { mergeTouched, type TouchedServers } from "./classify.ts";
+import { classify, mergeTouched, type TouchedServers } from "./classify.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
@@ -17,7 +17,10 @@ import type { History } from "./history.ts";
 import type { CommitPolicy } from "./policy.ts";
 import { reloadEvent } from "./reload-event.ts";
 import { eventNow } from "./server-event.ts";
-import type { WorkingDocument } from "./working-document.ts";
+import type { Position, WorkingDocument } from "./working-document.ts";
+
+/** How often a request is begun anew because somebody edits the file in the middle of it. */
+const MAX_ATTEMPTS = 5;
 
 /** How often it is looked whether old workers have ended. */
 const OLD_WORKERS_LOOK_MS = 200;
@@ -37,9 +40,9 @@ export interface ReloadLaneOptions {
   /** Called before the master is told; reads what the old worker runs that a reload would forget, and prepares to give it back. */
   readonly beforeReload: (reload: PlannedReload) => Promise<readonly ServerState[]>;
   /** Called when a new worker runs. */
-  readonly afterReload: (reloaded: Reloaded) => Promise<void>;
-  /** Called when a file turned out to hold somebody else's edit: the group is taken back and tried again on top of it. */
-  readonly onForeign: () => void;
+  readonly afterReload: (reloaded: Reloaded) => Promise<FollowUp | undefined>;
+  /** Called when a file turned out to hold somebody else's edit: the group is taken back and tried again on top of it. Resolves when the edit is taken over or held, without waiting for its reload. */
+  readonly onForeign: () => Promise<void>;
 }
 
 /** A reload that is about to be made. */
@@ -60,6 +63,12 @@ export interface Reloaded extends PlannedReload {
   readonly since: readonly Edit[];
 }
 
+/** Why one more reload is needed: the new worker does not take what the document says by now. */
+export interface FollowUp {
+  readonly reason: string;
+  readonly untold: TouchedServers;
+}
+
 /** What a reload did. */
 export interface ReloadDone {
   /** Its number. */
@@ -76,6 +85,8 @@ interface Request {
   readonly edit: Edit | undefined;
   readonly reason: string;
   readonly untold: TouchedServers;
+  /** How often it was begun anew because somebody edited the file in the middle. */
+  attempts: number;
   readonly resolve: (done: ReloadDone) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -107,7 +118,7 @@ export class ReloadLane {
   submit(edit: Edit | undefined, reason: string, untold: TouchedServers = new Map()): Promise<ReloadDone> {
     if (this.#stopping.signal.aborted) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
-      this.#queue.push({ edit, reason, untold, resolve, reject });
+      this.#queue.push({ edit, reason, untold, attempts: 0, resolve, reject });
       this.#running ??= this.#drain();
     });
   }
@@ -165,17 +176,16 @@ export class ReloadLane {
 
   /** Resolves after a while, or at once when the lane stops. */
   #sleep(ms: number): Promise<void> {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, resolve);
-      this.#stopping.signal.addEventListener(
-        "abort",
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
-      if (this.#stopping.signal.aborted) resolve();
+      const end = () => {
+        cancel();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(ms, end);
+      signal.addEventListener("abort", end);
     });
   }
 
@@ -196,22 +206,51 @@ export class ReloadLane {
       });
     }
     this.#stage = "checking";
-    const accepted = await this.#checked(working.current, group);
+    const base = working.current;
+    const accepted = await this.#checked(base, group);
     if (accepted.length === 0) return;
     this.#stage = "writing";
-    const outcome = await this.#options.writer.exclusive(() => this.#writeAndReload(accepted));
+    const outcome = await this.#options.writer.exclusive(() => this.#writeAndReload(accepted, base));
     switch (outcome.kind) {
-      case "done":
-        for (const { resolve } of accepted) resolve(outcome.done);
+      case "none":
         return;
-      case "foreign":
-        this.#queue.unshift(...accepted);
-        this.#options.onForeign();
+      case "done":
+        for (const { resolve } of outcome.group) resolve(outcome.done);
+        if (outcome.followUp !== undefined) this.#followUp(outcome.followUp);
+        return;
+      case "again":
+        await this.#beginAnew(accepted, outcome.foreign);
         return;
       case "failed":
-        if (accepted.length === 1 || !outcome.splittable) throw outcome.error;
-        for (const half of halves(accepted)) await this.#settleGroup(half);
+        if (outcome.group.length === 1 || !outcome.splittable) {
+          for (const { reject } of outcome.group) reject(outcome.error);
+          return;
+        }
+        for (const half of halves(outcome.group)) {
+          await this.#untilAllowed();
+          await this.#settleGroup(half);
+        }
     }
+  }
+
+  async #beginAnew(group: readonly Request[], foreign: boolean): Promise<void> {
+    if (foreign) await this.#options.onForeign();
+    for (const request of group) {
+      request.attempts += 1;
+      if (request.attempts < MAX_ATTEMPTS) this.#queue.push(request);
+      else request.reject(busyFile());
+    }
+  }
+
+  /** Nobody waits for it; what it cannot do either is said in the log, and compared again with the next change. */
+  #followUp({ reason, untold }: FollowUp): void {
+    this.submit(undefined, reason, untold).catch((error: unknown) => {
+      if (!this.#stopping.signal.aborted)
+        this.#options.logger.error(
+          { err: error, reason },
+          "the new worker does not have all that the document says",
+        );
+    });
   }
 
   /** The requests of a group that HAProxy takes together; the others are rejected, each with its own error. */
@@ -244,23 +283,103 @@ export class ReloadLane {
     }
   }
 
-  async #writeAndReload(group: readonly Request[]): Promise<GroupOutcome> {
+  /**
+   * Inside the writer's turn. `base` is what the check was made on: when more than servers changed since, the check is made again.
+   */
+  async #writeAndReload(checked: readonly Request[], base: Document): Promise<GroupOutcome> {
     const { store, working, files, writer, history, clock, haproxy } = this.#options;
+    if (await files.isForeign()) return { kind: "again", foreign: true };
     const written = writer.written;
     const before = working.current;
-    const start = working.position;
-    const edits = new Set<Edit>();
-    for (const { edit } of group) {
-      if (edit === undefined) continue;
-      working.apply(edit);
-      edits.add(edit);
-    }
-    const after = working.current;
-    const end = working.position;
-    const takeBack = () => working.rebase(before, start, (edit) => !edits.has(edit));
+    if (before !== base && classify(base, before, haproxy.capabilities?.version).via === "reload")
+      return { kind: "again", foreign: false };
+    const pin = working.pin();
+    try {
+      const { group, edits } = this.#make(checked);
+      if (group.length === 0) return { kind: "none" };
+      const after = working.current;
+      const end = working.position;
+      const next = after.parts.map(({ path }, part) => ({ path, bytes: after.print(part) }));
+      const reload = this.#newRecord(group);
+      const intent = history.intent(files.believed, next, "put-back");
+      const takeBack = () => working.rebase(before, pin.position, (edit) => !edits.has(edit));
+      const failed = async (error: unknown, output: string, splittable: boolean): Promise<GroupOutcome> => {
+        const lost = takeBack();
+        if (lost.length > 0)
+          this.#options.logger.error(
+            { edits: lost.map(({ message }) => message) },
+            "runtime changes were lost with a refused group",
+          );
+        await this.#restore(this.#ended({ ...reload, state: "failed", output }, intent.id));
+        return { kind: "failed", group, error, splittable };
+      };
+      try {
+        await store.write([
+          { kind: "begin-intent", intent },
+          { kind: "put-reload", reload },
+          this.#reloadEvents(reload),
+        ]);
+        if ((await files.write(after)).kind === "foreign") {
+          takeBack();
+          await this.#store(
+            this.#ended({ ...reload, state: "failed", output: "the file was edited meanwhile" }, intent.id),
+          );
+          return { kind: "again", foreign: true };
+        }
+      } catch (error) {
+        return failed(error, "the file could not be written", false);
+      }
 
+      this.#stage = "reloading";
+      const planned: PlannedReload = {
+        before: working.running,
+        after,
+        untold: mergeTouched(group.map(({ untold }) => untold)),
+      };
+      const old = await this.#options.beforeReload(planned);
+      const outcome = await haproxy
+        .reload()
+        .catch((error: unknown) => ({ kind: "unreachable" as const, error }));
+      this.#lastReloadEnd = clock.monotonic();
+      if (outcome.kind !== "succeeded") {
+        const error = reloadError(outcome, after);
+        return failed(error, error.message, outcome.kind === "refused");
+      }
+      working.startedFrom(after, end);
+      const followUp = await this.#options.afterReload({ ...planned, old, since: working.since(end) });
+      const edited = working.since(written).slice(0, end - written);
+      await this.#record({ ...reload, state: "succeeded" }, intent.id, edited, end);
+      return { kind: "done", group, done: { reload: reload.number, revision: history.newest }, followUp };
+    } finally {
+      pin.release();
+    }
+  }
+
+  /** Makes the edits of the requests, on the document of this moment; those that do not fit any more are rejected, each with its own error. */
+  #make(requests: readonly Request[]): {
+    readonly group: readonly Request[];
+    readonly edits: ReadonlySet<Edit>;
+  } {
+    const group: Request[] = [];
+    const edits = new Set<Edit>();
+    for (const request of requests) {
+      try {
+        if (request.edit !== undefined) {
+          this.#options.working.apply(request.edit);
+          edits.add(request.edit);
+        }
+        group.push(request);
+      } catch (error) {
+        request.reject(error);
+      }
+    }
+    return { group, edits };
+  }
+
+  #newRecord(group: readonly Request[]): ReloadRecord {
+    const { history, clock } = this.#options;
     this.#newestReload += 1;
-    const reload: ReloadRecord = {
+    return {
       number: this.#newestReload,
       state: "running",
       reasons: [...new Set(group.map(({ reason }) => reason))],
@@ -268,89 +387,51 @@ export class ReloadLane {
       revision: history.newest + 1,
       startTime: clock.now(),
     };
-    const intent = `reload-${reload.number}`;
-    try {
-      await store.write([
-        { kind: "begin-intent", intent: history.intent(intent, files.believed, "put-back") },
-        { kind: "put-reload", reload },
-        this.#reloadEvents(reload),
-      ]);
-      const outcome = await files.write(after);
-      if (outcome.kind === "foreign") {
-        takeBack();
-        await store.write(
-          this.#ended({ ...reload, state: "failed", output: "the file was edited meanwhile" }, intent),
-        );
-        return { kind: "foreign" };
-      }
-    } catch (error) {
-      takeBack();
-      await this.#restore(working.current);
-      await store
-        .write(this.#ended({ ...reload, state: "failed", output: "the file could not be written" }, intent))
-        .catch(() => {});
-      return { kind: "failed", error, splittable: false };
-    }
-
-    this.#stage = "reloading";
-    const ranBefore = working.running;
-    const planned: PlannedReload = {
-      before: ranBefore,
-      after,
-      untold: mergeTouched(group.map(({ untold }) => untold)),
-    };
-    const old = await this.#options.beforeReload(planned);
-    const outcome = await haproxy
-      .reload()
-      .catch((error: unknown) => ({ kind: "unreachable" as const, error }));
-    this.#lastReloadEnd = clock.monotonic();
-    if (outcome.kind === "succeeded") {
-      working.startedFrom(after, end);
-      await this.#options.afterReload({ ...planned, old, since: working.since(end) });
-      const ended: ReloadRecord = { ...reload, state: "succeeded", endTime: clock.now() };
-      const own = working.since(written).slice(0, end - written);
-      if (own.length > 0) {
-        await history.append({
-          parts: files.believed,
-          lane: "reload",
-          edits: own,
-          events: [reloadEvent(ended)],
-          with: () => [
-            { kind: "put-reload", reload: ended },
-            { kind: "finish-intent", id: intent },
-          ],
-        });
-        writer.settle(end);
-      } else {
-        await store.write(this.#ended(ended, intent));
-      }
-      return { kind: "done", done: { reload: reload.number, revision: history.newest } };
-    }
-
-    const lost = takeBack();
-    if (lost.length > 0)
-      this.#options.logger.error(
-        { edits: lost.map(({ message }) => message) },
-        "runtime changes were lost with a refused group",
-      );
-    await this.#restore(working.current);
-    const error = reloadError(outcome, after);
-    await store.write(
-      this.#ended({ ...reload, state: "failed", output: error.message, endTime: clock.now() }, intent),
-    );
-    return { kind: "failed", error, splittable: outcome.kind === "refused" };
   }
 
-  /** Puts the files back after a failure; where that fails too, the writer goes on trying. */
-  async #restore(document: Document): Promise<void> {
-    const { files, writer, logger } = this.#options;
+  /** HAProxy runs it, so it is done; a history that cannot be written now is caught up by the writer. */
+  async #record(reload: ReloadRecord, intent: string, edits: readonly Edit[], end: Position): Promise<void> {
+    const { history, files, writer, clock, logger } = this.#options;
+    const ended = { ...reload, endTime: clock.now() };
+    if (edits.length === 0) return this.#store(this.#ended(ended, intent));
+    const operations: Operation[] = [
+      { kind: "put-reload", reload: ended },
+      { kind: "finish-intent", id: intent },
+    ];
     try {
-      const outcome = await files.write(document);
-      if (outcome.kind === "foreign") this.#options.onForeign();
+      await history.append({
+        parts: files.believed,
+        lane: "reload",
+        edits,
+        events: [reloadEvent(ended)],
+        with: () => operations,
+      });
+      writer.settle(end);
+    } catch (error) {
+      logger.error({ err: error }, "HAProxy runs a change that is not in the history yet; it is tried again");
+      writer.owe([...operations, this.#reloadEvents(ended)]);
+    }
+  }
+
+  /** Puts the files back after a failure, and ends its record then; where that fails, the writer goes on trying. */
+  async #restore(ended: readonly Operation[]): Promise<void> {
+    const { files, working, writer, logger } = this.#options;
+    try {
+      const outcome = await files.write(working.current);
+      if (outcome.kind === "foreign") void this.#options.onForeign();
     } catch (error) {
       logger.error({ err: error }, "the configuration file could not be put back; it is tried again");
+      writer.restore();
+      writer.owe(ended);
+      return;
     }
+    await this.#store(ended);
     writer.touch();
+  }
+
+  /** Stores what has to be stored some time, now or with the writer's next try. */
+  async #store(operations: readonly Operation[]): Promise<void> {
+    await this.#options.store.write(operations).catch(() => this.#options.writer.owe(operations));
   }
 
   #ended(reload: ReloadRecord, intent: string): Operation[] {
@@ -371,9 +452,22 @@ export class ReloadLane {
 }
 
 type GroupOutcome =
-  | { readonly kind: "done"; readonly done: ReloadDone }
-  | { readonly kind: "foreign" }
-  | { readonly kind: "failed"; readonly error: unknown; readonly splittable: boolean };
+  /** No request was left. */
+  | { readonly kind: "none" }
+  | {
+      readonly kind: "done";
+      readonly group: readonly Request[];
+      readonly done: ReloadDone;
+      readonly followUp: FollowUp | undefined;
+    }
+  /** The document or a file changed since the check. */
+  | { readonly kind: "again"; readonly foreign: boolean }
+  | {
+      readonly kind: "failed";
+      readonly group: readonly Request[];
+      readonly error: unknown;
+      readonly splittable: boolean;
+    };
 
 type FailedReload =
   | Exclude<ReloadOutcome, { kind: "succeeded" }>
@@ -414,6 +508,12 @@ function applyAll(base: Document, requests: readonly Request[]): Document {
 function halves<T>(items: readonly T[]): [readonly T[], readonly T[]] {
   const middle = items.length >> 1;
   return [items.slice(0, middle), items.slice(middle)];
+}
+
+function busyFile(): DomainError {
+  return new DomainError("FILE_HELD", "the configuration file is being edited by somebody else; try again", {
+    retryAfterMs: 1_000,
+  });
 }
 
 function shuttingDown(): DomainError {

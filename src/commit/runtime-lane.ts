@@ -38,6 +38,11 @@ export type Followed =
   /** It took neither. */
   | { readonly kind: "failed"; readonly error: DomainError };
 
+/**
+ * What is to be done when a worker that runs does not answer: compare it later (discovery, whose truth is elsewhere), or reload now, because somebody waits for the answer that HAProxy runs it.
+ */
+export type Unanswered = "later" | "reload";
+
 const BY_COMMANDS: Followed = { kind: "commands" };
 
 /** Takes changes of servers that the running worker can follow by commands: the command first, the file within 100 ms. Waits for no check, no reload and no disk. */
@@ -96,7 +101,11 @@ export class RuntimeLane {
    * Makes the worker follow edits that were made on the document: by these commands, and where it turns out to differ from what was thought, by comparing and sending what is missing. When HAProxy does not
    * take that either, a reload of the file does.
    */
-  async follow(touched: TouchedServers, commands: readonly RuntimeCommand[]): Promise<Followed> {
+  async follow(
+    touched: TouchedServers,
+    commands: readonly RuntimeCommand[],
+    unanswered: Unanswered = "later",
+  ): Promise<Followed> {
     const { haproxy } = this.#options;
     if (haproxy.state.kind !== "running") return BY_COMMANDS;
     const doubted = this.#doubted
@@ -116,17 +125,46 @@ export class RuntimeLane {
     }
     for (const backend of failed) {
       const names = touched.get(backend) ?? new Set();
-      const followed = await this.#align(backend, { names, membership: doubted.includes(backend) }, touched);
+      const followed = await this.#align(
+        backend,
+        { names, membership: doubted.includes(backend) },
+        touched,
+        unanswered,
+      );
       if (followed.kind !== "commands") return followed;
     }
     return BY_COMMANDS;
   }
 
-  /** Brings a new worker in step with edits that its file did not have. */
-  async catchUp(since: readonly Edit[]): Promise<void> {
+  /**
+   * Brings a worker in step with edits that its file did not have, and after a start that was not ours with the membership of all backends. Waits for no reload: answers why HAProxy does not take it,
+   * so that the caller can see to one.
+   */
+  async catchUp(
+    since: readonly Edit[],
+    membership = false,
+  ): Promise<{ readonly reason: string; readonly untold: TouchedServers } | undefined> {
+    const { haproxy, working } = this.#options;
     const touched = touchedServers(since.flatMap((edit) => edit.servers));
-    for (const [backend, names] of touched) {
-      await this.#align(backend, { names, membership: false }, touched);
+    if (haproxy.state.kind !== "running" || (touched.size === 0 && !membership)) return undefined;
+    try {
+      const states = await haproxy.runtime.serverStates();
+      const byBackend = Map.groupBy(states, ({ backend }) => backend);
+      const backends = new Set([...touched.keys(), ...(membership ? byBackend.keys() : [])]);
+      const commands = [...backends].flatMap((backend) => {
+        const scope = { names: touched.get(backend) ?? new Set<string>(), membership };
+        return alignBackend(working.current, backend, byBackend.get(backend) ?? [], scope);
+      });
+      const outcomes = commands.length === 0 ? [] : await haproxy.runtime.applyServers(commands);
+      const failed = outcomes.find((outcome, index) => !isDone(commands[index]!, outcome));
+      if (failed === undefined || failed.ok) {
+        if (membership) this.#doubted = false;
+        return undefined;
+      }
+      return { reason: failed.error.message, untold: touched };
+    } catch (error) {
+      this.#doubted = true;
+      return { reason: asDomainError(error).message, untold: touched };
     }
   }
 
@@ -146,7 +184,12 @@ export class RuntimeLane {
   }
 
   /** Compares a backend's servers in the worker with the document and sends what differs. A worker that does not answer starts from the file and is compared when it runs, so that counts as done. */
-  async #align(backend: string, scope: Scope, touched: TouchedServers): Promise<Followed> {
+  async #align(
+    backend: string,
+    scope: Scope,
+    touched: TouchedServers,
+    unanswered: Unanswered,
+  ): Promise<Followed> {
     const { haproxy, working } = this.#options;
     if (haproxy.state.kind !== "running") return BY_COMMANDS;
     let reason: string;
@@ -159,23 +202,25 @@ export class RuntimeLane {
         if (scope.membership) this.#compared.add(backend);
         return BY_COMMANDS;
       }
-      if (failed.error.reason === "HAPROXY_UNAVAILABLE") return BY_COMMANDS;
+      if (failed.error.reason === "HAPROXY_UNAVAILABLE" && unanswered === "later")
+        return this.#compareLater();
       reason = failed.error.message;
     } catch (error) {
       const domain = asDomainError(error);
-      if (domain.reason === "HAPROXY_UNAVAILABLE") return BY_COMMANDS;
+      if (domain.reason === "HAPROXY_UNAVAILABLE" && unanswered === "later") return this.#compareLater();
       reason = domain.message;
     }
     return this.#reload(reason, touched);
   }
 
+  #compareLater(): Followed {
+    this.#doubted = true;
+    this.#compared = new Set();
+    return BY_COMMANDS;
+  }
+
   async #reload(reason: string, untold: TouchedServers): Promise<Followed> {
     const { reloads, logger } = this.#options;
-    if (reloads.stage === "reloading") {
-      // The new worker is compared with the document when it is there.
-      await reloads.idle();
-      return BY_COMMANDS;
-    }
     logger.info({ reason }, "HAProxy does not take a change at runtime; it is reloaded");
     try {
       return { kind: "reload", reason, ...(await reloads.submit(undefined, reason, untold)) };

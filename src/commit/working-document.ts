@@ -5,14 +5,17 @@ import type { Edit } from "./edit.ts";
 export type Position = number;
 
 /**
- * The document as it is to be, and the edits that led to it from the oldest point that somebody may have to go back to: the last write of the file, or the
- * beginning of a group of the reload lane. Edits are made synchronously: nothing here waits.
+ * The document as it is to be, and the edits that led to it from the oldest point that somebody may have to go back to: the last write of the file, the
+ * beginning of a group of the reload lane, a pin. Edits are made synchronously: nothing here waits.
  */
 export class WorkingDocument {
   #current: Document;
   #running: Document;
   #edits: Edit[] = [];
   #first: Position = 0;
+  readonly #pins = new Set<{ readonly position: Position }>();
+  /** The last edit, with the documents before and after it. */
+  #last: { readonly edit: Edit; readonly before: Document; readonly after: Document } | undefined;
 
   constructor(document: Document) {
     this.#current = document;
@@ -24,7 +27,7 @@ export class WorkingDocument {
     return this.#current;
   }
 
-  /** What the worker was started from, with what it was told since: it differs from `current` while a group or an edit by hand waits for its reload. */
+  /** What the worker was started from, with what it was told since: it differs from `current` while a change waits for the disk or for its reload. */
   get running(): Document {
     return this.#running;
   }
@@ -36,15 +39,23 @@ export class WorkingDocument {
 
   /** Makes an edit. Throws what `edit.apply` throws, and then changes nothing. */
   apply(edit: Edit): void {
-    this.#current = edit.apply(this.#current);
+    const before = this.#current;
+    this.#current = edit.apply(before);
+    this.#last = { edit, before, after: this.#current };
     this.#edits.push(edit);
   }
 
-  /** Makes an edit that the running worker follows too. Throws as `apply` does. */
+  /** Says that the running worker is being told an edit that was made. */
+  goesLive(edit: Edit): void {
+    const last = this.#last;
+    if (last?.edit === edit && last.before === this.#running) this.#running = last.after;
+    else this.#running = applyIfPossible(edit, this.#running);
+  }
+
+  /** Makes an edit that the running worker is told at once. Throws as `apply` does. */
   applyLive(edit: Edit): void {
-    const inStep = this.#running === this.#current;
     this.apply(edit);
-    this.#running = inStep ? this.#current : applyIfPossible(edit, this.#running);
+    this.goesLive(edit);
   }
 
   /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */
@@ -52,20 +63,30 @@ export class WorkingDocument {
     this.#running = this.since(position).reduce((running, edit) => applyIfPossible(edit, running), document);
   }
 
-  /** The edits made since a position that was not forgotten. */
+  /** The edits made since a position. Throws when they were forgotten. */
   since(position: Position): readonly Edit[] {
+    this.#require(position);
     return this.#edits.slice(position - this.#first);
   }
 
-  /** Lets go of the edits before a position. */
+  /** Keeps the edits from the present position on until it is released. */
+  pin(): { readonly position: Position; release(): void } {
+    const pin = { position: this.position };
+    this.#pins.add(pin);
+    return { ...pin, release: () => this.#pins.delete(pin) };
+  }
+
+  /** Lets go of the edits before a position, but for what is pinned. */
   forget(before: Position): void {
-    this.#edits.splice(0, Math.max(0, before - this.#first));
-    this.#first = Math.max(this.#first, before);
+    const kept = Math.min(before, ...[...this.#pins].map(({ position }) => position));
+    if (kept <= this.#first) return;
+    this.#edits.splice(0, kept - this.#first);
+    this.#first = kept;
   }
 
   /**
    * Replaces what lies under the edits made since `position`: `base` takes the place of the document as it was then, and those of the edits that `keep` lets through are made on it again.
-   * Returns the edits that could not be made any more; they are gone.
+   * Returns the edits that could not be made any more; they are gone. Throws when the position was forgotten.
    */
   rebase(base: Document, position: Position, keep: (edit: Edit) => boolean = () => true): readonly Edit[] {
     const lost: Edit[] = [];
@@ -81,7 +102,16 @@ export class WorkingDocument {
     }
     this.#edits.splice(position - this.#first, Infinity, ...kept);
     this.#current = document;
+    this.#last = undefined;
     return lost;
+  }
+
+  #require(position: Position): void {
+    if (position < this.#first || position > this.position) {
+      throw new RangeError(
+        `edits from position ${position} on are not kept (${this.#first} to ${this.position} are)`,
+      );
+    }
   }
 }
 

@@ -12,6 +12,8 @@ export interface CheckOutcome {
   readonly messages: readonly LogMessage[];
   /** Why it failed when that is not in the messages: a signal, the deadline. */
   readonly failure?: string;
+  /** The deadline passed, so that nothing is known of the configuration. */
+  readonly timedOut?: boolean;
   readonly tookMs: number;
 }
 
@@ -49,7 +51,9 @@ export async function checkConfiguration(
   });
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   let failure: string | undefined;
+  let timedOut = false;
   const timer = setTimeout(() => {
+    timedOut = true;
     failure = `it did not end within ${timeoutMs} ms`;
     child.kill("SIGKILL");
   }, timeoutMs);
@@ -63,7 +67,7 @@ export async function checkConfiguration(
     if (code !== 0 && !messages.some(({ level }) => level === "alert"))
       failure ??= `it ended with exit code ${code}`;
     const tookMs = performance.now() - started;
-    return { ok: code === 0, messages, tookMs, ...(failure !== undefined && { failure }) };
+    return { ok: code === 0, messages, tookMs, timedOut, ...(failure !== undefined && { failure }) };
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", abort);

@@ -194,7 +194,10 @@ async function perform(
 async function byHand(w: World, change: (text: string) => string): Promise<void> {
   const revision = w.commit.revision;
   await writeFile(w.path, change(await w.text()));
-  await eventually(() => assert.ok(w.commit.revision > revision, "the edit is adopted"));
+  await eventually(async () => {
+    assert.ok(w.commit.revision > revision, "the edit is adopted");
+    assert.deepEqual(await w.store.pendingIntents(), [], "and runs");
+  });
 }
 
 async function settled(w: World, haproxy: ScriptedHaproxy, model: Model): Promise<void> {
@@ -214,10 +217,11 @@ test("whatever people, discovery, HAProxy and restarts do, file and worker are w
         let w = await commitWorld(sub, scriptedHaproxy, BODY);
         const haproxy = w.haproxy as ScriptedHaproxy;
         const model = new Model();
+        sub.diagnostic(JSON.stringify(actions));
         for (const [step, one] of actions.entries()) w = await perform(w, haproxy, model, one, step);
         await w.commit.changeServers("web", [], "sources/test");
         await settled(w, haproxy, model);
-        assert.deepEqual(await w.store.pendingIntents(), []);
+        await eventually(async () => assert.deepEqual(await w.store.pendingIntents(), []));
       });
     }),
     { numRuns: 12, endOnFailure: true },
