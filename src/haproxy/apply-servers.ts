@@ -15,8 +15,18 @@ const DEFAULT_DRAIN_MS = 30_000;
 /** How long sessions may take to end once HAProxy has been told to end them. */
 const SHUTDOWN_MS = 5_000;
 
+/** Pauses between attempts to delete a server that is still in use, and between those to free it of idle connections. */
+const RETRY_MS = { firstMs: 20, maxMs: 250 };
+const RELEASE_MS = { firstMs: 20, maxMs: 2_000 };
+
 /** How often a change begins anew because a reload came between its commands. */
 const MAX_ATTEMPTS = 5;
+
+/**
+ * What a server of the file has unless it says otherwise. `add server` of HAProxy 2.6 forgets it: the server would keep no idle connections, and every request would
+ * open a new one.
+ */
+const DEFAULT_WORDS = ["pool-purge-delay", "5s", "pool-max-conn", "-1"];
 
 /** What HAProxy allows in names of proxies and servers. */
 const NAME = /^[A-Za-z0-9._:-]+$/;
@@ -79,7 +89,7 @@ export function applyServers(
 
 async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
   const name = `${change.backend}/${change.server}`;
-  const { words, check, agentCheck, disabled } = resolveServerWords(change.words);
+  const { words, check, agentCheck, disabled } = resolveServerWords([...DEFAULT_WORDS, ...change.words]);
   const state = change.state ?? (disabled ? "maint" : "ready");
   await worker.tell("add", "server", name, formatServerAddress(change.address, change.port), ...words);
   try {
@@ -153,15 +163,32 @@ async function deleteServer(
   /** Tries until HAProxy takes it, for as long as connections are what it minds. False when the time is over. */
   async function deleteWithin(ms: number): Promise<boolean> {
     const end = clock.monotonic() + ms;
-    const pause = createBackoff({ firstMs: 20, maxMs: 250 });
+    const pause = createBackoff(RETRY_MS);
+    const release = createBackoff(RELEASE_MS);
+    let releaseAt = clock.monotonic() + release.next();
     for (;;) {
       const answer = await worker.ask("del", "server", name);
       if (!isRefusal(answer)) return true;
       if (!IN_USE.test(answer.text)) throw refusal(`del server ${name}`, answer);
       const left = end - clock.monotonic();
       if (left <= 0) return false;
+      if (clock.monotonic() >= releaseAt) {
+        await releaseIdleConnections();
+        releaseAt = clock.monotonic() + release.next();
+      }
       await pauseFor(Math.min(pause.next(), left), signal);
     }
+  }
+
+  /**
+   * A server that enters maintenance loses its idle connections, but a connection whose request ends after that becomes idle all the same, and HAProxy 2.6 then keeps
+   * the server for several purge delays of 5 s. So it enters maintenance once more, coming from drain, in which nothing is balanced to it.
+   */
+  async function releaseIdleConnections(): Promise<void> {
+    await Promise.all([
+      worker.tell("set", "server", name, "state", "drain"),
+      worker.tell("set", "server", name, "state", "maint"),
+    ]);
   }
 }
 

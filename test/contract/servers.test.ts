@@ -8,7 +8,7 @@ import { canAddServer } from "../../src/haproxy/dynamic-servers.ts";
 import type { ServerChange } from "../../src/haproxy/server-change.ts";
 import { splitParameters } from "../../src/haproxy/server-words.ts";
 import type { DomainError } from "../../src/lib/errors.ts";
-import { haproxyBinary } from "../support/haproxy.ts";
+import { askOnce, haproxyBinary } from "../support/haproxy.ts";
 import { freePort } from "../support/ports.ts";
 import { manageHaproxy, type SupervisedHaproxy } from "../support/supervised-haproxy.ts";
 import { waitFor } from "../support/wait.ts";
@@ -241,6 +241,29 @@ backend static
     assert.equal(await state("idle"), undefined);
   });
 
+  test("a server that is busy when it is taken out is deleted soon after its requests have ended", async () => {
+    // A connection that becomes idle in maintenance would keep it for one or several purge delays, 5 s each.
+    await done(add("busy"));
+    const held = await Promise.all(Array.from({ length: 8 }, holdRequest));
+    const deletion = done(remove("busy"));
+    await waitFor("it to be out of rotation", async () => (await state("busy"))?.admin.forcedMaint);
+    await Promise.all(held.map((one) => one.end()));
+    const ended = performance.now();
+    await deletion;
+    assert.ok(performance.now() - ended < 2_500, `it took ${performance.now() - ended} ms`);
+    assert.equal(await state("busy"), undefined);
+  });
+
+  test("an added server keeps idle connections as one of the file does", async () => {
+    await done(add("pool"), add("small", { words: ["pool-max-conn", "7"] }));
+    const limits = await idleLimits();
+    assert.equal(limits.get("pool"), limits.get("tracked"));
+    assert.equal(limits.get("small"), "5000 ms, at most 7");
+    assert.equal(await request("/"), 200);
+    assert.equal(await request("/"), 200);
+    await done(remove("pool"), remove("small"));
+  });
+
   test("a deletion that is given up stops at once", async () => {
     await done(add("given"));
     const held = await holdRequest();
@@ -282,6 +305,22 @@ backend static
 
   async function statOf(server: string) {
     return (await managed.haproxy.runtime.stats()).find((row) => row.proxy === "b" && row.service === server);
+  }
+
+  /** How long the servers keep idle connections, and how many. */
+  async function idleLimits(): Promise<ReadonlyMap<string, string>> {
+    const [head = "", ...rows] = (await askOnce(managed.paths.statsSocket, "show servers conn b")).split(
+      "\n",
+    );
+    const columns = head.slice(2).split(" ");
+    return new Map(
+      rows.map((row) => {
+        const values = row.split(" ");
+        const value = (column: string) => values[columns.indexOf(column)];
+        const [, name = ""] = (values[0] ?? "").split("/");
+        return [name, `${value("purge_delay")} ms, at most ${value("idle_lim")}`];
+      }),
+    );
   }
 
   /** Makes a request that is with the server until `end` lets the app answer. */
