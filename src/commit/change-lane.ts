@@ -180,7 +180,9 @@ export class ChangeLane {
     const { working, writer, runtime } = this.#options;
     await writer.exclusive(async () => {
       const former = working.current;
+      const written = working.since(pin.position).slice(0, writer.written - pin.position);
       working.rebase(before, pin.position, (other) => other !== edit);
+      writer.settle(pin.position + written.filter((other) => other !== edit).length);
       const reverse: Edit = {
         ...edit,
         apply: (document) => document,

@@ -15,9 +15,13 @@ export function encodeIntent(announcement: Announcement): Uint8Array {
   return Buffer.from(JSON.stringify(announcement));
 }
 
-/** Reads what `encodeIntent` wrote. */
+/** Reads what `encodeIntent` wrote. One that cannot be read announces nothing, so that no file is its business. */
 export function decodeIntent(data: Uint8Array): Announcement {
-  return JSON.parse(Buffer.from(data).toString()) as Announcement;
+  try {
+    const { onRefusal, next } = JSON.parse(Buffer.from(data).toString()) as Announcement;
+    if (Array.isArray(next)) return { onRefusal, next };
+  } catch {}
+  return { onRefusal: "leave", next: [] };
 }
 
 /** The digest by which content is recognized. */

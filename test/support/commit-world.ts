@@ -11,6 +11,7 @@ import type { CommitPolicy } from "../../src/commit/policy.ts";
 import type { NewServer } from "../../src/discovery/target.ts";
 import type { Haproxy } from "../../src/haproxy/haproxy.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import type { FileSystem } from "../../src/lib/durable-file.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
 import { Document } from "../../src/text/document.ts";
 
@@ -69,6 +70,7 @@ export async function commitWorld(
   factory: HaproxyFactory,
   body = BODY,
   policy: Partial<CommitPolicy> = {},
+  fs?: FileSystem,
 ): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), "haplane-commit-"));
   const path = join(directory, "haproxy.cfg");
@@ -92,6 +94,7 @@ export async function commitWorld(
       logger,
       publishEphemeral,
       policy,
+      ...(fs && { fs }),
     });
     if (under.haproxy.state.kind !== "running") await under.haproxy.start();
     await commit.start();

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import * as nodeFs from "node:fs/promises";
+import { type TestContext, test } from "node:test";
+import { EventKind } from "../../gen/haplane/v1/events_pb.js";
+import type { FileSystem } from "../../src/lib/durable-file.ts";
+import { DomainError } from "../../src/lib/errors.ts";
+import type { Store } from "../../src/store/store.ts";
+import { BODY, commitWorld, durableEvents, server, textEdit, type World } from "../support/commit-world.ts";
+import { scriptedHaproxy } from "../support/scripted-factory.ts";
+import type { ScriptedHaproxy } from "../support/scripted-haproxy.ts";
+import { eventually } from "../support/wait.ts";
+
+/** A disk that can be full: then no file of ours can be made. */
+class Disk {
+  full = false;
+  readonly fs: FileSystem = {
+    ...nodeFs,
+    open: (async (...args: Parameters<FileSystem["open"]>) => {
+      if (this.full && String(args[0]).includes(".haplane-new-"))
+        throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
+      return nodeFs.open(...args);
+    }) as FileSystem["open"],
+  };
+}
+
+async function scripted(
+  t: TestContext,
+  disk = new Disk(),
+): Promise<{ w: World; haproxy: ScriptedHaproxy; disk: Disk }> {
+  const w = await commitWorld(t, scriptedHaproxy, BODY, {}, disk.fs);
+  return { w, haproxy: w.haproxy as ScriptedHaproxy, disk };
+}
+
+const weight = (to: number) => textEdit((text) => text.replace(/weight \d+/, `weight ${to}`));
+const reloading = (seconds: number) =>
+  textEdit((text) => text.replace(/timeout connect .*/, `timeout connect ${seconds}s`));
+const refusing = (name: string) => (change: { readonly server: string }) =>
+  change.server === name ? new DomainError("HAPROXY_REFUSED", `not ${name}`) : undefined;
+
+/** The next write of the store fails, once. */
+function failOnce(store: Store): void {
+  const write = store.write;
+  store.write = async () => {
+    store.write = write;
+    throw new DomainError("STORE_UNAVAILABLE", "disk I/O error");
+  };
+}
+
+test("a new worker that refuses to catch up costs one more reload, and nothing waits for itself", async (t) => {
+  const { w, haproxy } = await scripted(t);
+  haproxy.beforeReload = async () => {
+    haproxy.beforeReload = async () => undefined;
+    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+    haproxy.refuse = refusing("c");
+    return undefined;
+  };
+  await w.commit.change({ edit: reloading(2) });
+  await w.commit.change({ edit: weight(7) });
+  await eventually(() => assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready")));
+  assert.equal(w.reloads(), 2);
+});
+
+test("what failed on a full disk is told to HAProxy when it is tried again", async (t) => {
+  const { w, haproxy, disk } = await scripted(t);
+  disk.full = true;
+  await assert.rejects(w.commit.change({ edit: weight(9) }), /no space left/);
+  disk.full = false;
+  assert.equal((await w.commit.change({ edit: weight(9) })).via, "runtime");
+  assert.ok(haproxy.servers().includes("web/b 127.0.0.1:18002 9 ready"));
+});
+
+test("taking a change back takes nothing of others with it, and says so to watchers", async (t) => {
+  const { w, haproxy } = await scripted(t);
+  haproxy.refuse = refusing("b");
+  haproxy.beforeReload = async () => {
+    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+    haproxy.beforeReload = async () => undefined;
+    return { kind: "refused", messages: [], log: "not now", tookMs: 1 };
+  };
+  await assert.rejects(w.commit.change({ edit: weight(9) }));
+  await eventually(async () => assert.match(await w.text(), /server b .*weight 5\n {4}server c /));
+  assert.ok(w.commit.isConfigured("web", "c"));
+  await eventually(async () => {
+    const events = (await durableEvents(w.store, EventKind.SERVER)).filter(({ resource }) =>
+      resource.endsWith("/b"),
+    );
+    assert.deepEqual(
+      events.map(({ payload }) => payload.case === "server" && payload.value.weight),
+      [9, 5],
+    );
+  });
+});
+
+test("a file that cannot be put back after a refused reload is put back as soon as it can", async (t) => {
+  const { w, haproxy, disk } = await scripted(t);
+  haproxy.beforeReload = async () => {
+    disk.full = true;
+    return { kind: "refused", messages: [], log: "not now", tookMs: 1 };
+  };
+  await assert.rejects(w.commit.change({ edit: reloading(2) }));
+  assert.match(await w.text(), /timeout connect 2s/);
+  disk.full = false;
+  await eventually(async () => assert.match(await w.text(), /timeout connect 1s/));
+  await eventually(async () => assert.deepEqual(await w.store.pendingIntents(), []));
+});
+
+test("an edit of a group that does not fit any more fails alone", async (t) => {
+  const { w, haproxy } = await scripted(t);
+  haproxy.beforeCheck = async () => {
+    haproxy.beforeCheck = async () => {};
+    const revision = w.commit.revision;
+    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+    await eventually(() => assert.ok(w.commit.revision > revision));
+  };
+  const guarded = textEdit((text) => text.replace("timeout client  5s", "timeout client  6s"));
+  const [free, late] = await Promise.allSettled([
+    w.commit.change({ edit: reloading(2) }),
+    w.commit.change({ edit: guarded, baseRevision: w.commit.revision }),
+  ]);
+  assert.deepEqual([free.status, late.status], ["fulfilled", "rejected"]);
+  assert.match(await w.text(), /timeout connect 2s\n {4}timeout client {2}5s/);
+});
+
+test("a configuration file that is gone is said, and nothing spins", async (t) => {
+  const { w } = await scripted(t);
+  await nodeFs.unlink(w.path);
+  await assert.rejects(w.commit.change({ edit: reloading(2) }), { reason: "FILE_HELD" });
+  assert.ok((await durableEvents(w.store, EventKind.RELOAD)).length < 10);
+  await nodeFs.writeFile(w.path, BODY);
+  await eventually(() => assert.equal(w.commit.status.held, undefined));
+  await w.commit.change({ edit: reloading(2) });
+});
+
+test("an HAProxy that starts from a file that lags is told the rest", async (t) => {
+  const { w, haproxy, disk } = await scripted(t);
+  disk.full = true;
+  await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+  await haproxy.restart();
+  await eventually(() => assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready")));
+  disk.full = false;
+  await eventually(async () => assert.match(await w.text(), /server c/));
+});
+
+test("HAProxy runs it, so it is a success, and a history that failed once is caught up", async (t) => {
+  const { w, haproxy } = await scripted(t);
+  haproxy.beforeReload = async () => {
+    failOnce(w.store);
+    return undefined;
+  };
+  await w.commit.change({ edit: reloading(2) });
+  haproxy.beforeReload = async () => undefined;
+  await eventually(async () => assert.deepEqual(await w.store.pendingIntents(), []));
+  await w.commit.change({ edit: reloading(3) });
+  await haproxy.stop({ haproxy: "leave" });
+  const again = await w.restart();
+  assert.match(await again.text(), /timeout connect 3s/);
+});
+
+test("what somebody wrote after a crash is not taken for what was under way", async (t) => {
+  const { w } = await scripted(t);
+  const announced = { path: w.path, sha256: "of what was never written" };
+  const data = Buffer.from(JSON.stringify({ onRefusal: "put-back", next: [announced] }));
+  await w.store.write([
+    {
+      kind: "begin-intent",
+      intent: { id: "left-open", time: 0, base: w.store.newestRevision, former: [], data },
+    },
+  ]);
+  const mine = `${BODY}# hours of work\nbackend mine\n    no-such-keyword\n`;
+  const restarted = w.restart();
+  await nodeFs.writeFile(w.path, mine);
+  const again = await restarted;
+  assert.equal(await again.text(), mine);
+  await eventually(() => assert.equal(again.commit.status.held?.reason, "FILE_HELD"));
+  assert.deepEqual(await again.store.pendingIntents(), []);
+});
