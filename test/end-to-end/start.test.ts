@@ -15,6 +15,7 @@ import { Health, HealthCheckResponse_ServingStatus } from "../../gen/health/v1/h
 import type { ListenAddress } from "../../src/rpc/listener.ts";
 import { describeClients, grpcurl } from "../support/clients.ts";
 import { runInShell, startInShell } from "../support/commands.ts";
+import { consulAgent } from "../support/consul.ts";
 import { askOnce } from "../support/haproxy.ts";
 import { freePort } from "../support/ports.ts";
 import { codeOf, reflectServices } from "../support/reflected.ts";
@@ -85,13 +86,8 @@ function clientOf<T extends DescService>(haplane: StartedHaplane, service: T) {
 const isOurs = ({ typeName }: DescService) => typeName.startsWith("haplane.");
 
 /** Registers an instance with the Consul that runs. */
-async function register({ ports }: StartedHaplane, service: string, app: App): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${ports.consul}/v1/agent/service/register`, {
-    method: "PUT",
-    body: JSON.stringify({ ID: app.name, Name: service, Address: "127.0.0.1", Port: app.port }),
-  });
-  assert.equal(answer.status, 200, await answer.text());
-}
+const register = ({ ports }: StartedHaplane, service: string, { name, port }: App) =>
+  consulAgent(ports.consul).register({ id: name, service, port });
 
 const untilServed = (url: string) =>
   waitFor(`an answer of ${url}`, async () => {

@@ -17,6 +17,8 @@ export interface ShellRun {
 
 /** A shell command that runs. */
 export interface ShellCommand extends ShellRun {
+  /** Resolves when it has ended. */
+  readonly ended: Promise<ShellRun>;
   /** Waits until its standard output has this; fails when it ends before, or after a minute. */
   until(pattern: RegExp): Promise<void>;
   /** What Ctrl-C does: a signal to all of it. Waits until it has ended. */
@@ -54,6 +56,7 @@ export function startInShell(
   const { child, state } = spawnShell(script, env);
   const closed = once(child, "close");
   return {
+    ended: closed.then(state),
     get code() {
       return state().code;
     },

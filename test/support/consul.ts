@@ -19,16 +19,20 @@ export interface Registration {
   readonly status?: "passing" | "warning" | "critical";
 }
 
-/** A Consul server that runs for one test, in memory only. */
-export interface TestConsul {
-  readonly address: string;
-  readonly port: number;
+/** What can be told to a Consul agent that runs. */
+export interface ConsulAgent {
   register(registration: Registration): Promise<void>;
   deregister(id: string): Promise<void>;
   /** Sets the status of an instance that was registered with one. */
   setStatus(id: string, status: "passing" | "warning" | "critical"): Promise<void>;
   /** Puts an instance into maintenance, or ends that. */
   setMaintenance(id: string, enable: boolean): Promise<void>;
+}
+
+/** A Consul server that runs for one test, in memory only. */
+export interface TestConsul extends ConsulAgent {
+  readonly address: string;
+  readonly port: number;
   /** Stops the process where it is: connections stay open and nobody answers. */
   pause(): void;
   resume(): void;
@@ -76,6 +80,17 @@ export async function startConsul(port?: number): Promise<TestConsul> {
   return {
     address: ADDRESS,
     port: http,
+    ...consulAgent(http),
+    pause: () => void child.kill("SIGSTOP"),
+    resume: () => void child.kill("SIGCONT"),
+    stop,
+  };
+}
+
+/** The agent whose HTTP API listens at a port of 127.0.0.1. */
+export function consulAgent(port: number): ConsulAgent {
+  const base = `http://${ADDRESS}:${port}/v1`;
+  return {
     register: ({ id, service, port, address = ADDRESS, weight, status }) =>
       put(`${base}/agent/service/register`, {
         ID: id,
@@ -90,9 +105,6 @@ export async function startConsul(port?: number): Promise<TestConsul> {
       put(`${base}/agent/check/update/${encodeURIComponent(`check:${id}`)}`, { Status: status }),
     setMaintenance: (id, enable) =>
       put(`${base}/agent/service/maintenance/${encodeURIComponent(id)}?enable=${enable}`),
-    pause: () => void child.kill("SIGSTOP"),
-    resume: () => void child.kill("SIGCONT"),
-    stop,
   };
 }
 
