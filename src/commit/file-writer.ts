@@ -65,9 +65,8 @@ export class FileWriter {
 
   /** Says that the document has edits that the files lack. */
   touch(): void {
-    if (this.#observing) return this.settle(this.#options.working.position);
-    if (this.#cancelTimer !== undefined || this.#resting) return;
-    this.#schedule(COALESCE_MS);
+    if (this.#observing) this.settle(this.#options.working.position);
+    else if (this.#cancelTimer === undefined && !this.#resting) this.#schedule(COALESCE_MS);
   }
 
   /** Says that the files have to be made to hold the document, whether or not edits wait. */

@@ -63,16 +63,17 @@ type Act = (commit: Commit, path: string, store: Store) => Promise<void>;
 async function live(directory: string, haproxy: Haproxy, point: CrashPoint, act: Act): Promise<boolean> {
   const path = join(directory, "haproxy.cfg");
   const store = await openStore(join(directory, "state"), { clock: systemClock, logger, pid: process.pid });
-  const commit = await Commit.open({
-    paths: [path],
-    haproxy: crashingHaproxy(haproxy, point),
-    store: crashingStore(store, point),
-    clock: systemClock,
-    logger,
-    publishEphemeral: () => {},
-    fs: crashingFs(point),
-  });
+  let commit: Commit | undefined;
   const whole = (async () => {
+    commit = await Commit.open({
+      paths: [path],
+      haproxy: crashingHaproxy(haproxy, point),
+      store: crashingStore(store, point),
+      clock: systemClock,
+      logger,
+      publishEphemeral: () => {},
+      fs: crashingFs(point),
+    });
     await commit.start();
     await act(commit, path, store);
     await commit.stop();
@@ -82,7 +83,7 @@ async function live(directory: string, haproxy: Haproxy, point: CrashPoint, act:
     return await Promise.race([whole, point.reached.then(() => false)]);
   } finally {
     whole.catch(() => {});
-    commit.abandon();
+    commit?.abandon();
     await point.release();
     await store.close();
   }
