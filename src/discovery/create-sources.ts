@@ -138,7 +138,7 @@ function refuseStale(source: Source, etag: string): void {
   if (etag === "" || etag === source.etag) return;
   throw new DomainError("ETAG_MISMATCH", `${source.name} has been changed`, {
     resource: { type: "source", name: source.name },
-    metadata: { expected: etag, found: source.etag },
+    metadata: { sent: etag.slice(0, 100), current: source.etag },
   });
 }
 

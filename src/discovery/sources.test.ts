@@ -263,7 +263,7 @@ describe("update", () => {
     assert.notEqual(updated.etag, etag);
     await assert.rejects(updating(discovery, { source: { name: "sources/s", etag, description: "newer" } }), {
       reason: "ETAG_MISMATCH",
-      metadata: { expected: etag, found: updated.etag },
+      metadata: { sent: etag, current: updated.etag },
     });
     await assert.rejects(updating(discovery, { source: { name: "sources/none" } }), {
       reason: "RESOURCE_NOT_FOUND",

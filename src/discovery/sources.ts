@@ -15,7 +15,7 @@ import type { Target } from "./target.ts";
  * All sources of this haplane: the registries that are watched, and the backends that follow them. Requests and answers are the messages of the API, so that an
  * error's field paths are those of the request. Answers carry the etag and the status, and never a token.
  *
- * All throw `DomainError`: `FIELD_INVALID` with one violation per field, `RESOURCE_EXISTS`, `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH` (metadata `expected`, `found`).
+ * All throw `DomainError`: `FIELD_INVALID` with one violation per field, `RESOURCE_EXISTS`, `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH` (metadata `sent`, `current`).
  */
 export interface Sources {
   /** Reads the store and starts what is enabled. Resolves when all are on their way, not when they have an answer. */

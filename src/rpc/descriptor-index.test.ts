@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
 import { Events } from "../../gen/haplane/v1/events_pb.js";
 import { ServiceDiscovery } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { indexDescriptors } from "./descriptor-index.ts";
 
-const index = indexDescriptors([Events, ServiceDiscovery]);
+const index = indexDescriptors([Events, ServiceDiscovery], [file_google_rpc_error_details]);
 
 function read(files: readonly Uint8Array[] | undefined): FileDescriptorProto[] {
   assert.ok(files !== undefined);
@@ -39,6 +40,7 @@ const symbols: { symbol: string; file: string | undefined }[] = [
   { symbol: "haplane.v1.role", file: "haplane/v1/options.proto" },
   { symbol: "google.protobuf.Duration", file: "google/protobuf/duration.proto" },
   { symbol: "google.protobuf.FieldDescriptorProto.TYPE_BOOL", file: "google/protobuf/descriptor.proto" },
+  { symbol: "google.rpc.ErrorInfo", file: "google/rpc/error_details.proto" },
   { symbol: "haplane.v1.Runtime", file: undefined },
   { symbol: "haplane.v1", file: undefined },
   { symbol: "", file: undefined },

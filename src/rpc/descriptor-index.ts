@@ -16,9 +16,12 @@ export interface DescriptorIndex {
   extensionNumbers(extendee: string): readonly number[] | undefined;
 }
 
-/** Indexes the files of these services and all they depend on. */
-export function indexDescriptors(services: readonly DescService[]): DescriptorIndex {
-  const files = closure(services.map(({ file }) => file));
+/** Indexes the files of these services, others that their clients may meet, and all they depend on. */
+export function indexDescriptors(
+  services: readonly DescService[],
+  others: readonly DescFile[] = [],
+): DescriptorIndex {
+  const files = closure([...services.map(({ file }) => file), ...others]);
   const byName = new Map(files.map((file) => [`${file.name}.proto`, file]));
   const symbols = new Map<string, DescFile>();
   const extensions = new Map<string, Map<number, DescExtension>>();

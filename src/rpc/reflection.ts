@@ -1,5 +1,6 @@
 import { create, type DescService, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { status as Code } from "@grpc/grpc-js";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
 import {
   type ServerReflectionRequest,
   ServerReflectionRequestSchema,
@@ -21,7 +22,8 @@ import { type Service, service } from "./handler.ts";
  * its former name: the messages have the same wire form. Both list themselves too.
  */
 export function reflectionServices(served: readonly DescService[]): Service[] {
-  const index = indexDescriptors([...served, V1, V1Alpha]);
+  // The details of an error are of types that no service mentions; a client that knows its server by reflection alone asks for them.
+  const index = indexDescriptors([...served, V1, V1Alpha], [file_google_rpc_error_details]);
   return [
     service(V1, {
       async *serverReflectionInfo(requests) {
