@@ -50,6 +50,7 @@ function isKnown(entry: string): boolean {
     return keywords.part(RULESETS[ruleset]!, words.at(-1)!.replace("*", "")) !== undefined;
   // Of some keywords only the first of several words is registered.
   const codec = grammar.section(section!)!;
+  if (codec.removed.some(({ keyword }) => keyword.join(" ") === words.join(" "))) return true;
   return codec.directives.some(({ spellings }) =>
     spellings.some((spelling) => words.every((word, i) => spelling[i] === word)),
   );

@@ -63,11 +63,12 @@ class Court {
     }
   }
 
-  /** What HAProxy says of one case. */
+  /** What HAProxy says of one case, which is accepted when it is at one of both ends: some directives must come first. */
   alone(one: Case): Verdict {
     const { lines } = this.#file([one], [0]);
     const { accepted, output } = this.#run(lines);
-    return accepted
+    const own = lines.slice(this.#preamble.length);
+    return accepted || this.#run([...own, ...this.#preamble]).accepted
       ? undefined
       : output.filter((line) => /ALERT|signal/.test(line)).join("\n") ||
           output.join("\n") ||

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { printLine } from "../../src/grammar/line-text.ts";
 import type { SectionCodec } from "../../src/grammar/section-codec.ts";
+import { reaches } from "../../src/grammar/version.ts";
+import { installedHaproxy } from "./expected-gaps.ts";
 import type { Sample } from "./grammar-samples.ts";
 import type { Case, Files } from "./haproxy-judge.ts";
 
@@ -32,6 +34,7 @@ resolvers sample-resolvers
   nameserver n 127.0.0.1:53
 peers sample-peers
   peer p1 127.0.0.1:10000
+  table t type ip size 1k expire 10s store gpc0,http_req_rate(10s)
 mailers sample-mailers
   mailer m 127.0.0.1:25
 cache sample-cache
@@ -65,6 +68,7 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
     "server srv1 127.0.0.1:80 verify none",
   ],
   frontend: ["bind 127.0.0.1:8081"],
+  acme: ["directory https://acme.example.com/directory"],
   cache: ["total-max-size 4"],
   "fcgi-app": ["docroot /tmp", "option mpxs-conns"],
   program: ["command /bin/true"],
@@ -74,6 +78,8 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
 /** What lines with a word need besides, in place of a line of the same directive. */
 const NEEDS_OF_WORDS: readonly (readonly [RegExp, string])[] = [
   [/send-spoe-group/, "filter spoe engine e config spoe.conf"],
+  [/^thread-group /, "nbthread 1"],
+  [/set-bandwidth-limit/, "filter bwlim-in lim default-limit 1m default-period 1s"],
   [/fcgi-app/, "server srv1 127.0.0.1:80 proto fcgi"],
   [/tcp-request content use-service/, "mode tcp"],
 ];
@@ -96,12 +102,18 @@ export function configurationOf(sample: Sample): Case {
   return {
     name: path,
     lines: [
-      ...(kind === "program" ? ["global", "  master-worker"] : []),
+      ...(kind === "program" ? programs() : []),
       named ? `${kind} @@` : kind,
       ...needs.map((need) => `  ${need}`),
       `  ${line}`,
     ],
   };
+}
+
+/** What programs need: to be under a master, and of late to be allowed. */
+function programs(): string[] {
+  const isDeprecated = reaches(installedHaproxy().version, { major: 3, minor: 1 });
+  return ["global", "  master-worker", ...(isDeprecated ? ["  expose-deprecated-directives"] : [])];
 }
 
 function firstWords(line: string): string {
