@@ -141,8 +141,9 @@ async function openLog({ logFile, logLevel }: Settings): Promise<Logger> {
   return createLogger({ level: logLevel, destination });
 }
 
-/** An error in one line: a known one by its own words, another with where it came from. */
+/** An error in one line: a known one, or one of the system (a port that is taken), by its own words; a defect with where it came from. */
 function explain(error: unknown): string {
-  if (error instanceof SettingsError || error instanceof DomainError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const isKnown = error instanceof SettingsError || error instanceof DomainError || "syscall" in error;
+  return isKnown ? error.message : (error.stack ?? error.message);
 }

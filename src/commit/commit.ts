@@ -179,6 +179,7 @@ export class Commit implements Target {
       await history.append({ parts: files.believed, lane: "external", edits: [externalEdit(document)] });
     this.#foreign.start();
     await this.#foreign.look();
+    if (!this.#policy.readOnly) this.#compareWorker();
   }
 
   async #endWhatWasLeftOpen(): Promise<void> {
@@ -204,6 +205,7 @@ export class Commit implements Target {
   async stop(): Promise<void> {
     this.#foreign.stop();
     this.#unsubscribe?.();
+    this.#runtime.stop();
     await this.#reloads.stop();
     await this.#writer.flush();
   }
@@ -345,7 +347,12 @@ export class Commit implements Target {
     this.#runtime.workerChanged("unknown");
     const { written } = this.#writer;
     this.#working.startedFrom(Document.parse(this.#files.believed), written);
-    void this.#runtime.catchUp(this.#working.since(written), true).then((followUp) => {
+    this.#compareWorker();
+  }
+
+  /** Brings a worker that was started without us in step. Servers that have to finish their connections first may take long, so nobody waits for it. */
+  #compareWorker(): void {
+    void this.#runtime.catchUp(this.#working.since(this.#writer.written), true).then((followUp) => {
       if (followUp !== undefined)
         this.#logger.warn(
           { reason: followUp.reason },

@@ -43,6 +43,21 @@ export async function recover(options: RecoveryOptions): Promise<void> {
     }
     await store.write([{ kind: "finish-intent", id: intent.id }]);
   }
+  await endReloads(store);
+}
+
+/** A reload that was under way when haplane ended has no end of its own any more. */
+async function endReloads(store: Store): Promise<void> {
+  const records = await store.reloads.list({ limit: 100 });
+  const open = records.filter(({ state }) => state === "running");
+  const output = "haplane ended while it was under way; what became of it was settled at the next start";
+  if (open.length === 0) return;
+  await store.write(
+    open.map((reload) => ({
+      kind: "put-reload",
+      reload: { ...reload, state: "failed", output, endTime: reload.startTime },
+    })),
+  );
 }
 
 function isAnnounced(

@@ -11,7 +11,7 @@ import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { addition, alignBackend, removal, type Scope } from "./alignment.ts";
-import { type RuntimeCommand, type TouchedServers, touchedServers } from "./classify.ts";
+import { mergeTouched, type RuntimeCommand, type TouchedServers, touchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
 import type { ReloadLane } from "./reload-lane.ts";
@@ -43,6 +43,9 @@ export type Followed =
  */
 export type Unanswered = "later" | "reload";
 
+/** A worker that does not answer is compared again after this long. */
+const COMPARE_AGAIN_MS = 1_000;
+
 const BY_COMMANDS: Followed = { kind: "commands" };
 
 /** Takes changes of servers that the running worker can follow by commands: the command first, the file within 100 ms. Waits for no check, no reload and no disk. */
@@ -52,6 +55,9 @@ export class RuntimeLane {
   #doubted = true;
   /** Backends that a doubted worker has been compared with. */
   #compared = new Set<string>();
+  /** Servers of which it is not known whether a worker that did not answer took what it was told. */
+  #unanswered: TouchedServers = new Map();
+  #cancelCompare: (() => void) | undefined;
 
   constructor(options: RuntimeLaneOptions) {
     this.#options = options;
@@ -203,20 +209,38 @@ export class RuntimeLane {
         return BY_COMMANDS;
       }
       if (failed.error.reason === "HAPROXY_UNAVAILABLE" && unanswered === "later")
-        return this.#compareLater();
+        return this.#compareLater(touched);
       reason = failed.error.message;
     } catch (error) {
       const domain = asDomainError(error);
-      if (domain.reason === "HAPROXY_UNAVAILABLE" && unanswered === "later") return this.#compareLater();
+      if (domain.reason === "HAPROXY_UNAVAILABLE" && unanswered === "later")
+        return this.#compareLater(touched);
       reason = domain.message;
     }
     return this.#reload(reason, touched);
   }
 
-  #compareLater(): Followed {
+  /** The worker runs but does not answer, so nobody knows what it took: it is compared until it answers. */
+  #compareLater(touched: TouchedServers): Followed {
     this.#doubted = true;
     this.#compared = new Set();
+    this.#unanswered = mergeTouched([this.#unanswered, touched]);
+    this.#cancelCompare ??= this.#options.clock.after(COMPARE_AGAIN_MS, () => void this.#compareAgain());
     return BY_COMMANDS;
+  }
+
+  async #compareAgain(): Promise<void> {
+    this.#cancelCompare = undefined;
+    const touched = this.#unanswered;
+    this.#unanswered = new Map();
+    for (const [backend, names] of touched) {
+      await this.#align(backend, { names, membership: true }, new Map([[backend, names]]), "later");
+    }
+  }
+
+  /** Stops comparing. */
+  stop(): void {
+    this.#cancelCompare?.();
   }
 
   async #reload(reason: string, untold: TouchedServers): Promise<Followed> {

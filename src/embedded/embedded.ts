@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { access, mkdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
@@ -66,7 +66,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 
 async function writeStarter({ stateDir, config, http, consul = DEFAULT_CONSUL }: Settings): Promise<void> {
   const [path] = config;
-  if (path === undefined) return;
+  // A configuration that was there once and is gone is not ours to replace: its last revision is in the history.
+  if (path === undefined || (await isThere(path)) || (await isThere(join(stateDir, "haplane.db")))) return;
   const stateFile = resolve(stateDir, "servers.state");
   const text = starterConfiguration({
     statsSocket: resolve(stateDir, "stats.sock"),
@@ -94,4 +95,11 @@ async function ensureSource(server: Server, { host, port }: Address): Promise<vo
   await server.sources.create(request).catch((error: unknown) => {
     if (!(error instanceof DomainError && error.reason === "RESOURCE_EXISTS")) throw error;
   });
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ProcessState } from "../../gen/haplane/v1/events_pb.js";
@@ -16,10 +17,26 @@ import type { AdminState as RuntimeAdminState, ServerChange } from "../haproxy/s
 import type { ServerState } from "../haproxy/server-states.ts";
 import type { StatRow, StatValue } from "../haproxy/stats.ts";
 import { DomainError } from "../lib/errors.ts";
-import { checkFields, type FieldChecks } from "../rpc/fields.ts";
+import { checkFields, type FieldChecks, fieldsInvalid } from "../rpc/fields.ts";
 import { type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import { processStateOf } from "./process-event.ts";
+
+/** HAProxy's own words for an address; names, sockets and zones are for the configuration. */
+function checkAddress(address: string): void {
+  if (isIP(address) !== 0 && !address.includes("%")) return;
+  throw fieldsInvalid([{ field: "address", description: "must be an IPv4 or IPv6 address without a zone" }]);
+}
+
+function checkAdminState(state: AdminState): void {
+  if (AdminState[state] !== undefined) return;
+  throw fieldsInvalid([
+    {
+      field: "admin_state",
+      description: "must be ADMIN_STATE_READY, ADMIN_STATE_DRAIN or ADMIN_STATE_MAINT",
+    },
+  ]);
+}
 
 const SERVER = "backends/{backend}/servers/{server}";
 const BACKEND = "backends/{backend}";
@@ -55,6 +72,15 @@ export function runtimeService(haproxy: Haproxy, configuration: ConfiguredServer
     return toServer(state);
   };
 
+  /** Statistics of thousands of servers cost HAProxy and us milliseconds: callers that ask at the same time share one answer. */
+  let asked: ReturnType<typeof runtime.stats> | undefined;
+  const sharedStats = () => {
+    asked ??= runtime.stats().finally(() => {
+      asked = undefined;
+    });
+    return asked;
+  };
+
   const change = async (one: ServerChange, signal: AbortSignal): Promise<void> => {
     const [outcome] = await runtime.applyServers([one], { signal });
     if (outcome !== undefined && !outcome.ok) throw outcome.error;
@@ -77,7 +103,8 @@ export function runtimeService(haproxy: Haproxy, configuration: ConfiguredServer
     },
 
     async getStats(request, { signal }) {
-      const rows = await runtime.stats({ signal });
+      signal.throwIfAborted();
+      const rows = await sharedStats();
       return { stats: rows.filter((row) => isAskedFor(row, request)).map(toStats) };
     },
 
@@ -104,6 +131,8 @@ export function runtimeService(haproxy: Haproxy, configuration: ConfiguredServer
         check.range("port", request.port, 1, 65535);
         checkWeight(check, request.weight);
       });
+      checkAddress(request.address);
+      checkAdminState(request.adminState);
       const words = [
         ...(request.weight === undefined ? [] : ["weight", String(request.weight)]),
         ...(request.check ? ["check"] : []),
@@ -131,6 +160,8 @@ export function runtimeService(haproxy: Haproxy, configuration: ConfiguredServer
         if (request.address !== undefined) check.required("address", request.address);
         checkWeight(check, request.weight);
       });
+      if (request.address !== undefined) checkAddress(request.address);
+      checkAdminState(request.adminState);
       const current = await readServer(backend, server, signal);
       const moves = request.address !== undefined || request.port !== undefined;
       const state = RUNTIME_ADMIN[request.adminState];

@@ -18,10 +18,14 @@ const MAX_NAME = 512;
 export function readServices(body: unknown): ReadonlySet<string> {
   const services = object(body, "the list of services");
   for (const [name, tags] of Object.entries(services)) {
-    if (name === "" || name.length > MAX_NAME) throw malformed("a service's name is empty or too long");
     if (tags !== null && !Array.isArray(tags)) throw malformed(`the tags of "${name}" are not a list`);
   }
-  return new Set(Object.keys(services).filter((name) => name !== OWN_SERVICE));
+  return new Set(Object.keys(services).filter(isFollowed));
+}
+
+/** Whether a service can have a backend. Whoever may register in Consul may give it any name, so one that is of no use must not stand in the way of the others. */
+function isFollowed(name: string): boolean {
+  return name !== OWN_SERVICE && name !== "" && name.length <= MAX_NAME;
 }
 
 /** Reads the answer of `/v1/health/service/<service>`: the instances whose checks all pass. Throws `CONSUL_UNAVAILABLE` when it is anything else. */
@@ -37,6 +41,7 @@ export function readInstances(body: unknown, service: string): ServiceAnswer {
     const address = connectable(entry.address);
     if (address === undefined) unusable.push(`${node}/${id}: "${entry.address}" is not an IP address`);
     else if (port === 0) unusable.push(`${node}/${id}: it has no port`);
+    else if (!isIntegerWithin(port, 1, 65_535)) unusable.push(`${node}/${id}: ${port} is not a port`);
     else instances.set(JSON.stringify([node, id]), { node, id, address, port, weight });
   }
   return { instances: [...instances.values()], unusable };
@@ -59,12 +64,12 @@ function readEntry(entry: { [name: string]: unknown }, service: string) {
     throw malformed(`asked for "${service}", it answers for another service`);
   }
   const port = self.Port;
-  if (!isIntegerWithin(port, 0, 65_535)) throw malformed("an instance's Port is not a port");
+  if (!Number.isInteger(port)) throw malformed("an instance's Port is not a whole number");
   return {
     node: required(node.Node, "Node.Node"),
     id: required(self.ID, "Service.ID"),
     address: text(self.Address, "Service.Address") || text(node.Address, "Node.Address"),
-    port,
+    port: port as number,
     weight: readWeight(self.Weights),
     isPassing: readChecks(entry.Checks).every((status) => status === "passing"),
   };
