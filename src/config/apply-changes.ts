@@ -1,4 +1,3 @@
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import type {
   Change,
   DeleteChange,
@@ -24,12 +23,17 @@ import {
   refuseAmbiguous,
   writeResourceId,
 } from "./locate.ts";
-import { isSet } from "./mask.ts";
 import { printableName } from "./name.ts";
 import { checkReferences, checkRemoved, type Removed, type Written } from "./references.ts";
 import { createChild, removeChild, updateChild } from "./write-child.ts";
 import { joinPath, matchEtag, type WriteContext } from "./write-context.ts";
-import { createSection, removeSection, updateSection, type WritePaths } from "./write-section.ts";
+import {
+  createSection,
+  removeSection,
+  takesChildren,
+  updateSection,
+  type WritePaths,
+} from "./write-section.ts";
 
 /** A change, and where it stands in its request. */
 export interface PlacedChange {
@@ -175,7 +179,7 @@ class Run {
     const document = write(this.#document, located, value, updateMask, this.#context, paths);
     const name = id.child?.kind.case === "bind" ? renamed(document, located, id) : id;
     if (name !== id) this.#touch(id, "own");
-    if (id.child === undefined && takesChildren(id, value, updateMask)) this.#touch(id, "whole");
+    if (id.child === undefined && takesChildren(id.kind, value, updateMask)) this.#touch(id, "whole");
     this.#changed(document, "updated", name, { path: field, children: id.child === undefined });
   }
 
@@ -267,14 +271,6 @@ class Run {
     if (located.child !== undefined) refuseAmbiguous(located);
     return located;
   }
-}
-
-/** Whether an update sets the servers or binds of a section. */
-function takesChildren({ kind }: ResourceId, value: Fields, mask: FieldMask | undefined): boolean {
-  return kind.children.some(({ directive }) => {
-    const { field } = directive.syntax;
-    return isSet(field, value) || mask?.paths.some((path) => path.split(".")[0] === field.name) === true;
-  });
 }
 
 /** A resource in a request. */

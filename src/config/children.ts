@@ -41,6 +41,23 @@ export function childrenOf(section: Section, kind: SectionKind, child: ChildKind
   return children;
 }
 
+/** The child that stands at an index of the section. */
+export function childAt(
+  section: Section,
+  kind: SectionKind,
+  child: ChildKind,
+  index: number,
+): ChildLine | undefined {
+  const children = childrenOf(section, kind, child);
+  let [low, high] = [0, children.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (children[middle]!.index < index) low = middle + 1;
+    else high = middle;
+  }
+  return children[low]?.index === index ? children[low] : undefined;
+}
+
 /** The children of this name: more than one means that the name is ambiguous. */
 export function findChildren(section: Section, kind: SectionKind, child: ChildKind, id: string): number[] {
   // Servers are named by their second word, and lines are indexed by their first two.

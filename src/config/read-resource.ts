@@ -5,7 +5,7 @@ import { sectionMessage } from "../grammar/section-message.ts";
 import { type Fields, slotOf } from "../grammar/slot.ts";
 import type { Chunk } from "../text/chunk.ts";
 import type { Section } from "../text/section.ts";
-import { type ChildLine, readChild } from "./children.ts";
+import { type ChildLine, childAt, readChild } from "./children.ts";
 import type { Etags } from "./etag.ts";
 import type { ChildKind, SectionKind } from "./kinds.ts";
 import type { Located } from "./locate.ts";
@@ -53,8 +53,34 @@ export function createResourceReader(etags: Etags): ResourceReader {
     return resource;
   };
 
+  const encodeChild: ResourceReader["encodeChild"] = (parent, kind, child, { id, chunk, offset }, name) => {
+    let kept = chunks.get(chunk);
+    if (kept?.parent !== parent) {
+      kept = { parent, bytes: [] };
+      chunks.set(chunk, kept);
+    }
+    let bytes = kept.bytes[offset];
+    if (bytes === undefined) {
+      const line = chunk.at(offset);
+      const etag = etags.ofLine(line);
+      const resource = create(ResourceSchema, { name: name(), etag });
+      resource.kind = {
+        case: child.case,
+        value: messageOfChild(kind, child, id, line),
+      } as Resource["kind"];
+      bytes = toBinary(ResourceSchema, resource);
+      kept.bytes[offset] = bytes;
+    }
+    return bytes;
+  };
+
   const encode = (located: Located, children: boolean): Uint8Array => {
-    const { section, child, name, ambiguity } = located;
+    const { kind, section, child, name, ambiguity } = located;
+    if (child !== undefined && ambiguity === undefined) {
+      const line = childAt(section, kind, child.kind, located.index);
+      const parent = `${name.split("/", 2).join("/")}/`;
+      if (line !== undefined) return encodeChild(parent, kind, child.kind, line, () => name);
+    }
     if (child !== undefined || ambiguity !== undefined)
       return toBinary(ResourceSchema, read(located, children));
     const known = sections[children ? 1 : 0];
@@ -69,26 +95,7 @@ export function createResourceReader(etags: Etags): ResourceReader {
   return {
     read,
     encode,
-    encodeChild(parent, kind, child, { id, chunk, offset }, name) {
-      let kept = chunks.get(chunk);
-      if (kept?.parent !== parent) {
-        kept = { parent, bytes: [] };
-        chunks.set(chunk, kept);
-      }
-      let bytes = kept.bytes[offset];
-      if (bytes === undefined) {
-        const line = chunk.at(offset);
-        const etag = etags.ofLine(line);
-        const resource = create(ResourceSchema, { name: name(), etag });
-        resource.kind = {
-          case: child.case,
-          value: messageOfChild(kind, child, id, line),
-        } as Resource["kind"];
-        bytes = toBinary(ResourceSchema, resource);
-        kept.bytes[offset] = bytes;
-      }
-      return bytes;
-    },
+    encodeChild,
   };
 }
 

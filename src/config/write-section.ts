@@ -8,7 +8,7 @@ import type { Document } from "../text/document.ts";
 import { deleteSection, insertSection } from "../text/edit-sections.ts";
 import type { SectionKind } from "./kinds.ts";
 import { type Located, type ResourceId, writeResourceId } from "./locate.ts";
-import { applyMask } from "./mask.ts";
+import { applyMask, isSet } from "./mask.ts";
 import { placeSection } from "./place-section.ts";
 import { atPath, type WriteContext } from "./write-context.ts";
 
@@ -62,7 +62,10 @@ export function updateSection(
   checkName(kind, value, section.name, paths);
   const unmodelled = codec.roles.unmodelled?.field;
   const name = codec.roles.name?.field;
-  const current = sectionMessage(codec, section, { children: true, secrets: true });
+  const current = sectionMessage(codec, section, {
+    children: takesChildren(kind, value, mask),
+    secrets: true,
+  });
   const masked = applyMask(codec.desc, current, value, mask, {
     path: paths.mask,
     unless: (field) => field === unmodelled || codec.directive(field)?.syntax.child === true,
@@ -81,6 +84,14 @@ export function updateSection(
 /** Removes a section with its children. */
 export function removeSection(document: Document, { section, name }: Located): Document {
   return atPath(name, () => deleteSection(document, section));
+}
+
+/** Whether an update sets the servers or binds of a section. */
+export function takesChildren(kind: SectionKind, value: Fields, mask: FieldMask | undefined): boolean {
+  return kind.children.some(({ directive }) => {
+    const { field } = directive.syntax;
+    return isSet(field, value) || mask?.paths.some((path) => path.split(".")[0] === field.name) === true;
+  });
 }
 
 function checkName(kind: SectionKind, value: Fields, id: string, paths: WritePaths): void {

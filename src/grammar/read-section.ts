@@ -113,7 +113,10 @@ function readChunk(codec: SectionCodec, kind: string, chunk: Chunk, children: bo
   const known = READ[children ? 1 : 0];
   let lines = known.get(chunk);
   if (lines === undefined) {
-    lines = [...readLines(codec, kind, chunk, children)];
+    const all = children ? undefined : READ[1].get(chunk);
+    lines = all?.filter(({ offset, reading }) => !isChildReading(codec, chunk, offset, reading)) ?? [
+      ...readLines(codec, kind, chunk, children),
+    ];
     known.set(chunk, lines);
   }
   return lines;
@@ -131,6 +134,12 @@ function* readLines(
     if (!children && isChild(codec, line)) continue;
     yield { offset, reading: readLineOf(codec, kind, line) };
   }
+}
+
+/** The same as `isChild` for a line that was read before, without looking at its words again. */
+function isChildReading(codec: SectionCodec, chunk: Chunk, offset: number, reading: LineReading): boolean {
+  if (reading.kind === "typed") return reading.directive.syntax.child === true;
+  return isChild(codec, chunk.at(offset));
 }
 
 function isChild(codec: SectionCodec, line: Line): boolean {

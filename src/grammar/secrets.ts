@@ -78,6 +78,7 @@ function restoreElements(
   elements: readonly Fields[],
   before: readonly Fields[],
 ): Fields[] {
+  if (elements.length === 0 || !before.some((element) => hasSecret(desc, element))) return [...elements];
   const rest = before.map((element) => ({ element, key: keyOf(desc, element) }));
   const take = (matches: (candidate: (typeof rest)[number]) => boolean): Fields | undefined => {
     const at = rest.findIndex(matches);
@@ -96,6 +97,19 @@ function restoreElements(
   return elements.map((element, i) => {
     const old = found[i];
     return old === undefined ? element : withSecretsOf(desc, element, old);
+  });
+}
+
+/** Whether a message has a secret. */
+function hasSecret(desc: DescMessage, message: Fields): boolean {
+  return secretFields(desc).some(({ field, slot }) => {
+    const value = slot.get(message);
+    if (value === undefined || value === "") return false;
+    const inner = messageOf(field);
+    if (isSecret(field) || inner === undefined) return true;
+    return Array.isArray(value)
+      ? (value as Fields[]).some((element) => hasSecret(inner, element))
+      : hasSecret(inner, value as Fields);
   });
 }
 
