@@ -8,4 +8,6 @@ cd "$(dirname "$0")/.."
 mode=$1
 shift
 node scripts/setup.mjs "$mode" "$@"
+# Types are stripped and code is compiled once, not at every start.
+export NODE_COMPILE_CACHE="$PWD/.haplane/compile-cache"
 exec node_modules/.bin/node "$@"
