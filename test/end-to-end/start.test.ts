@@ -275,6 +275,8 @@ describe("haplane start, when not all goes well", () => {
   });
 
   test("kill -9 leaves HAProxy serving, and the next start adopts it: the same master and worker, no request fails", async (t) => {
+    // A reload that is not in the history yet is made once more at the next start.
+    await waitFor("the source to be synced", () => isSynced(haplane));
     const traffic = trafficUntilEnd(t);
     const pids = haplane.pids();
     const procs = await showProc(haplane);
@@ -444,4 +446,18 @@ async function startEndlessApp(): Promise<App & { begin(port: number): Promise<b
       await closed;
     },
   };
+}
+
+/** Whether what the local Consul knows is live and recorded. */
+async function isSynced(haplane: StartedHaplane): Promise<boolean> {
+  const url = `http://127.0.0.1:${haplane.ports.connect}/haplane.v1.ServiceDiscovery/ListSources`;
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { authorization: `Bearer ${haplane.adminToken()}`, "content-type": "application/json" },
+    body: "{}",
+  });
+  const { sources } = (await response.json()) as {
+    sources: { status: { state: string; servers?: number } }[];
+  };
+  return sources.every(({ status }) => status.state === "SOURCE_STATE_SYNCED" && (status.servers ?? 0) > 0);
 }

@@ -193,7 +193,10 @@ async function perform(
 
 async function byHand(w: World, change: (text: string) => string): Promise<void> {
   const revision = w.commit.revision;
-  await writeFile(w.path, change(await w.text()));
+  const before = await w.text();
+  const after = change(before);
+  if (after === before) return;
+  await writeFile(w.path, after);
   await eventually(async () => {
     assert.ok(w.commit.revision > revision, "the edit is adopted");
     assert.deepEqual(await w.store.pendingIntents(), [], "and runs");
