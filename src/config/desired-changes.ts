@@ -53,7 +53,7 @@ export function desiredChanges(
     const own = owns(id.section)
       ? without(resource, id.kind, ({ case: child }) => child === "server")
       : resource;
-    for (const child of childNames(own, id)) names.add(child);
+    if (prune.length > 0) for (const child of childNames(own, id)) names.add(child);
     changes.push(...comparison.ofSection(own, id, path));
   }
   const gone = new Set(
@@ -127,6 +127,7 @@ function childChanges(
   const places = new Map([...values.keys()].map((name, place) => [name, place]));
   const wanted = new Set<string>();
   const changes: PlacedChange[] = [];
+  const nameOf = (own: string) => writeResourceId({ ...id, child: { kind: child, id: own } });
   let behind = -1;
   let previous = "";
   for (const [index, element] of elements.entries()) {
@@ -139,23 +140,24 @@ function childChanges(
       behind = place;
     }
     const current = values.get(own);
-    const name = writeResourceId({ ...id, child: { kind: child, id: own } });
     if (current === undefined || !isAsDesired(desc, current, element)) {
       const at = `${path}.${id.kind.field}.${child.directive.syntax.field.name}[${index}]`;
-      const resource = create(ResourceSchema, { name });
+      const resource = create(ResourceSchema, { name: nameOf(own) });
       resource.kind = { case: child.case, value: element } as Resource["kind"];
       // A first one that is new would have to go in front of the others.
       if (place === undefined && previous === "" && values.size > 0) return undefined;
       changes.push({
-        ...(place === undefined ? creation(resource, previous, path) : update(resource, path)),
+        ...(place === undefined
+          ? creation(resource, previous === "" ? "" : nameOf(previous), path)
+          : update(resource, path)),
         ...{ resource: at, value: at },
       });
     }
-    previous = name;
+    previous = own;
   }
   const removals = [...values.keys()]
     .filter((name) => !wanted.has(name))
-    .map((name) => removal(writeResourceId({ ...id, child: { kind: child, id: name } })));
+    .map((name) => removal(nameOf(name)));
   return [...changes, ...removals];
 }
 
