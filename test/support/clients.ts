@@ -45,23 +45,24 @@ export function describeClients(clients: readonly Client[]): string {
 }
 
 /**
- * Generates Python modules from every proto of ours into a directory, which then belongs on PYTHONPATH. They are named as the
- * protos: `haplane.v1.runtime_pb2`, `haplane.v1.runtime_pb2_grpc`.
+ * Generates Python modules from every proto of ours, and from google.rpc's for what errors carry, into a directory, which then belongs on PYTHONPATH. They are named
+ * as the protos: `haplane.v1.runtime_pb2`, `haplane.v1.runtime_pb2_grpc`.
  */
 export function generatePythonModules(interpreter: string, directory: string): void {
-  const protos = globSync("**/*.proto", { cwd: join(root, "proto") });
-  execFileSync(
-    interpreter,
-    [
-      "-m",
-      "grpc_tools.protoc",
-      "-I.",
-      `--python_out=${directory}`,
-      `--grpc_python_out=${directory}`,
-      ...protos,
-    ],
-    { cwd: join(root, "proto"), stdio: ["ignore", "ignore", "pipe"] },
-  );
+  const protoc = (cwd: string, protos: readonly string[]) =>
+    execFileSync(
+      interpreter,
+      [
+        ...["-m", "grpc_tools.protoc", "-I."],
+        ...[`--python_out=${directory}`, `--grpc_python_out=${directory}`, ...protos],
+      ],
+      { cwd, stdio: ["ignore", "ignore", "pipe"] },
+    );
+  protoc(join(root, "proto"), globSync("**/*.proto", { cwd: join(root, "proto") }));
+  protoc(join(root, "node_modules", "google-proto-files"), [
+    "google/rpc/status.proto",
+    "google/rpc/error_details.proto",
+  ]);
 }
 
 function find(
