@@ -1,7 +1,7 @@
 /**
  * How long it takes from the call that registers an instance with Consul to the first request that the instance serves, on one connection that asks without a pause
- * (roundrobin), beside an ideal loop that does nothing but query and command. Both have an HAProxy and a service of their own and take turns, so that a busy moment of the machine
- * meets both; the one whose turn it is not is stopped where it stands, so that neither costs the other anything.
+ * (roundrobin), beside an ideal loop that does nothing but query and command. Both have a Consul, an HAProxy and a configuration of their own that are alike, and take turns, so that
+ * a busy moment of the machine meets both; the one whose turn it is not is stopped where it stands, and its connection rests, so that neither costs the other anything.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -18,6 +18,7 @@ import { freePort } from "../test/support/ports.ts";
 import { waitFor } from "../test/support/wait.ts";
 import { type ClosedLoop, startClosedLoop } from "./propagation/closed-loop.ts";
 
+const SERVICE = "app";
 const BASE_SERVERS = 3;
 const NEW_PORTS = 8;
 const ROUNDS = 300;
@@ -31,7 +32,7 @@ const EXPECTED_MS = { p50: 7, p99: 20 };
 
 /** One of the two that are compared. */
 interface Contestant {
-  readonly service: string;
+  readonly consul: TestConsul;
   readonly loop: ClosedLoop;
   /** Names of the servers that its HAProxy has. */
   servers(): Promise<readonly string[]>;
@@ -42,20 +43,15 @@ interface Contestant {
 
 const propagation: Bench = async (context) => {
   await using stack = new AsyncDisposableStack();
-  const consul = await startConsul();
-  stack.defer(() => consul.stop());
   const ports = await startApps(stack, BASE_SERVERS + NEW_PORTS);
   const base = ports.slice(0, BASE_SERVERS);
   const fresh = ports.slice(BASE_SERVERS);
-  for (const service of ["ours", "ideal"]) {
-    for (const port of base) await consul.register({ id: `${service}-${port}`, service, port });
-  }
-  const ideal = await startIdeal(stack, consul);
-  const ours = await startOurs(stack, consul);
+  const ideal = await startIdeal(stack, base);
+  const ours = await startOurs(stack, base);
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
     const port = fresh[(round + WARM_UP_ROUNDS) % fresh.length] as number;
     for (const contestant of [ideal, ours]) {
-      const took = await takeTurn(context, consul, contestant, port);
+      const took = await takeTurn(context, contestant, port);
       if (round >= 0) contestant.times.push(took);
     }
     if (round % 50 === 0) context.log(`round ${round} of ${ROUNDS}`);
@@ -73,78 +69,84 @@ const propagation: Bench = async (context) => {
 
 export default propagation;
 
-async function takeTurn(
-  { signal }: BenchContext,
-  consul: TestConsul,
-  contestant: Contestant,
-  port: number,
-): Promise<number> {
+async function takeTurn({ signal }: BenchContext, contestant: Contestant, port: number): Promise<number> {
   signal.throwIfAborted();
   const turn = sleep(TURN_MS);
   contestant.signal("SIGCONT");
+  contestant.loop.setActive(true);
   await sleep(SETTLE_MS);
-  const took = await measure(consul, contestant, port);
+  const took = await measure(contestant, port);
+  contestant.loop.setActive(false);
   await turn;
   contestant.signal("SIGSTOP");
   return took;
 }
 
-async function measure(consul: TestConsul, contestant: Contestant, port: number): Promise<number> {
-  const { service, loop } = contestant;
-  const id = `${service}-new-${port}`;
+async function measure({ consul, loop, servers }: Contestant, port: number): Promise<number> {
+  const id = `new-${port}`;
   const served = loop.firstAnswer(String(port));
   const began = performance.now();
-  const registered = consul.register({ id, service, port });
+  const registered = consul.register({ id, service: SERVICE, port });
   const took = (await served) - began;
   await registered;
   await consul.deregister(id);
-  await waitFor(
-    `${id} to leave`,
-    async () => !(await contestant.servers()).some((name) => name.endsWith(id)),
-  );
+  await waitFor(`${id} to leave`, async () => !(await servers()).some((name) => name.endsWith(id)));
   return took;
 }
 
-async function startOurs(stack: AsyncDisposableStack, consul: TestConsul): Promise<Contestant> {
+async function startOurs(stack: AsyncDisposableStack, base: readonly number[]): Promise<Contestant> {
+  const consul = await startRegistered(stack, base);
   const port = await freePort();
-  const backend = `consul-backend-${consul.address}-${consul.port}-ours`;
-  const haplane = await startHaplane(
-    (statsSocket) => `${head(statsSocket)}
-frontend main
-  bind 127.0.0.1:${port}
-  use_backend consul-backend-${consul.address}-${consul.port}-%[path,field(2,/)]
-`,
-  );
+  const backend = `consul-backend-${consul.address}-${consul.port}-${SERVICE}`;
+  const haplane = await startHaplane((statsSocket) => `${head(statsSocket)}${frontend(port, backend)}`);
   stack.defer(() => haplane.stop());
-  stack.defer(() => void process.kill(haplane.pid, "SIGCONT"));
+  const signal = (name: "SIGSTOP" | "SIGCONT") => void process.kill(haplane.pid, name);
+  stack.defer(() => signal("SIGCONT"));
   await haplane.call("haplane.v1.ServiceDiscovery/CreateSource", {
     sourceId: "bench",
     source: { consul: { address: consul.address, port: consul.port } },
   });
-  const servers = () => serverNames(haplane.ask, backend);
-  await waitFor("haplane's servers", async () => (await servers()).length === BASE_SERVERS);
-  const loop = await startClosedLoop(port, "/ours/");
-  stack.defer(loop.stop);
-  const signal = (name: "SIGSTOP" | "SIGCONT") => void process.kill(haplane.pid, name);
-  signal("SIGSTOP");
-  return { service: "ours", loop, servers, signal, times: [] };
+  return start(stack, consul, port, signal, () => serverNames(haplane.ask, backend));
 }
 
-async function startIdeal(stack: AsyncDisposableStack, consul: TestConsul): Promise<Contestant> {
+async function startIdeal(stack: AsyncDisposableStack, base: readonly number[]): Promise<Contestant> {
+  const consul = await startRegistered(stack, base);
   const port = await freePort();
-  const haproxy = await startHaproxy(
-    `frontend main\n  bind 127.0.0.1:${port}\n  default_backend ideal\nbackend ideal\n  balance roundrobin`,
-  );
+  const servers = base.map((each) => `  server ${nameOf(each)} 127.0.0.1:${each}\n`).join("");
+  const haproxy = await startHaproxy(`${frontend(port, "ideal")}backend ideal\n${servers}`);
   stack.defer(() => haproxy.stop());
-  const child = startScript("ideal-loop.ts", [String(consul.port), "ideal", haproxy.statsSocket, "ideal"]);
+  const args = [String(consul.port), SERVICE, haproxy.statsSocket, "ideal", ...base.map(nameOf)];
+  const child = startScript("ideal-loop.ts", args);
   stack.defer(() => endChild(child, "SIGKILL", 0));
-  const servers = () => serverNames(haproxy.ask, "ideal");
-  await waitFor("the ideal loop's servers", async () => (await servers()).length === BASE_SERVERS);
-  const loop = await startClosedLoop(port, "/ideal/");
-  stack.defer(loop.stop);
   const signal = (name: "SIGSTOP" | "SIGCONT") => void child.kill(name);
+  return start(stack, consul, port, signal, () => serverNames(haproxy.ask, "ideal"));
+}
+
+/** A Consul with the instances that are there from the beginning. */
+async function startRegistered(stack: AsyncDisposableStack, base: readonly number[]): Promise<TestConsul> {
+  const consul = await startConsul();
+  stack.defer(() => consul.stop());
+  for (const port of base) await consul.register({ id: nameOf(port), service: SERVICE, port });
+  return consul;
+}
+
+/** Waits until traffic flows, and stops the contestant until it is its turn. */
+async function start(
+  stack: AsyncDisposableStack,
+  consul: TestConsul,
+  port: number,
+  signal: Contestant["signal"],
+  servers: Contestant["servers"],
+): Promise<Contestant> {
+  await waitFor("the first servers", async () => (await servers()).length === BASE_SERVERS);
+  const loop = await startClosedLoop(port, "/");
+  stack.defer(loop.stop);
   signal("SIGSTOP");
-  return { service: "ideal", loop, servers, signal, times: [] };
+  return { consul, loop, servers, signal, times: [] };
+}
+
+function nameOf(port: number): string {
+  return `base-${port}`;
 }
 
 async function startApps(stack: AsyncDisposableStack, count: number): Promise<readonly number[]> {
@@ -174,6 +176,11 @@ defaults
   timeout client 30s
   timeout server 30s
 `;
+}
+
+/** The backend is named by an expression, since it may not be there yet. */
+function frontend(port: number, backend: string): string {
+  return `frontend main\n  bind 127.0.0.1:${port}\n  use_backend %[str(${backend})]\n`;
 }
 
 function quantileOf(times: readonly number[], quantile: number): number {

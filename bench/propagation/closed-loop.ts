@@ -5,10 +5,12 @@ import { connect } from "node:net";
 export interface ClosedLoop {
   /** Resolves with the time at which the first answer with this body arrives from now on, in milliseconds of `performance.now()`. */
   firstAnswer(body: string): Promise<number>;
+  /** Asks on, or makes a pause after the next answer. */
+  setActive(active: boolean): void;
   stop(): void;
 }
 
-/** Starts it. An answer that is not 200 rejects what waits, and ends it. */
+/** Connects, and begins with a pause. An answer that is not 200 rejects what waits, and ends it. */
 export async function startClosedLoop(port: number, path: string): Promise<ClosedLoop> {
   const request = `GET ${path} HTTP/1.1\r\nhost: bench\r\n\r\n`;
   const socket = connect(port, "127.0.0.1");
@@ -16,6 +18,13 @@ export async function startClosedLoop(port: number, path: string): Promise<Close
   socket.setNoDelay(true);
   let waiting: { body: string; resolve: (at: number) => void; reject: (error: Error) => void } | undefined;
   let text = "";
+  let isActive = false;
+  let isAsking = false;
+  const ask = () => {
+    if (!isActive || isAsking) return;
+    isAsking = true;
+    socket.write(request);
+  };
   const fail = (error: Error) => {
     waiting?.reject(error);
     socket.destroy();
@@ -31,15 +40,19 @@ export async function startClosedLoop(port: number, path: string): Promise<Close
       waiting.resolve(performance.now());
       waiting = undefined;
     }
-    socket.write(request);
+    isAsking = false;
+    ask();
   });
   socket.on("error", fail).on("close", () => waiting?.reject(new Error("the connection was closed")));
-  socket.write(request);
   return {
     firstAnswer: (body) =>
       new Promise((resolve, reject) => {
         waiting = { body, resolve, reject };
       }),
+    setActive(active) {
+      isActive = active;
+      ask();
+    },
     stop: () => void socket.destroy(),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * The least that can be done: one blocking query, one raw socket, nothing else. No health of the answer, no file, no event, no restart. `node ideal-loop.ts CONSUL-PORT SERVICE
- * STATS-SOCKET BACKEND`, in a process of its own; it ends with its standard input.
+ * STATS-SOCKET BACKEND NAME…`, in a process of its own; NAME… are the instances that are servers already. It ends with its standard input.
  */
 
 import { Agent, get } from "node:http";
@@ -12,7 +12,10 @@ interface Entry {
   readonly Service: { readonly ID: string; readonly Address: string; readonly Port: number };
 }
 
-const [consulPort, service, statsSocket, backend] = process.argv.slice(2) as [string, string, string, string];
+const [consulPort, service, statsSocket, backend, ...names] = process.argv.slice(2) as [
+  ...[string, string, string, string],
+  ...string[],
+];
 process.stdin.on("end", () => process.exit()).resume();
 
 const answers: ((answer: string) => void)[] = [];
@@ -43,7 +46,7 @@ async function remove(name: string): Promise<void> {
 }
 
 const agent = new Agent({ keepAlive: true });
-const known = new Set<string>();
+const known = new Set(names);
 let index = "0";
 for (;;) {
   const entries = await new Promise<Entry[]>((resolve, reject) => {
