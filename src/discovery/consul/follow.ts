@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Backoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { DomainError } from "../../lib/errors.ts";
@@ -92,8 +91,6 @@ export async function follow<T>(
       isFiltered: answer.isFiltered,
     };
     query.onAnswer(last.value, answer.index);
-    // The commands that follow from the answer go out before the next query is put together.
-    await nextTurn();
 
     if (context.clock.monotonic() - asked >= query.waitMs) continue;
     const delayMs = isNew
