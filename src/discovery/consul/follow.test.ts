@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { DomainError } from "../../lib/errors.ts";
 import { ManualClock } from "../../lib/manual-clock.ts";
 import type { Answer, QueryMode } from "./client.ts";
@@ -38,7 +39,9 @@ function followed(clock: ManualClock, pauses = createPauses(clock), retryMs = 1_
     context,
     abort.signal,
   );
-  const turn = () => new Promise(setImmediate);
+  const turn = async () => {
+    for (let i = 0; i < 3; i++) await nextTurn();
+  };
   return {
     asked,
     told,
