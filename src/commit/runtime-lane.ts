@@ -58,6 +58,8 @@ export class RuntimeLane {
   /** Servers of which it is not known whether a worker that did not answer took what it was told. */
   #unanswered: TouchedServers = new Map();
   #cancelCompare: (() => void) | undefined;
+  /** The last comparison of a worker that was started without us. */
+  #comparing: Promise<unknown> = Promise.resolve();
 
   constructor(options: RuntimeLaneOptions) {
     this.#options = options;
@@ -114,6 +116,7 @@ export class RuntimeLane {
   ): Promise<Followed> {
     const { haproxy } = this.#options;
     if (haproxy.state.kind !== "running") return BY_COMMANDS;
+    if (this.#doubted) await this.#whenCompared();
     const doubted = this.#doubted
       ? [...touched.keys()].filter((backend) => !this.#compared.has(backend))
       : [];
@@ -146,9 +149,18 @@ export class RuntimeLane {
    * Brings a worker in step with edits that its file did not have, and after a start that was not ours with the membership of all backends. Waits for no reload: answers why HAProxy does not take it,
    * so that the caller can see to one.
    */
-  async catchUp(
+  catchUp(
     since: readonly Edit[],
     membership = false,
+  ): Promise<{ readonly reason: string; readonly untold: TouchedServers } | undefined> {
+    const caughtUp = this.#catchUp(since, membership);
+    if (membership) this.#comparing = caughtUp;
+    return caughtUp;
+  }
+
+  async #catchUp(
+    since: readonly Edit[],
+    membership: boolean,
   ): Promise<{ readonly reason: string; readonly untold: TouchedServers } | undefined> {
     const { haproxy, working } = this.#options;
     const touched = touchedServers(since.flatMap((edit) => edit.servers));
@@ -236,6 +248,14 @@ export class RuntimeLane {
     for (const [backend, names] of touched) {
       await this.#align(backend, { names, membership: true }, new Map([[backend, names]]), "later");
     }
+  }
+
+  /** Lets a comparison that is under way end first, so that nothing is sent twice; for a while only, since it may wait for connections to end. */
+  #whenCompared(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(COMPARE_AGAIN_MS, resolve);
+    void this.#comparing.then(() => resolve());
+    return promise.finally(cancel);
   }
 
   /** Stops comparing. */
