@@ -50,6 +50,23 @@ describe("hitless", () => {
     assert.deepEqual(sentKinds(discovery).slice(1), ["add n-c", "add n-y"]);
   });
 
+  test("servers count as live when HAProxy runs them, not when it is to be reloaded for them", async () => {
+    const discovery = await synced({ web: "a b" });
+    const counts = () => {
+      const { services, servers } = discovery.sources.get("sources/s").status ?? {};
+      return [services, servers];
+    };
+    assert.deepEqual(counts(), [1, 2]);
+    discovery.target.holdCreations = true;
+    list(discovery, { web: "a b", app: "x" });
+    await discovery.pass(50);
+    assert.deepEqual(discovery.target.names(backendOf("app")), ["n-x"]);
+    assert.deepEqual(counts(), [1, 2]);
+    discovery.target.release();
+    await discovery.settle();
+    assert.deepEqual(counts(), [2, 3]);
+  });
+
   test("address, port and weight are set on the server that is there", async () => {
     const discovery = await synced({ web: "a" });
     discovery.registry.instances("web", [instance("a", 81, 50)]);

@@ -25,6 +25,8 @@ export interface Follower {
   stop(): void;
   /** Why the target does not take what is desired; undefined when it does. */
   readonly rejection: string | undefined;
+  /** The backend is being created: the document may have it, HAProxy does not run it yet. */
+  readonly isCreating: boolean;
   /** Nothing is under way except removals, and nothing is left to do. */
   readonly isSettled: boolean;
 }
@@ -42,6 +44,7 @@ export function createFollower(backend: string, context: FollowerContext, onChan
   let isStopped = false;
   /** Additions or settings are under way, or the backend's creation. */
   let isBusy = false;
+  let isCreating = false;
   let rejection: string | undefined;
   const backoff = createBackoff(RETRY);
   let cancelRetry = () => {};
@@ -72,11 +75,13 @@ export function createFollower(backend: string, context: FollowerContext, onChan
 
   async function create(goal: Desired): Promise<void> {
     isBusy = true;
+    isCreating = true;
     const isRetry = rejection !== undefined;
     const refused = await context.newBackends
       .create({ name: backend, servers: firstServers(goal) }, isRetry)
       .then(() => undefined, sentence);
     isBusy = false;
+    isCreating = false;
     if (refused !== undefined) fail(refused);
     else step("creation");
   }
@@ -134,6 +139,9 @@ export function createFollower(backend: string, context: FollowerContext, onChan
     },
     get rejection() {
       return rejection;
+    },
+    get isCreating() {
+      return isCreating;
     },
     get isSettled() {
       return !isBusy && rejection === undefined;

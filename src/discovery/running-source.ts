@@ -146,9 +146,9 @@ export class RunningSource {
   get status(): Status {
     let services = 0;
     let servers = 0;
-    for (const { backend, isListed } of this.#services.values()) {
+    for (const { backend, isListed, follower } of this.#services.values()) {
       const present = this.#context.target.servers(backend);
-      if (present === undefined) continue;
+      if (present === undefined || follower.isCreating) continue;
       if (isListed) services++;
       servers += present.filter((server) => this.#isLive(backend, server)).length;
     }

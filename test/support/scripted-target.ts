@@ -25,6 +25,8 @@ export class ScriptedTarget implements Target {
   refuse: (change: ServerChange | NewBackend) => string | undefined = () => undefined;
   /** Decides which batches are answered by `release` only. */
   holdBack: (changes: readonly ServerChange[]) => boolean = () => false;
+  /** Whether backends that are created are answered by `release` only. */
+  holdCreations = false;
   readonly #held: (() => void)[] = [];
   readonly #listeners = new Set<() => void>();
 
@@ -40,6 +42,7 @@ export class ScriptedTarget implements Target {
       if (reason !== undefined) throw new DomainError("CONFIGURATION_REFUSED", reason);
     }
     for (const { name, servers } of backends) this.backends.set(name, [...servers]);
+    if (this.holdCreations) await new Promise<void>((resolve) => this.#held.push(resolve));
   }
 
   async changeServers(backend: string, changes: readonly ServerChange[]): Promise<readonly ChangeResult[]> {
