@@ -9,7 +9,7 @@ export const DOUBLE_QUOTE = 34;
 export const HASH = 35;
 export const DOLLAR = 36;
 export const SINGLE_QUOTE = 39;
-export const COMMA = 44;
+export const MINUS = 45;
 export const BACKSLASH = 92;
 export const TILDE = 126;
 
