@@ -63,7 +63,7 @@ test("every keyword that the installed HAProxy registers has a field, but for th
   assert.deepEqual(compareGaps("registry", missing), { unexpected: [], outdated: [] });
 });
 
-test("options are legal in the kinds of proxy that the installed HAProxy names", () => {
+test("options are legal in the kinds of proxy that the installed HAProxy names, but for the expected gaps", () => {
   const wrong = registry().flatMap((entry) => {
     const [, option, sides] = /^\S+ option (\S+) \[ (.*) \]$/.exec(entry) ?? [];
     if (option === undefined || sides === undefined) return [];
@@ -75,9 +75,7 @@ test("options are legal in the kinds of proxy that the installed HAProxy names",
     const found = ["frontend", "backend"].filter(
       (kind) => keywords.directive(kind, `option ${option}`) !== undefined,
     );
-    return found.join() === expected.join()
-      ? []
-      : [`option ${option}: ${found.join(" and ")}, not ${expected.join(" and ")}`];
+    return found.join() === expected.join() ? [] : [`option ${option}`];
   });
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(compareGaps("kinds", wrong), { unexpected: [], outdated: [] });
 });

@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { parseBranch, reaches, type Version } from "../../src/grammar/version.ts";
 
-/** What a conformance test looks for: a keyword in the grammar, one of HAProxy's registry, a sample that HAProxy accepts. */
-export type GapKind = "keyword" | "registry" | "sample";
+/** What a conformance test looks for: see the head of expected-gaps.txt. */
+export type GapKind = "keyword" | "registry" | "kinds" | "sample";
 
 /** The HAProxy that tests run. */
 interface Installed {
@@ -41,10 +41,11 @@ function expectedGaps(kind: GapKind): string[] {
 
 function isHere(where: string): boolean {
   const { version, features } = installedHaproxy();
-  if (!where.endsWith("+")) return features.has(where);
-  const since = parseBranch(where.slice(0, -1));
-  if (since === undefined) throw new Error(`expected-gaps.txt: "${where}" is no version`);
-  return reaches(version, since);
+  const [, sign, branch] = /^(>=|<)(.*)$/.exec(where) ?? [];
+  if (branch === undefined) return features.has(where);
+  const limit = parseBranch(branch);
+  if (limit === undefined) throw new Error(`expected-gaps.txt: "${branch}" is no version`);
+  return reaches(version, limit) === (sign === ">=");
 }
 
 /**

@@ -78,6 +78,7 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
 /** What lines with a word need besides, in place of a line of the same directive. */
 const NEEDS_OF_WORDS: readonly (readonly [RegExp, string])[] = [
   [/send-spoe-group/, "filter spoe engine e config spoe.conf"],
+  [/challenge-ready/, "challenge dns-01"],
   [/^thread-group /, "nbthread 1"],
   [/set-bandwidth-limit/, "filter bwlim-in lim default-limit 1m default-period 1s"],
   [/fcgi-app/, "server srv1 127.0.0.1:80 proto fcgi"],

@@ -992,6 +992,13 @@ export declare type Global = Message<"haplane.config.v1.Global"> & {
   hardenRejectPrivilegedPortsQuic?: boolean | undefined;
 
   /**
+   * JSON web tokens without a signature count as valid.
+   *
+   * @generated from field: bool jwt_allow_none_alg = 324;
+   */
+  jwtAllowNoneAlg: boolean;
+
+  /**
    * Algorithms that keys of encrypted JSON web tokens may use.
    *
    * @generated from field: repeated string jwt_decrypt_alg_list = 139;
