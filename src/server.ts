@@ -135,6 +135,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...{ commit, haproxy, store, sources, clock },
     logger: logger.child({ part: "configuration" }),
     checks: haproxyBinary !== undefined,
+    policy: settings,
   });
   starting.defer(() => configuration.transactions.stop());
 

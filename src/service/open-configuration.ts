@@ -1,7 +1,6 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
-import type { GetCapabilitiesResponseSchema } from "../../gen/haplane/v1/configuration_pb.js";
 import type { Commit } from "../commit/commit.ts";
+import type { CommitPolicy } from "../commit/policy.ts";
 import { Transactions } from "../commit/transactions.ts";
 import { createEtags } from "../config/etag.ts";
 import { createResourceReader } from "../config/read-resource.ts";
@@ -10,6 +9,7 @@ import type { Sources } from "../discovery/sources.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Store } from "../store/store.ts";
+import { capabilitiesAnswer } from "./capabilities.ts";
 import type { ConfigurationOptions } from "./configuration.ts";
 import { createFirstAnswers } from "./first-answers.ts";
 
@@ -23,11 +23,12 @@ export interface ConfigurationParts {
   readonly logger: Logger;
   /** Whether a binary is known that configurations can be checked with. */
   readonly checks: boolean;
+  readonly policy: CommitPolicy;
 }
 
 /** Builds what `configurationService` needs, and reads the transactions that a former run left open. */
 export async function openConfiguration(parts: ConfigurationParts): Promise<ConfigurationOptions> {
-  const { commit, haproxy, store, sources, clock, logger, checks } = parts;
+  const { commit, haproxy, store, sources, clock, logger, checks, policy } = parts;
   const etags = createEtags(store.etagKey);
   const context = (): WriteContext => ({ etags, version: haproxy.capabilities?.version, etagsCount: true });
   const owns = (backend: string) => sources.owns(backend);
@@ -37,30 +38,10 @@ export async function openConfiguration(parts: ConfigurationParts): Promise<Conf
     ...{ commit, store, transactions, context, owns },
     reader: createResourceReader(etags),
     answers: createFirstAnswers({ store, clock, logger }),
-    capabilities: () => capabilitiesOf(haproxy, checks),
-  };
-}
-
-function capabilitiesOf(
-  haproxy: Haproxy,
-  checks: boolean,
-): MessageInitShape<typeof GetCapabilitiesResponseSchema> {
-  const { capabilities, mode } = haproxy;
-  const restrictions: string[] = [];
-  if (!checks)
-    restrictions.push(
-      "Configurations cannot be checked before they are used: no HAProxy binary is known (--haproxy).",
-    );
-  if (capabilities === undefined)
-    restrictions.push("HAProxy has not been seen yet, so its version is not known.");
-  if (capabilities !== undefined && !capabilities.reloadSurvivesFailedStart)
-    restrictions.push(
-      "A configuration that HAProxy accepts but cannot start with (a port that is taken, a chroot to nowhere) ends this version of HAProxy; haplane then puts the former one back and starts it again.",
-    );
-  return {
-    haproxyVersion: capabilities?.version.text ?? "",
-    managed: mode === "managed",
-    ...{ checks, reloads: true, writes: true },
-    restrictions,
+    capabilities: () =>
+      capabilitiesAnswer({
+        ...{ mode: haproxy.mode, haproxy: haproxy.capabilities, checks, policy },
+        ...{ status: commit.status, document: commit.document },
+      }),
   };
 }

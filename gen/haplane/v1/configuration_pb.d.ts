@@ -2139,14 +2139,14 @@ export declare type GetCapabilitiesResponse = Message<"haplane.v1.GetCapabilitie
   checks: boolean;
 
   /**
-   * Whether HAProxy can be reloaded (a master socket is known).
+   * Whether HAProxy can be reloaded; not with `--read-only`.
    *
    * @generated from field: bool reloads = 4;
    */
   reloads: boolean;
 
   /**
-   * Whether the files can be written.
+   * Whether writes are taken at this moment: not with `--read-only`, and not while an edit of the files by hand is held.
    *
    * @generated from field: bool writes = 5;
    */
