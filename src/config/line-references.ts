@@ -19,13 +19,7 @@ export function referencesIn(directive: Directive, value: unknown): Reference[] 
   const found: Reference[] = [];
   const { syntax, codec } = directive;
   if (syntax.refers !== "" && typeof value === "string") add(found, syntax.refers, syntax.type, value, "");
-  if (codec !== undefined) {
-    walk(codec.desc, value as Fields, "", found);
-    if (syntax.field.name === "use_server_rules") {
-      const { server } = value as unknown as { server: string };
-      add(found, "server", Type.FORMAT, server, ".server");
-    }
-  }
+  if (codec !== undefined) walk(codec.desc, value as Fields, "", found);
   return found;
 }
 
@@ -51,15 +45,11 @@ function referringFields(desc: DescMessage): readonly ReferringField[] {
     const { get } = slotOf(field);
     if (inner !== undefined)
       return referringFields(inner).length === 0 ? [] : [{ get, name: field.name, target: "", type, inner }];
-    const target = refers !== "" ? refers : (UNANNOTATED[field.name] ?? "");
-    return target === "" ? [] : [{ get, name: field.name, target, type, inner }];
+    return refers === "" ? [] : [{ get, name: field.name, target: refers, type, inner }];
   });
   KNOWN.set(desc, fields);
   return fields;
 }
-
-/** Fields whose value names something that is no section: the same word means the same in every line that has it. */
-const UNANNOTATED: Readonly<Record<string, string>> = { track: "server", table: "table" };
 
 function walk(desc: DescMessage, message: Fields, path: string, found: Reference[]): void {
   for (const { get, name, target, type, inner } of referringFields(desc)) {

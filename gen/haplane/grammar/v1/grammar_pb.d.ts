@@ -205,7 +205,7 @@ export declare type Line = Message<"haplane.grammar.v1.Line"> & {
   defines: string;
 
   /**
-   * Kind of section that the value names. `backend` is met by a `listen` as well.
+   * What the value names: a kind of section (`backend` is met by a `listen` as well), `server` (of the same section, or `backend/server`), or `table` (that of a proxy, or `peers/table`).
    *
    * @generated from field: string refers = 13;
    */
@@ -350,7 +350,7 @@ export declare type Word = Message<"haplane.grammar.v1.Word"> & {
   rest: boolean;
 
   /**
-   * Kind of section that the value names.
+   * What the value names, as in Line.
    *
    * @generated from field: string refers = 13;
    */
