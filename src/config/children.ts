@@ -65,6 +65,13 @@ export function findChildren(section: Section, kind: SectionKind, child: ChildKi
   return childrenOf(section, kind, child).flatMap((line) => (line.id === id ? [line.index] : []));
 }
 
+/** Index of the last child of a kind. Looks from the end, because that is where children that were just added stand. */
+export function lastChildIndex(section: Section, child: ChildKind): number | undefined {
+  const { lines } = section;
+  for (let index = lines.length - 1; index > 0; index--) if (isChildOf(lines.at(index)!, child)) return index;
+  return undefined;
+}
+
 /** What a child's line says; undefined when the grammar cannot tell. */
 export function readChild(kind: SectionKind, child: ChildKind, line: Line): TypedLine | undefined {
   const reading = readLineOf(kind.codec, kind.keyword, line);
@@ -88,15 +95,19 @@ function chunkChildren(chunk: Chunk, kind: SectionKind, child: ChildKind): reado
 }
 
 function readChunk(chunk: Chunk, kind: SectionKind, child: ChildKind): ChunkChild[] {
-  const keyword = child.directive.syntax.keyword[0];
   const children: ChunkChild[] = [];
   for (let offset = 0; offset < chunk.length; offset++) {
     const line = chunk.at(offset);
-    const [first, second] = line.firstWords(2);
-    if (first?.value !== keyword || second === undefined) continue;
-    children.push({ offset, id: child.case === "server" ? second.value : bindId(kind, child, line) });
+    if (!isChildOf(line, child)) continue;
+    const id = child.case === "server" ? line.firstWords(2)[1]!.value : bindId(kind, child, line);
+    children.push({ offset, id });
   }
   return children;
+}
+
+function isChildOf(line: Line, child: ChildKind): boolean {
+  const words = line.firstWords(2);
+  return words.length === 2 && words[0]!.value === child.directive.syntax.keyword[0];
 }
 
 /** The id of a bind: its name, else `@` and the addresses it listens on. */

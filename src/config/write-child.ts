@@ -9,7 +9,7 @@ import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { deleteLines, insertLines, replaceLine } from "../text/edit.ts";
 import type { Section } from "../text/section.ts";
-import { childrenOf, idOfBind, readChild } from "./children.ts";
+import { idOfBind, lastChildIndex, readChild } from "./children.ts";
 import type { ChildKind, SectionKind } from "./kinds.ts";
 import type { Located, ResourceId } from "./locate.ts";
 import { applyMask } from "./mask.ts";
@@ -128,8 +128,8 @@ function written(
 
 /** The index before which a new child goes. */
 function placeOf(kind: SectionKind, child: ChildKind, section: Section): number {
-  const last = childrenOf(section, kind, child).at(-1);
-  if (last !== undefined) return last.index + 1;
+  const last = lastChildIndex(section, child);
+  if (last !== undefined) return last + 1;
   const { codec } = kind;
   return placeLine(codec, section, readSection(codec, section, { children: true }), child.directive, []);
 }

@@ -35,6 +35,22 @@ backend site
     server b 127.0.0.1:18002 id 2 weight 5
 `;
 
+const HOSTILE_NAMES = [
+  "backends/",
+  "backends/a/b",
+  "backends/a%2Fb",
+  "backends/a b",
+  "backends/a%20b",
+  "backends/%",
+  "backends/%zz",
+  "backends/a%0Aglobal",
+  "backends/a%00",
+  "backends/../global",
+  "backends/é",
+  "/backends/a",
+  "nothing/a",
+];
+
 for (const stack of STACKS) {
   describe(`Configuration over ${stack}`, () => {
     let haplane: TestHaplane;
@@ -160,6 +176,37 @@ for (const stack of STACKS) {
       assert.deepEqual([absent.code, absent.fields], ["InvalidArgument", ["resource"]]);
       const unknown = await failureOf(client.get({ name: "backends/none" }));
       assert.deepEqual([unknown.code, unknown.reason], ["NotFound", "RESOURCE_NOT_FOUND"]);
+    });
+
+    test("names that HAProxy or the API cannot have are refused, and change nothing", async () => {
+      const old = text();
+      for (const name of HOSTILE_NAMES) {
+        const value = { name, kind: { case: "backend" as const, value: {} } };
+        for (const call of [
+          () => client.create({ resource: value }),
+          () => client.update({ resource: value, allowMissing: true }),
+          () => client.apply({ desired: [value] }),
+        ]) {
+          const { code, fields } = await failureOf(call());
+          assert.equal(code, "InvalidArgument", name.slice(0, 80));
+          assert.match(fields.join(), /^(resource|desired\[0\])\./, name.slice(0, 80));
+        }
+      }
+      assert.equal(text(), old);
+    });
+
+    test("a name of 1 KB is as good as another", async () => {
+      const name = `backends/${"n".repeat(1_024)}`;
+      const server = `${name}/servers/${"s".repeat(1_024)}`;
+      await client.create({ resource: { name, kind: { case: "backend", value: {} } } });
+      const value = { address: "127.0.0.1", port: 18003, id: 7 };
+      const { applied } = await client.create({
+        resource: { name: server, kind: { case: "server", value } },
+      });
+      assert.equal(applied?.via, Applied_Via.RUNTIME, applied?.reasons.join());
+      assert.equal((await client.get({ name: server })).resource?.name, server);
+      await client.delete({ name });
+      assert.equal((await failureOf(client.get({ name }))).code, "NotFound");
     });
 
     test("what is in use is not deleted, what is missing not named", async () => {
