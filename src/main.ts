@@ -8,6 +8,7 @@ import { systemClock } from "./lib/clock.ts";
 import { DomainError } from "./lib/errors.ts";
 import { findExecutable } from "./lib/find-executable.ts";
 import { createLogger } from "./lib/log.ts";
+import { StartError } from "./lib/start-error.ts";
 import { startServer } from "./server.ts";
 import { type Profile, readSettings, type Settings, SettingsError } from "./settings.ts";
 import { usage } from "./usage.ts";
@@ -144,6 +145,10 @@ async function openLog({ logFile, logLevel }: Settings): Promise<Logger> {
 /** An error in one line: a known one, or one of the system (a port that is taken), by its own words; a defect with where it came from. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const isKnown = error instanceof SettingsError || error instanceof DomainError || "syscall" in error;
+  const isKnown =
+    error instanceof SettingsError ||
+    error instanceof StartError ||
+    error instanceof DomainError ||
+    "syscall" in error;
   return isKnown ? error.message : (error.stack ?? error.message);
 }

@@ -97,7 +97,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     clock,
     logger: logger.child({ part: "haproxy" }),
   });
-  let stopHaproxy: StopRequest = { haproxy: "leave" };
+  // A start that fails leaves things as it found them.
+  let stopHaproxy: StopRequest = { haproxy: "end-own" };
   starting.defer(() => haproxy.stop(stopHaproxy));
 
   const publish = (events: Parameters<typeof create<typeof EventSchema>>[1][]) => {

@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "../lib/address.ts";
 import { endProcess } from "../lib/other-process.ts";
+import { StartError } from "../lib/start-error.ts";
 
 /** What the local Consul needs. */
 export interface ConsulAgentOptions {
@@ -49,7 +50,7 @@ export async function ensureConsulAgent(options: ConsulAgentOptions): Promise<Co
   if (earlier !== undefined) await endProcess(earlier, STOP_GRACE_MS);
   const { binary } = options;
   if (binary === undefined) {
-    throw new Error(
+    throw new StartError(
       `no Consul answers at ${formatAddress(options.http)} and no consul was found on PATH; install one, or leave it out with --no-consul`,
     );
   }

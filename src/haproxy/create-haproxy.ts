@@ -77,7 +77,9 @@ export function createHaproxy(options: HaproxyOptions): Haproxy {
     start: () => supervisor.start(),
     async stop(request: StopRequest) {
       await supervisor.stop();
-      if (request.haproxy === "end") await supervisor.managed?.end(request.graceMs ?? STOP_GRACE_MS);
+      const { managed } = supervisor;
+      if (request.haproxy === "leave" || managed === undefined) return;
+      if (request.haproxy === "end" || managed.isOwn) await managed.end(request.graceMs ?? STOP_GRACE_MS);
     },
     async check(request, callOptions) {
       return checkConfiguration(known(program), request.files ?? files, callOptions);

@@ -24,7 +24,8 @@ export interface Haproxy {
   start(): Promise<void>;
   /**
    * Stops supervising and frees every connection. `leave` lets HAProxy serve on; `end` (managed only) ends it
-   * gracefully: existing connections get `graceMs` (default 5,000), then it is killed.
+   * gracefully: existing connections get `graceMs` (default 5,000), then it is killed; `end-own` does so only with one that
+   * was started here, and leaves one that was found running.
    */
   stop(what: StopRequest): Promise<void>;
   /** Runs `haproxy -c` of the configured binary over files. Throws `NOT_SUPPORTED` when no binary is known. */
@@ -42,4 +43,4 @@ export interface CheckRequest {
 /** What shall become of HAProxy when haplane stops. */
 export type StopRequest =
   | { readonly haproxy: "leave" }
-  | { readonly haproxy: "end"; readonly graceMs?: number };
+  | { readonly haproxy: "end" | "end-own"; readonly graceMs?: number };

@@ -65,6 +65,11 @@ export class ManagedProcess {
     return this.#pid !== undefined && isAlive(this.#pid, this.#masterArgument);
   }
 
+  /** True while a master that this haplane has started lives. */
+  get isOwn(): boolean {
+    return this.#child !== undefined;
+  }
+
   /** Starts a master; what becomes of it shows in `isAlive`, and in `lastExit` before `onExit` is called. */
   start(): void {
     const { binary, environment, directory } = this.#options.program;

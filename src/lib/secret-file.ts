@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { chmod, readFile } from "node:fs/promises";
 import { replaceFile } from "./durable-file.ts";
+import { StartError } from "./start-error.ts";
 
 /**
  * Reads the secret kept in a file, or makes one of 256 random bits (base64url, one line) on first use. The file is 0600, also when somebody had widened it.
- * Throws when the file is there but holds nothing that can serve as a secret.
+ * Throws a StartError when the file is there but holds nothing that can serve as a secret.
  */
 export async function readOrCreateSecret(path: string): Promise<string> {
   const fresh = `${randomBytes(32).toString("base64url")}\n`;
@@ -13,7 +14,7 @@ export async function readOrCreateSecret(path: string): Promise<string> {
   await chmod(path, 0o600);
   const secret = (await readFile(path, "utf8")).trim();
   if (!/^[\x21-\x7e]{16,512}$/.test(secret)) {
-    throw new Error(
+    throw new StartError(
       `${path} must hold one secret of 16 to 512 printable characters without spaces; delete the file to have a new one made`,
     );
   }

@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdtemp, rename, rmdir, unlink } from "node:fs/promises";
 import { connect, type Server } from "node:net";
 import { dirname, join } from "node:path";
+import { StartError } from "../lib/start-error.ts";
 import { formatListenAddress, type ListenAddress } from "./listener.ts";
 
 /** A server that listens. */
@@ -14,7 +15,7 @@ export interface Bound {
 /** The longest path that fits into `sun_path` of Linux. */
 const MAX_SOCKET_PATH = 107;
 
-/** Makes a server listen. Throws an error that says what stands in the way. */
+/** Makes a server listen. Throws a StartError that says what stands in the way. */
 export async function listen(server: Server, address: ListenAddress): Promise<Bound> {
   return address.kind === "tcp" ? listenTcp(server, address) : listenUnix(server, address.path);
 }
@@ -24,7 +25,7 @@ async function listenTcp(server: Server, address: ListenAddress & { kind: "tcp" 
   try {
     await listening(server, { host, port });
   } catch (cause) {
-    throw new Error(`cannot listen on ${formatListenAddress(address)}: ${reasonOf(cause)}`, { cause });
+    throw new StartError(`cannot listen on ${formatListenAddress(address)}: ${reasonOf(cause)}`, { cause });
   }
   const bound = server.address();
   const boundPort = typeof bound === "object" && bound !== null ? bound.port : port;
@@ -37,7 +38,7 @@ async function listenTcp(server: Server, address: ListenAddress & { kind: "tcp" 
  */
 async function listenUnix(server: Server, path: string): Promise<Bound> {
   const fail = (reason: string, cause?: unknown) =>
-    new Error(`cannot listen on ${path}: ${reason}`, { cause });
+    new StartError(`cannot listen on ${path}: ${reason}`, { cause });
   const stage = join(dirname(path), ".s");
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH || Buffer.byteLength(stage) + 8 > MAX_SOCKET_PATH) {
     throw fail(`the path of a unix socket has at most ${MAX_SOCKET_PATH} bytes`);

@@ -336,6 +336,21 @@ describe("haplane start, when not all goes well", () => {
     });
   }
 
+  test("a port that is taken: it is said, and no HAProxy or Consul is left running", async (t) => {
+    const other = temporaryStateDir();
+    t.after(() => other.remove());
+    const ports = { ...(await startPorts()), connect: haplane.ports.connect };
+    const { code, output } = await startInVain({ stateDir: other.stateDir, ports });
+    assert.notEqual(code, 0);
+    assert.equal(output, `haplane: cannot listen on 127.0.0.1:${ports.connect}: the address is in use\n`);
+    const left = ["haproxy.log", "haproxy.pid"].map((name) => existsSync(join(other.stateDir, name)));
+    assert.deepEqual(left, [true, false], "HAProxy was started, and ended again");
+    for (const port of [ports.http, ports.consul]) {
+      const connection = connectSocket(port, "127.0.0.1");
+      await assert.rejects(once(connection, "connect"), /ECONNREFUSED/);
+    }
+  });
+
   test("Ctrl-C within 10 s: watches end with UNAVAILABLE, HAProxy and Consul are gone, and so are the sockets", async (t) => {
     const pids = haplane.pids();
     const watches = [...listenersOf(haplane)].map(([name, transport]) => ({
