@@ -31,6 +31,7 @@ import { runtimeService } from "./service/runtime.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
 import type { Settings } from "./settings.ts";
+import { openDirectories } from "./storage/directories.ts";
 import { openStore } from "./store/store.ts";
 
 /** Calls under way and open streams get this long when haplane stops. */
@@ -79,6 +80,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   await using starting = new AsyncDisposableStack();
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   const paths = serverPaths(settings.stateDir);
+
+  const { directories } = settings;
+  await openDirectories({
+    roots: directories,
+    owner: { user: settings.storageOwner, group: settings.storageGroup },
+    readOnly: settings.readOnly,
+  });
 
   const store = await openStore(settings.stateDir, { clock, logger: logger.child({ part: "store" }), pid });
   starting.defer(() => store.close());

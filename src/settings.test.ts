@@ -30,6 +30,18 @@ test("flags win over the environment, which wins over defaults", () => {
   assert.deepEqual(readSettings("serve", [], env).config, ["/etc/a.cfg", "/etc/b.cfg"]);
 });
 
+test("files are below the state directory in the embedded default, in /etc/haproxy otherwise", () => {
+  const { directories } = readSettings("start", ["--state-dir=/s", "--maps-dir=/m"], {});
+  assert.deepEqual(directories, {
+    ...{ sslCerts: "/s/ssl", maps: "/m" },
+    ...{ general: "/s/general", spoe: "/s/spoe" },
+  });
+  assert.deepEqual(readSettings("serve", [], {}).directories, {
+    ...{ sslCerts: "/etc/haproxy/ssl", maps: "/etc/haproxy/maps" },
+    ...{ general: "/etc/haproxy/general", spoe: "/etc/haproxy/spoe" },
+  });
+});
+
 for (const [argv, expected] of [
   [["--grpc", "5555"], /--grpc is "5555"; write HOST:PORT/],
   [["--grpc", "127.0.0.1:70000"], /--grpc is "127.0.0.1:70000"/],

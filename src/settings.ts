@@ -42,6 +42,30 @@ export const SETTINGS = {
     value: "FILE",
     help: "HAProxy's stats socket. Default: the first unix `stats socket` with level admin in the configuration",
   },
+  "ssl-certs-dir": {
+    value: "DIR",
+    help: "certificates; CA files, CRLs and crt-lists in directories of their own below it. Default: STATE_DIR/ssl (start), /etc/haproxy/ssl (serve)",
+  },
+  "maps-dir": {
+    value: "DIR",
+    help: "maps, and ACL files in a directory below it. Default: STATE_DIR/maps (start), /etc/haproxy/maps (serve)",
+  },
+  "general-dir": {
+    value: "DIR",
+    help: "other files that HAProxy reads, such as Lua scripts. Default: STATE_DIR/general (start), /etc/haproxy/general (serve)",
+  },
+  "spoe-dir": {
+    value: "DIR",
+    help: "SPOE files. Default: STATE_DIR/spoe (start), /etc/haproxy/spoe (serve)",
+  },
+  "storage-owner": {
+    value: "USER",
+    help: "who owns the files in these directories, for an HAProxy that reads them as another user: a name or a number. Default: whoever haplane runs as",
+  },
+  "storage-group": {
+    value: "GROUP",
+    help: "their group, likewise; it may read what is not secret. Default: whichever haplane runs as",
+  },
   reflection: {
     value: "WHEN",
     help: "who may list the services without credentials: on (anyone), local (loopback and sockets), off. Default local",
@@ -90,6 +114,14 @@ const REFLECTION: readonly string[] = ["on", "local", "off"] satisfies Reflectio
 const EXTERNAL_EDITS: readonly string[] = ["adopt", "hold"];
 const LOG_LEVELS: readonly string[] = ["trace", "debug", "info", "warn", "error", "silent"];
 
+/** A directory for each sort of files. */
+export interface StorageDirectories {
+  readonly sslCerts: string;
+  readonly maps: string;
+  readonly general: string;
+  readonly spoe: string;
+}
+
 /** The settings of one run, checked. */
 export interface Settings {
   readonly stateDir: string;
@@ -102,6 +134,11 @@ export interface Settings {
   readonly masterSocket: string | undefined;
   /** Undefined: as the configuration says. */
   readonly statsSocket: string | undefined;
+  /** Where the files are that HAProxy reads beside its configuration. */
+  readonly directories: StorageDirectories;
+  /** Names or numbers; undefined: haplane's own. */
+  readonly storageOwner: string | undefined;
+  readonly storageGroup: string | undefined;
   readonly reflection: ReflectionPolicy;
   readonly readOnly: boolean;
   readonly reloadDelayMs: number;
@@ -166,6 +203,7 @@ export function readSettings(
 
   const start = profile === "start";
   const stateDir = text("state-dir") ?? (start ? ".haplane/state" : "/var/lib/haplane");
+  const beside = start ? stateDir : "/etc/haproxy";
   return {
     stateDir,
     grpc: address("grpc", "127.0.0.1:5555"),
@@ -174,6 +212,14 @@ export function readSettings(
     config: all("config") ?? [start ? `${stateDir}/haproxy.cfg` : "/etc/haproxy/haproxy.cfg"],
     masterSocket: text("master-socket"),
     statsSocket: text("stats-socket"),
+    directories: {
+      sslCerts: text("ssl-certs-dir") ?? `${beside}/ssl`,
+      maps: text("maps-dir") ?? `${beside}/maps`,
+      general: text("general-dir") ?? `${beside}/general`,
+      spoe: text("spoe-dir") ?? `${beside}/spoe`,
+    },
+    storageOwner: text("storage-owner"),
+    storageGroup: text("storage-group"),
     reflection: oneOf("reflection", REFLECTION, "local") as ReflectionPolicy,
     readOnly: isSet(text("read-only")),
     reloadDelayMs: count("reload-delay", 20),

@@ -45,6 +45,7 @@ export async function startHaplane(configure: (statsSocket: string) => string): 
     process.execPath,
     [
       ...[join(root, "src", "main.ts"), "serve", `--state-dir=${stateDir}`, `--config=${config}`],
+      ...["ssl-certs", "maps", "general", "spoe"].map((name) => `--${name}-dir=${join(dir, name)}`),
       ...["--grpc=127.0.0.1:0", "--connect=127.0.0.1:0", `--haproxy=${haproxyBinary}`],
     ],
     { stdio: ["ignore", log, log] },
