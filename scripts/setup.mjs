@@ -2,7 +2,7 @@
  * Installs what this checkout needs and the machine lacks: `node scripts/setup.mjs MODE [ARGS]`.
  *
  * MODE is `start` (ARGS are those of the program: what they make needless is left out), `test` (all that the tests need)
- * or `ci` (also real gRPC clients, where Go and Python are there). Plain JavaScript without a dependency, since it runs on
+ * or `ci` (also real gRPC clients, where Go and Python are there, and other versions of HAProxy, where Debian's packages can be had). Plain JavaScript without a dependency, since it runs on
  * whatever Node the machine has, before anything is installed. When nothing is missing it says nothing.
  */
 
@@ -13,6 +13,7 @@ import { consul } from "./setup/consul.mjs";
 import { haproxy } from "./setup/haproxy.mjs";
 import { createHost } from "./setup/host.mjs";
 import { isNeeded, parseMode } from "./setup/needs.mjs";
+import { otherHaproxy } from "./setup/other-haproxy.mjs";
 import { packages } from "./setup/packages.mjs";
 import { ensure, SetupError } from "./setup/step.mjs";
 
@@ -34,7 +35,8 @@ try {
   if (isNeeded("haproxy", mode, args, host.env)) await attempt(haproxy);
   if (isNeeded("consul", mode, args, host.env)) await attempt(consul);
   await attempt(packages);
-  if (mode === "ci") for (const client of [grpcurl, pythonClient]) await attemptOptional(client);
+  const optional = mode === "ci" ? [grpcurl, pythonClient, otherHaproxy("trixie"), otherHaproxy("sid")] : [];
+  for (const step of optional) await attemptOptional(step);
 } catch (error) {
   report(error);
 }

@@ -1,4 +1,10 @@
-import { run } from "./host.mjs";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { readSystem, run } from "./host.mjs";
+import { SetupError } from "./step.mjs";
+
+/** The key that Debian's archive is signed with. */
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
  * The version of a package that apt would install from the system's own sources.
@@ -29,14 +35,44 @@ export async function aptMirror(host, suite) {
 }
 
 /**
+ * Makes a suite of Debian known to an apt that works below a directory of ours, from the mirror of this system's own apt.
+ *
+ * @param {import("./host.mjs").Host} host
+ * @param {string} directory
+ * @param {string} suite "trixie"
+ * @param {readonly string[]} [installed] Packages that count as installed.
+ * @returns {Promise<string[]>} The options of that apt. Throws a SetupError when there is no mirror, or it does not have the suite.
+ */
+export async function suiteApt(host, directory, suite, installed = []) {
+  const system = readSystem(host);
+  const mirror = system.id === "debian" ? await aptMirror(host, system.codename) : undefined;
+  if (mirror === undefined) throw new SetupError("the package sources of this system have none");
+  mkdirSync(join(directory, "lists", "partial"), { recursive: true });
+  mkdirSync(join(directory, "archives", "partial"), { recursive: true });
+  writeFileSync(join(directory, "status"), installed.map(asInstalled).join("\n"));
+  writeFileSync(join(directory, "sources.list"), `deb [signed-by=${KEYRING}] ${mirror} ${suite} main\n`);
+  const options = privateApt(directory);
+  const { ok, output } = await run(host, "apt-get", ["update", "-q", ...options]);
+  if (!ok) throw new SetupError(`Debian ${suite} cannot be read from ${mirror}`, output);
+  return options;
+}
+
+/**
+ * @param {string} name
+ * @returns {string} What dpkg's status file says of an installed package.
+ */
+function asInstalled(name) {
+  return `Package: ${name}\nStatus: install ok installed\nArchitecture: all\nVersion: 999\nMaintainer: none\nDescription: none\n`;
+}
+
+/**
  * Options that make apt work below a directory of ours, on a sources list of ours: it needs no root and leaves the system's
  * own lists alone.
  *
- * @param {string} directory Must hold `sources.list`, `status` (empty: nothing is installed), `lists/partial` and
- *   `archives/partial`.
+ * @param {string} directory Must hold `sources.list`, `status`, `lists/partial` and `archives/partial`.
  * @returns {string[]}
  */
-export function privateApt(directory) {
+function privateApt(directory) {
   const settings = {
     "Dir::Etc::SourceList": `${directory}/sources.list`,
     "Dir::Etc::SourceParts": "/dev/null",

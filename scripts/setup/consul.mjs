@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { aptCandidate, aptMirror, privateApt } from "./apt.mjs";
+import { aptCandidate, suiteApt } from "./apt.mjs";
 import { findProgram, isExecutable, readSystem, run } from "./host.mjs";
 import { SetupError } from "./step.mjs";
 
-/** The newest Debian release that has Consul, and the key that its archive is signed with. */
+/** The newest Debian release that has Consul. */
 const SUITE = "bullseye";
-const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 const BY_HAND =
   "Put a `consul` binary, 1.8 or newer, on PATH. haplane itself runs without it: npm start -- --no-consul";
@@ -31,7 +30,7 @@ export const consul = {
         await unpack(host, work, []);
       } else {
         host.say(`Unpacking the package consul of Debian ${SUITE} below .haplane/tools.`);
-        await unpack(host, work, await useSuite(host, work, system));
+        await unpack(host, work, await bullseye(host, work));
       }
     } finally {
       rmSync(work, { recursive: true, force: true });
@@ -48,26 +47,15 @@ function unpackedBinary(tools) {
 }
 
 /**
- * Makes the suite that has Consul known to an apt that works below `work`.
- *
  * @param {import("./host.mjs").Host} host
  * @param {string} work
- * @param {{ id: string, codename: string }} system
- * @returns {Promise<string[]>} The options of that apt.
+ * @returns {Promise<string[]>}
  */
-async function useSuite(host, work, system) {
-  const mirror = system.id === "debian" ? await aptMirror(host, system.codename) : undefined;
-  if (mirror === undefined) {
-    throw new SetupError(`Consul is missing, and the package sources of this system have none. ${BY_HAND}`);
-  }
-  mkdirSync(join(work, "lists", "partial"), { recursive: true });
-  mkdirSync(join(work, "archives", "partial"), { recursive: true });
-  writeFileSync(join(work, "status"), "");
-  writeFileSync(join(work, "sources.list"), `deb [signed-by=${KEYRING}] ${mirror} ${SUITE} main\n`);
-  const options = privateApt(work);
-  const { ok, output } = await run(host, "apt-get", ["update", "-q", ...options]);
-  if (!ok) throw new SetupError(`Debian ${SUITE} cannot be read from ${mirror}. ${BY_HAND}`, output);
-  return options;
+async function bullseye(host, work) {
+  return suiteApt(host, work, SUITE).catch((error) => {
+    if (!(error instanceof SetupError)) throw error;
+    throw new SetupError(`Consul is missing, and ${error.message}. ${BY_HAND}`, error.output);
+  });
 }
 
 /**

@@ -76,7 +76,7 @@ const refusals = [
   {
     when: "when the archive cannot be read or its signature is wrong",
     machine: { programs: { ...TOOLS, "apt-get": `case "$*" in *Dir::Etc*) exit 100;; esac\n${APT_GET}` } },
-    says: `Debian bullseye cannot be read from ${MIRROR}. ${BY_HAND}`,
+    says: `Consul is missing, and Debian bullseye cannot be read from ${MIRROR}. ${BY_HAND}`,
   },
   {
     when: "when the download fails",

@@ -31,7 +31,7 @@ function formatFile(report: FileReport): string {
     ["not understood", unmodelled.length, share(unmodelled.length, directives)],
     ["words", words, ""],
     ["  text on purpose", textWords, share(textWords, words)],
-    ["  in a field of their own", Math.round(depth * words), percent(depth)],
+    ["  of the others in a field of their own", Math.round(depth * (words - textWords)), percent(depth)],
   ] as const;
   const width = Math.max(...rows.map(([name]) => name.length));
   const lines = [

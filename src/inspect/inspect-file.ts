@@ -28,7 +28,7 @@ export interface FileReport {
   readonly words: number;
   /** Of these, those in conditions, sample expressions and the like, which are text on purpose. */
   readonly textWords: number;
-  /** The share of the words that sit in a field or keyword of their own, from 0 to 1. */
+  /** Of the words that are no text on purpose, the share that sits in a field or keyword of its own, from 0 to 1. */
   readonly depth: number;
   /** The file is printed back byte for byte. */
   readonly lossless: boolean;
@@ -70,7 +70,7 @@ export function inspectFile(grammar: Grammar, file: string, bytes: Buffer): File
     unmodelled,
     words,
     textWords,
-    depth: words === 0 ? 1 : (words - textWords - unknownWords) / words,
+    depth: words === textWords ? 1 : (words - textWords - unknownWords) / (words - textWords),
     lossless: document.print(0).equals(bytes),
     unended: bytes.length > 0 && bytes.at(-1) !== 10,
   };

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { configGrammar } from "../../src/grammar/config-grammar.ts";
 import { compareGaps } from "../support/expected-gaps.ts";
 import { Keywords } from "../support/grammar-keywords.ts";
+import { type JudgingHaproxy, judgingHaproxys } from "../support/judging-haproxys.ts";
 
 const RULESETS: Readonly<Record<string, string>> = {
   "tcp-request connection": "TcpRequestConnectionRule",
@@ -18,10 +19,10 @@ const RULESETS: Readonly<Record<string, string>> = {
 const grammar = configGrammar();
 const keywords = new Keywords(grammar);
 
-/** The keywords that the installed HAProxy registers, as it prints them, with their section in front. */
-function registry(): string[] {
+/** The keywords that a HAProxy registers, as it prints them, with their section in front. */
+function registry({ binary }: JudgingHaproxy): string[] {
   // An empty configuration has no listener, so the exit status is not 0.
-  const { stdout } = spawnSync("haproxy", ["-dKcfg,srv,flt", "-q", "-c", "-f", "/dev/null"], {
+  const { stdout } = spawnSync(binary, ["-dKcfg,srv,flt", "-q", "-c", "-f", "/dev/null"], {
     encoding: "utf8",
   });
   const found: string[] = [];
@@ -56,26 +57,28 @@ function isKnown(entry: string): boolean {
   );
 }
 
-test("every keyword that the installed HAProxy registers has a field, but for the expected gaps", () => {
-  const entries = registry();
-  assert.ok(entries.length > 300, `HAProxy registered only ${entries.length} keywords`);
-  const missing = entries.filter((entry) => !isKnown(entry));
-  assert.deepEqual(compareGaps("registry", missing), { unexpected: [], outdated: [] });
-});
-
-test("options are legal in the kinds of proxy that the installed HAProxy names, but for the expected gaps", () => {
-  const wrong = registry().flatMap((entry) => {
-    const [, option, sides] = /^\S+ option (\S+) \[ (.*) \]$/.exec(entry) ?? [];
-    if (option === undefined || sides === undefined) return [];
-    const expected = sides.includes("FE")
-      ? sides.includes("BE")
-        ? ["frontend", "backend"]
-        : ["frontend"]
-      : ["backend"];
-    const found = ["frontend", "backend"].filter(
-      (kind) => keywords.directive(kind, `option ${option}`) !== undefined,
-    );
-    return found.join() === expected.join() ? [] : [`option ${option}`];
+for (const haproxy of judgingHaproxys) {
+  test(`every keyword that ${haproxy.name} registers has a field, but for the expected gaps`, () => {
+    const entries = registry(haproxy);
+    assert.ok(entries.length > 300, `HAProxy registered only ${entries.length} keywords`);
+    const missing = entries.filter((entry) => !isKnown(entry));
+    assert.deepEqual(compareGaps("registry", haproxy, missing), { unexpected: [], outdated: [] });
   });
-  assert.deepEqual(compareGaps("kinds", wrong), { unexpected: [], outdated: [] });
-});
+
+  test(`options are legal in the kinds of proxy that ${haproxy.name} names, but for the expected gaps`, () => {
+    const wrong = registry(haproxy).flatMap((entry) => {
+      const [, option, sides] = /^\S+ option (\S+) \[ (.*) \]$/.exec(entry) ?? [];
+      if (option === undefined || sides === undefined) return [];
+      const expected = sides.includes("FE")
+        ? sides.includes("BE")
+          ? ["frontend", "backend"]
+          : ["frontend"]
+        : ["backend"];
+      const found = ["frontend", "backend"].filter(
+        (kind) => keywords.directive(kind, `option ${option}`) !== undefined,
+      );
+      return found.join() === expected.join() ? [] : [`option ${option}`];
+    });
+    assert.deepEqual(compareGaps("kinds", haproxy, wrong), { unexpected: [], outdated: [] });
+  });
+}

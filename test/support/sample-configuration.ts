@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { printLine } from "../../src/grammar/line-text.ts";
 import type { SectionCodec } from "../../src/grammar/section-codec.ts";
-import { reaches } from "../../src/grammar/version.ts";
-import { installedHaproxy } from "./expected-gaps.ts";
+import { reaches, type Version } from "../../src/grammar/version.ts";
 import type { Sample } from "./grammar-samples.ts";
 import type { Case, Files } from "./haproxy-judge.ts";
 
@@ -85,8 +84,10 @@ const NEEDS_OF_WORDS: readonly (readonly [RegExp, string])[] = [
   [/tcp-request content use-service/, "mode tcp"],
 ];
 
-/** A configuration that holds the sample in the kind of section that has most of what it may need. */
-export function configurationOf(sample: Sample): Case {
+const OLDEST: Version = { major: 2, minor: 6 };
+
+/** A configuration for a version of HAProxy that holds the sample in the kind of section that has most of what it may need. */
+export function configurationOf(sample: Sample, version: Version = OLDEST): Case {
   const { codec, directive, value, path } = sample;
   const text = printLine(directive, value, path);
   if (!text.ok) throw new Error(`${path}: ${text.violation.description}`);
@@ -103,7 +104,7 @@ export function configurationOf(sample: Sample): Case {
   return {
     name: path,
     lines: [
-      ...(kind === "program" ? programs() : []),
+      ...(kind === "program" ? programs(version) : []),
       named ? `${kind} @@` : kind,
       ...needs.map((need) => `  ${need}`),
       `  ${line}`,
@@ -112,8 +113,8 @@ export function configurationOf(sample: Sample): Case {
 }
 
 /** What programs need: to be under a master, and of late to be allowed. */
-function programs(): string[] {
-  const isDeprecated = reaches(installedHaproxy().version, { major: 3, minor: 1 });
+function programs(version: Version): string[] {
+  const isDeprecated = reaches(version, { major: 3, minor: 1 });
   return ["global", "  master-worker", ...(isDeprecated ? ["  expose-deprecated-directives"] : [])];
 }
 
