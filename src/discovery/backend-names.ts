@@ -4,8 +4,8 @@ import { backendName } from "./names.ts";
  * Which service has which backend, over all sources: two services never share one, whatever their names and their sources' addresses look like.
  */
 export interface BackendNames {
-  /** The backend of a service: `remembered` from an earlier run if it is still free, else a name of its own beginning with `prefix`. */
-  claim(owner: string, service: string, prefix: string, remembered?: string): string;
+  /** The backend of a service: `remembered` from an earlier run if it is still free, else what `nameOf` calls it, made unique. */
+  claim(owner: string, service: string, nameOf: (service: string) => string, remembered?: string): string;
   /** The service needs its backend no longer. */
   release(backend: string): void;
   /** Whether some service has it. */
@@ -22,11 +22,11 @@ export function createBackendNames(): BackendNames {
   }
 
   return {
-    claim(source, service, prefix, remembered) {
+    claim(source, service, nameOf, remembered) {
       const owner = JSON.stringify([source, service]);
-      let backend = remembered ?? backendName(prefix, service);
+      let backend = remembered ?? backendName(nameOf, service);
       for (let attempt = 2; !isFree(backend, owner); attempt++) {
-        backend = backendName(prefix, service, `${source} ${attempt} `);
+        backend = backendName(nameOf, service, `${source} ${attempt} `);
       }
       owners.set(backend, owner);
       return backend;

@@ -4,15 +4,15 @@ import { DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
 import { createBackendNames } from "./backend-names.ts";
 import { CONSUL_DEFAULTS, createConsulRegistry } from "./consul/registry.ts";
+import { consulSettings } from "./consul/settings.ts";
 import { createDepartures } from "./departures.ts";
 import { decodeMemory, NO_MEMORY } from "./memory.ts";
 import type { Registry } from "./registry.ts";
-import { readSettings, readSourceName, retryDelays, type SourceSettings } from "./settings.ts";
+import { readSettings, type SourceSettings, withDefaults } from "./settings.ts";
 import { Source, type SourceParts } from "./source.ts";
+import { readSourceName } from "./source-name.ts";
 import type { SourceChange, Sources, SourcesOptions } from "./sources.ts";
 import { updateSettings } from "./update.ts";
-
-const ACCEPT_LOSS_AFTER_MS = 30_000;
 
 /** Sources that are kept in a store and drive a target. Not started yet. */
 export function createSources(options: SourcesOptions): Sources {
@@ -28,7 +28,6 @@ export function createSources(options: SourcesOptions): Sources {
       backendNames: createBackendNames(),
       clock,
       logger,
-      holdMs: options.acceptLossAfterMs ?? ACCEPT_LOSS_AFTER_MS,
     },
     store,
     etag: options.etag,
@@ -36,11 +35,7 @@ export function createSources(options: SourcesOptions): Sources {
   };
 
   function openConsul(settings: SourceSettings): Registry {
-    const { address, port, token } = settings.registry.value;
-    return createConsulRegistry(
-      { address, port, token, retry: retryDelays(settings) },
-      { ...CONSUL_DEFAULTS, clock },
-    );
+    return createConsulRegistry(consulSettings(settings), { ...CONSUL_DEFAULTS, clock });
   }
 
   function publish(type: SourceChange["type"], source: SourceMessage): void {
@@ -58,7 +53,7 @@ export function createSources(options: SourcesOptions): Sources {
   return {
     async start() {
       for (const stored of await store.list()) {
-        const settings = fromBinary(SourceSchema, stored.settings) as SourceSettings;
+        const settings = withDefaults(fromBinary(SourceSchema, stored.settings));
         const source = new Source(settings, decodeMemory(stored.memory), parts, onState);
         sources.set(source.name, source);
       }
@@ -123,15 +118,17 @@ export function createSources(options: SourcesOptions): Sources {
   };
 }
 
-/** Two sources of one registry would take turns at the same backends. */
+/** Two sources of one registry under the same names would take turns at the same backends. */
 function refuseSharedRegistry(sources: Iterable<Source>, settings: SourceSettings): void {
-  const { address, port } = settings.registry.value;
   for (const { name, settings: other } of sources) {
-    const { value } = other.registry;
-    if (value.address.toLowerCase() === address.toLowerCase() && value.port === port) {
-      throw exists(name, `${name} watches the Consul at this address and port already`);
-    }
+    if (identityOf(other) === identityOf(settings))
+      throw exists(name, `${name} watches this Consul under the same backend names already`);
   }
+}
+
+function identityOf({ backendName, registry: { value } }: SourceSettings): string {
+  const { address, port, datacenter, namespace, partition } = value;
+  return JSON.stringify([address.toLowerCase(), port, datacenter, namespace, partition, backendName]);
 }
 
 function refuseStale(source: Source, etag: string): void {

@@ -199,12 +199,12 @@ describe("steady", () => {
     assert.equal(discovery.state(), "SYNCED");
   });
 
-  test("more than half of all services gone together takes nothing away", async () => {
+  test("more than 50 % of all services gone together takes nothing away", async () => {
     const discovery = await synced({ web: "a", app: "x", db: "y" });
     list(discovery, { db: "y" });
     await discovery.pass(10 * HOLD_MS);
     assert.deepEqual(discovery.target.names(WEB), ["n-a"]);
-    assert.match(discovery.state(), /^STALE: more than half of all services/);
+    assert.match(discovery.state(), /^STALE: more than 50 % of all services/);
   });
 
   test("the only service, gone when the registry comes back after an outage, keeps its servers for good", async () => {
@@ -214,7 +214,7 @@ describe("steady", () => {
     list(discovery, {});
     await discovery.pass(10 * HOLD_MS);
     assert.deepEqual(discovery.target.names(WEB), ["n-a", "n-b"]);
-    assert.match(discovery.state(), /^STALE: more than half of all services/);
+    assert.match(discovery.state(), /^STALE: more than 50 % of all services/);
   });
 
   test("a service that is gone leaves its backend behind, empty after the hold time, and can come back", async () => {

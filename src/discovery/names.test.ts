@@ -3,13 +3,15 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { backendName, nameInstances, originalName, retryName } from "./names.ts";
 
+const named = (prefix: string) => (service: string) => `${prefix}-${service}`;
+
 const LEGAL = /^[A-Za-z0-9_.:-]+$/;
 const key = fc.record({ node: fc.string({ minLength: 1 }), id: fc.string({ minLength: 1 }) });
 
 test("a name that HAProxy takes is left as it is", () => {
   const names = [...nameInstances([{ node: "web-1", id: "app:8080" }]).keys()];
   assert.deepEqual(names, ["web-1-app:8080"]);
-  assert.equal(backendName("consul-backend-::1-8500", "app"), "consul-backend-::1-8500-app");
+  assert.equal(backendName(named("consul-backend-::1-8500"), "app"), "consul-backend-::1-8500-app");
 });
 
 test("what had to be replaced, cut, or looks like a second attempt carries a hash", () => {
@@ -57,9 +59,9 @@ test("backend names are legal, and different services have different ones", () =
   fc.assert(
     fc.property(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }), (a, b) => {
       fc.pre(a !== b);
-      assert.match(backendName("p", a), LEGAL);
-      assert.notEqual(backendName("p", a), backendName("p", b));
-      assert.notEqual(backendName("p", a), backendName("p", a, "other"));
+      assert.match(backendName(named("p"), a), LEGAL);
+      assert.notEqual(backendName(named("p"), a), backendName(named("p"), b));
+      assert.notEqual(backendName(named("p"), a), backendName(named("p"), a, "other"));
     }),
   );
 });

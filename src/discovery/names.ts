@@ -35,12 +35,10 @@ export function nameInstances<T extends InstanceKey>(instances: readonly T[]): M
   return named;
 }
 
-/** The backend of a service: `<prefix>-<service>`, sanitised as server names are. `salt` tells apart what would be the same. */
-export function backendName(prefix: string, service: string, salt = ""): string {
+/** The backend of a service as `nameOf` calls it, sanitised as server names are. `salt` tells apart what would be the same. */
+export function backendName(nameOf: (service: string) => string, service: string, salt = ""): string {
   const clean = service.replace(ILLEGAL, "-").slice(0, MAX_SERVICE_PART);
-  return clean === service && salt === ""
-    ? `${prefix}-${service}`
-    : `${prefix}-${clean}-${hash(`${salt}${service}`)}`;
+  return clean === service && salt === "" ? nameOf(service) : nameOf(`${clean}-${hash(`${salt}${service}`)}`);
 }
 
 /** The name for a server whose own name is still held by a predecessor that is leaving: `web::2`, `web::3`, … */

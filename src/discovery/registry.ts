@@ -17,10 +17,12 @@ export interface Registry {
 /** Something that a registry said, or failed to say. */
 export type RegistryEvent = ServicesListed | InstancesListed | QueryFailed | AnswerDoubted;
 
-/** A good answer: the names of all services, whether or not they have healthy instances. */
+/** A good answer: the names of all services that are to be followed, whether or not they have healthy instances. */
 export interface ServicesListed {
   readonly kind: "services";
   readonly services: ReadonlySet<string>;
+  /** The services that are not, each with why, for people to read. */
+  readonly ignored: ReadonlyMap<string, string>;
   readonly index: bigint;
 }
 
@@ -29,9 +31,18 @@ export interface InstancesListed {
   readonly kind: "instances";
   readonly service: string;
   readonly instances: readonly Instance[];
-  /** Instances that are healthy and yet cannot be used, each with the reason, for people to read. */
-  readonly unusable: readonly string[];
+  readonly leftOut: readonly LeftOut[];
   readonly index: bigint;
+}
+
+/** An instance that gets no traffic, and why, for people to read. */
+export interface LeftOut {
+  /** Not asked for; not healthy; or healthy and yet of no use. */
+  readonly kind: "ignored" | "unhealthy" | "unusable";
+  readonly node: string;
+  readonly id: string;
+  /** A clause about "it". */
+  readonly reason: string;
 }
 
 /** A query got no good answer and will be made again. What it said before is still the best that is known. */

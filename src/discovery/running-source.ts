@@ -9,9 +9,16 @@ import type { Memory } from "./memory.ts";
 import { nameInstances, originalName } from "./names.ts";
 import { createNewBackends, type NewBackends } from "./new-backends.ts";
 import { isManaged } from "./reconcile.ts";
-import type { Instance, InstancesListed, Registry, RegistryEvent, ServicesListed } from "./registry.ts";
+import type {
+  Instance,
+  InstancesListed,
+  LeftOut,
+  Registry,
+  RegistryEvent,
+  ServicesListed,
+} from "./registry.ts";
 import type { State, Status } from "./status.ts";
-import { Steady } from "./steady.ts";
+import { type LossLimits, Steady } from "./steady.ts";
 import type { Target, TargetServer } from "./target.ts";
 
 /** What all sources share. */
@@ -21,8 +28,6 @@ export interface SourceContext {
   readonly backendNames: BackendNames;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How long a loss that needs confirmation is held, in milliseconds. */
-  readonly holdMs: number;
 }
 
 /** What one source is to do. */
@@ -30,10 +35,12 @@ export interface SourceTask {
   /** `sources/{source}`; the author of its changes. */
   readonly name: string;
   readonly registry: Registry;
-  /** What the names of its backends begin with. */
-  readonly backendPrefix: string;
+  /** What it calls the backend of a service. */
+  readonly nameBackend: (service: string) => string;
   /** The waits after failures of the registry. */
   readonly retry: BackoffOptions;
+  /** Which losses are not believed at once. */
+  readonly losses: LossLimits;
   /** Where the run before this one ended. */
   readonly memory: Memory;
   /** Called when the kind of its state has changed. */
@@ -53,8 +60,8 @@ interface Service {
   answer: readonly Instance[] | undefined;
   /** The servers that it should have or keeps: name → endpoint. */
   servers: ReadonlyMap<string, Address>;
-  /** What was said last about instances that cannot be used. */
-  unusable: string;
+  /** Those of its instances that get no traffic, as the registry's last answer has them. */
+  leftOut: readonly LeftOut[];
 }
 
 interface Address {
@@ -100,7 +107,7 @@ export class RunningSource {
     this.#index = task.memory.index;
     this.#listIndex = task.memory.index;
     this.#doubt = task.memory.doubt;
-    this.#steady = new Steady(context.holdMs);
+    this.#steady = new Steady(task.losses);
     this.#confirmations = createConfirmations({
       steady: this.#steady,
       registry: task.registry,
@@ -214,12 +221,14 @@ export class RunningSource {
     this.#forgetIfGone(service);
   }
 
-  #heardInstances({ service: name, instances, unusable, index }: InstancesListed): void {
+  #heardInstances({ service: name, instances, leftOut, index }: InstancesListed): void {
     const service = this.#services.get(name);
     if (service === undefined) return;
     this.#noteSuccess(name, index);
-    this.#noteUnusable(service, unusable);
-    if (service.answer !== instances || this.#isInDoubt) this.#observe(service, instances);
+    this.#noteLeftOut(service, leftOut);
+    // All of it is somebody else's: no backend is made for that.
+    if (instances.length === 0 && isAllIgnored(leftOut) && !this.#hasBackend(service)) service.answer = [];
+    else if (service.answer !== instances || this.#isInDoubt) this.#observe(service, instances);
   }
 
   #observe(service: Service, instances: readonly Instance[]): void {
@@ -256,7 +265,7 @@ export class RunningSource {
 
   #add(name: string, remembered?: string): void {
     const { target, backendNames } = this.#context;
-    const backend = backendNames.claim(this.#task.name, name, this.#task.backendPrefix, remembered);
+    const backend = backendNames.claim(this.#task.name, name, this.#task.nameBackend, remembered);
     const servers = new Map(
       (target.servers(backend) ?? [])
         .filter((server) => this.#isLive(backend, server))
@@ -270,7 +279,7 @@ export class RunningSource {
       isListed: false,
       answer: undefined,
       servers,
-      unusable: "",
+      leftOut: [],
     });
     if (remembered === undefined) this.#task.onMemory();
   }
@@ -323,12 +332,16 @@ export class RunningSource {
     this.#log.debug({ reason: message }, "a query got no good answer");
   }
 
-  #noteUnusable(service: Service, unusable: readonly string[]): void {
-    const text = unusable.join("; ");
-    if (text !== "" && text !== service.unusable) {
-      this.#log.warn({ service: service.name, instances: unusable }, "instances cannot be used");
-    }
-    service.unusable = text;
+  #noteLeftOut(service: Service, leftOut: readonly LeftOut[]): void {
+    const before = unusable(service.leftOut);
+    const now = unusable(leftOut);
+    service.leftOut = leftOut;
+    if (now.length === 0 || now.join() === before.join()) return;
+    this.#log.warn({ service: service.name, instances: now }, "instances cannot be used");
+  }
+
+  #hasBackend({ backend }: Service): boolean {
+    return this.#context.target.servers(backend) !== undefined;
   }
 
   /** Works out the state anew from the facts, and tells of it where its kind has changed. */
@@ -364,6 +377,17 @@ export class RunningSource {
       this.#hasList && services.every((service) => service.answer !== undefined && service.follower.isSettled)
     );
   }
+}
+
+/** The instances that somebody should mend, in words. */
+function unusable(leftOut: readonly LeftOut[]): string[] {
+  return leftOut
+    .filter(({ kind }) => kind === "unusable")
+    .map(({ node, id, reason }) => `${node}/${id}: ${reason}`);
+}
+
+function isAllIgnored(leftOut: readonly LeftOut[]): boolean {
+  return leftOut.length > 0 && leftOut.every(({ kind }) => kind === "ignored");
 }
 
 /** The servers that are gone because an instance of another name has taken over their address. */

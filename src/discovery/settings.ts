@@ -1,6 +1,5 @@
-import { isIP } from "node:net";
 import { clone, create } from "@bufbuild/protobuf";
-import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import {
   type ConsulRegistry,
   ConsulRegistrySchema,
@@ -9,14 +8,19 @@ import {
 } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { BackoffOptions } from "../lib/backoff.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
+import { DEFAULT_BACKEND_NAME, fillTemplate } from "./backend-template.ts";
+import { duration, durationMs } from "./durations.ts";
+import { violationsOf } from "./violations.ts";
 
 /**
- * The settings of a source: a `Source` message in which every default is filled in, the token is there, and what is output only (etag, status, token_set) is not. It is
+ * The settings of a source: a `Source` message in which every default is filled in, the secrets are there, and what is output only (etag, status, …_set) is not. It is
  * what the store keeps and what an etag is made of.
  */
 export type SourceSettings = Source & {
   readonly enabled: boolean;
   readonly retryTimeout: Duration;
+  readonly acceptLossAfter: Duration;
+  readonly lossPercent: number;
   readonly registry: {
     readonly case: "consul";
     readonly value: ConsulRegistry & { readonly port: number };
@@ -25,15 +29,9 @@ export type SourceSettings = Source & {
 
 const DEFAULT_PORT = 8500;
 const DEFAULT_RETRY_MS = 1_000;
-const MIN_RETRY_MS = 100;
-const MAX_RETRY_MS = 300_000;
+const DEFAULT_ACCEPT_LOSS_MS = 30_000;
+const DEFAULT_LOSS_PERCENT = 50;
 const MAX_RETRY_FACTOR = 30;
-const MAX_DESCRIPTION = 1_024;
-const SOURCE_ID = /^[a-z][a-z0-9-]{0,62}$/;
-const HOST_NAME =
-  /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/;
-/** What an HTTP header can carry. */
-const TOKEN = /^[\x21-\x7e]{0,4096}$/;
 
 /** The waits after failed queries. */
 export function retryDelays({ retryTimeout }: SourceSettings): BackoffOptions {
@@ -41,31 +39,44 @@ export function retryDelays({ retryTimeout }: SourceSettings): BackoffOptions {
   return { firstMs, maxMs: firstMs * MAX_RETRY_FACTOR };
 }
 
+/** How a source calls the backends of its services. */
+export function backendNaming({ name, backendName, registry }: SourceSettings): (service: string) => string {
+  const { address, port } = registry.value;
+  const source = name.slice("sources/".length);
+  return (service) => fillTemplate(backendName, { service, address, port: String(port), source });
+}
+
 /**
  * Makes settings of what a client sent, under this name. Throws `FIELD_INVALID` with every violation; `path` is where the message is in the request.
  */
 export function readSettings(name: string, source: Source, path: string): SourceSettings {
-  const consul = source.registry.case === "consul" ? source.registry.value : undefined;
+  if (source.registry.case === undefined)
+    throw refusal([{ field: `${path}.consul`, description: "is required" }]);
+  const settings = withDefaults(source);
+  settings.name = name;
+  refuse(violationsOf(settings, path));
+  return settings;
+}
+
+/** The settings of a message that holds what a client may set, or what an earlier haplane has kept. */
+export function withDefaults(source: Source): SourceSettings {
   const settings = create(SourceSchema, {
-    name,
+    name: source.name,
     description: source.description,
     enabled: source.enabled ?? true,
     retryTimeout: source.retryTimeout ?? duration(DEFAULT_RETRY_MS),
-    registry: {
-      case: "consul",
-      value: create(ConsulRegistrySchema, {
-        address: consul?.address ?? "",
-        port: consul?.port ?? DEFAULT_PORT,
-        token: consul?.token ?? "",
-      }),
-    },
-  }) as SourceSettings;
-  refuse(
-    consul === undefined
-      ? [{ field: `${path}.consul`, description: "is required" }]
-      : violationsOf(settings, path),
-  );
-  return settings;
+    backendName: source.backendName === "" ? DEFAULT_BACKEND_NAME : source.backendName,
+    acceptLossAfter: source.acceptLossAfter ?? duration(DEFAULT_ACCEPT_LOSS_MS),
+    lossPercent: source.lossPercent ?? DEFAULT_LOSS_PERCENT,
+  });
+  if (source.registry.case === "consul") {
+    const value = clone(ConsulRegistrySchema, source.registry.value);
+    value.port ??= DEFAULT_PORT;
+    value.tokenSet = false;
+    if (value.tls !== undefined) value.tls.clientKeySet = false;
+    settings.registry = { case: "consul", value };
+  }
+  return settings as SourceSettings;
 }
 
 /** The source as answers and events have it, without its status. */
@@ -75,80 +86,19 @@ export function toSource(settings: SourceSettings, etag: string): Source {
   const consul = source.registry.value as ConsulRegistry;
   consul.tokenSet = consul.token !== "";
   consul.token = "";
+  if (consul.tls !== undefined) {
+    consul.tls.clientKeySet = consul.tls.clientKey !== "";
+    consul.tls.clientKey = "";
+  }
   return source;
-}
-
-/** The resource name for the id that a creation asks for. Throws `FIELD_INVALID`. */
-export function readSourceName(id: string, name: string): string {
-  if (id === "" && name === "") {
-    throw invalid("source_id", "is required, unless source.name is given");
-  }
-  const fromId = `sources/${id}`;
-  if (id !== "" && !SOURCE_ID.test(id)) {
-    throw invalid("source_id", "must be 1 to 63 of a-z, 0-9 and -, beginning with a letter");
-  }
-  if (name === "" || name === fromId) return fromId;
-  if (id !== "") throw invalid("source.name", `must be "${fromId}", as source_id says, or be left out`);
-  if (!name.startsWith("sources/") || !SOURCE_ID.test(name.slice("sources/".length))) {
-    throw invalid("source.name", "must be sources/ and 1 to 63 of a-z, 0-9 and -, beginning with a letter");
-  }
-  return name;
 }
 
 /** Refuses a request for these violations, if there are any: throws `FIELD_INVALID`. */
 export function refuse(violations: readonly FieldViolation[]): void {
+  if (violations.length > 0) throw refusal(violations);
+}
+
+function refusal(violations: readonly FieldViolation[]): DomainError {
   const [first] = violations;
-  if (first === undefined) return;
-  throw new DomainError("FIELD_INVALID", `${first.field} ${first.description}`, { violations });
-}
-
-function violationsOf(settings: SourceSettings, path: string): FieldViolation[] {
-  const violations: FieldViolation[] = [];
-  const demand = (isMet: boolean, field: string, description: string) => {
-    if (!isMet) violations.push({ field: `${path}.${field}`, description });
-  };
-  const { address, port, token } = settings.registry.value;
-  demand(
-    settings.description.length <= MAX_DESCRIPTION,
-    "description",
-    `must have at most ${MAX_DESCRIPTION} characters`,
-  );
-  demand(isHost(address), "consul.address", "must be a host name or an IP address, without brackets or port");
-  demand(port >= 1 && port <= 65_535, "consul.port", "must be 1 to 65535");
-  demand(
-    TOKEN.test(token),
-    "consul.token",
-    "must be printable ASCII without spaces, at most 4096 characters",
-  );
-  demand(
-    isWithin(durationMs(settings.retryTimeout), MIN_RETRY_MS, MAX_RETRY_MS),
-    "retry_timeout",
-    "must be 100 ms to 5 min",
-  );
-  return violations;
-}
-
-function isHost(address: string): boolean {
-  return isIP(address) === 0 ? HOST_NAME.test(address) : !address.includes("%");
-}
-
-function isWithin(value: number, min: number, max: number): boolean {
-  return value >= min && value <= max;
-}
-
-function durationMs({ seconds, nanos }: Duration): number {
-  return Number(seconds) * 1_000 + nanos / 1_000_000;
-}
-
-function duration(ms: number): Duration {
-  return create(DurationSchema, {
-    seconds: BigInt(Math.floor(ms / 1_000)),
-    nanos: (ms % 1_000) * 1_000_000,
-  });
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field} ${description}`, {
-    violations: [{ field, description }],
-  });
+  return new DomainError("FIELD_INVALID", `${first?.field} ${first?.description}`, { violations });
 }

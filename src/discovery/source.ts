@@ -1,11 +1,12 @@
 import { clone, equals, toBinary } from "@bufbuild/protobuf";
 import { type Source as SourceMessage, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { Serial } from "../lib/serial.ts";
+import { durationMs } from "./durations.ts";
 import { encodeMemory, type Memory } from "./memory.ts";
 import { createMemoryWriter } from "./memory-writer.ts";
 import type { Registry } from "./registry.ts";
 import { RunningSource, type SourceContext } from "./running-source.ts";
-import { retryDelays, type SourceSettings, toSource } from "./settings.ts";
+import { backendNaming, retryDelays, type SourceSettings, toSource } from "./settings.ts";
 import type { SourceStore } from "./source-store.ts";
 import { type Status, toSourceStatus } from "./status.ts";
 
@@ -67,14 +68,17 @@ export class Source {
   start(): void {
     if (!this.#settings.enabled || this.#run !== undefined) return;
     const { context, openRegistry } = this.#parts;
-    const { name, registry } = this.#settings;
-    const { address, port } = registry.value;
+    const settings = this.#settings;
     this.#run = new RunningSource(
       {
-        name,
-        registry: openRegistry(this.#settings),
-        backendPrefix: `consul-backend-${address}-${port}`,
-        retry: retryDelays(this.#settings),
+        name: settings.name,
+        registry: openRegistry(settings),
+        nameBackend: backendNaming(settings),
+        retry: retryDelays(settings),
+        losses: {
+          holdMs: durationMs(settings.acceptLossAfter),
+          percent: settings.lossPercent,
+        },
         memory: this.#memory,
         onState: () => this.#onState(this),
         onMemory: () => this.#writer.touch(),

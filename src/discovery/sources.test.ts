@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import {
+  type AddressChoice,
   CreateSourceRequestSchema,
   DeleteSourceRequestSchema,
+  type HealthPolicy,
   type Source,
   SourceSchema,
   SourceState,
@@ -83,6 +87,48 @@ describe("create", () => {
     },
     "a bad name": { request: { source: { name: "s", registry: here } }, fields: ["source.name"] },
     "no registry": { request: { sourceId: "s", source: {} }, fields: ["source.consul"] },
+    "settings that cannot be": {
+      request: {
+        sourceId: "s",
+        source: {
+          backendName: "x-{address}",
+          acceptLossAfter: { seconds: 86_401n },
+          lossPercent: 101,
+          registry: consul({
+            ...{
+              address: "h",
+              datacenter: "a b",
+              namespace: "a/b",
+              partition: "?",
+              health: 9 as HealthPolicy,
+              minPassing: 1,
+            },
+            ...{ addressChoice: 9 as AddressChoice, taggedAddress: "wan", weightMetadata: "k".repeat(513) },
+            filter: {
+              allow: [""],
+              deny: ["d".repeat(513)],
+              namePattern: "(",
+              tags: [""],
+              metadata: { "": "v" },
+            },
+            tls: { caCertificates: "no", clientCertificate: "no", clientKey: "no", serverName: "a b" },
+          }),
+        },
+      },
+      fields: [
+        ...["datacenter", "namespace", "partition"].map((field) => `source.consul.${field}`),
+        ...["ca_certificates", "client_certificate", "client_key", "server_name"].map(
+          (field) => `source.consul.tls.${field}`,
+        ),
+        ...["allow", "deny", "name_pattern", "tags", "metadata"].map(
+          (field) => `source.consul.filter.${field}`,
+        ),
+        ...["health", "min_passing", "address_choice", "tagged_address", "weight_metadata"].map(
+          (field) => `source.consul.${field}`,
+        ),
+        ...["backend_name", "accept_loss_after", "loss_percent"].map((field) => `source.${field}`),
+      ],
+    },
     "everything wrong": {
       request: {
         sourceId: "s",
@@ -231,6 +277,10 @@ describe("update", () => {
 
   const refusals: Record<string, { request: Update; fields: string[] }> = {
     "no source": { request: {}, fields: ["source"] },
+    "another backend name": {
+      request: { source: { name: "sources/s", backendName: "{service}" } },
+      fields: ["source.backend_name"],
+    },
     "another address or port": {
       request: { source: { name: "sources/s", registry: consul({ address: "10.0.0.1", port: 1 }) } },
       fields: ["source.consul.address", "source.consul.port"],
@@ -252,6 +302,48 @@ describe("update", () => {
       assert.equal(discovery.sources.get("sources/s").etag, etag);
     });
   }
+
+  test("changes a filter as a whole, a part of it, and takes it away", async () => {
+    const discovery = await startDiscovery();
+    await discovery.createSource();
+    const filterAfter = async (value: Parameters<typeof consul>[0], ...paths: string[]) => {
+      const source = { name: "sources/s", registry: consul(value) };
+      const { registry } = await updating(discovery, { source, updateMask: { paths } });
+      const { allow, deny } = registry.value?.filter ?? {};
+      return { allow, deny };
+    };
+    const filter = { allow: ["a"], deny: ["b"] };
+    assert.deepEqual(await filterAfter({ filter }, "consul.filter"), filter);
+    assert.deepEqual(await filterAfter({ filter: { deny: ["c"] } }, "consul.filter.deny"), {
+      allow: ["a"],
+      deny: ["c"],
+    });
+    assert.deepEqual(await filterAfter({ filter: { allow: ["d"] } }, "consul.filter"), {
+      allow: ["d"],
+      deny: [],
+    });
+    assert.deepEqual(await filterAfter({}, "consul.filter"), { allow: undefined, deny: undefined });
+  });
+
+  test("a client key is never told, kept by an update without it, and gone with the rest of TLS", async () => {
+    const discovery = await startDiscovery();
+    const files = join(import.meta.dirname, "../../test/conformance/files/cert.pem");
+    const pem = await readFile(files, "utf8");
+    const tls = { clientCertificate: pem, clientKey: pem };
+    const created = await discovery.createSource({ registry: consul({ address: "h", tls }) });
+    assert.equal(created.registry.value?.tls?.clientKeySet, true);
+    assert.equal(created.registry.value?.tls?.clientKey, "");
+    const change = async (value: Parameters<typeof consul>[0], ...paths: string[]) =>
+      (
+        await updating(discovery, {
+          source: { name: "sources/s", registry: consul(value) },
+          updateMask: { paths },
+        })
+      ).registry.value?.tls;
+    const renamed = await change({ tls: { clientCertificate: pem, serverName: "n" } }, "consul.tls");
+    assert.deepEqual([renamed?.clientKeySet, renamed?.serverName], [true, "n"]);
+    assert.equal(await change({}, "consul.tls"), undefined);
+  });
 
   test("the etag changes with a setting and not with the status, and a former one is refused", async () => {
     const discovery = await startDiscovery();
@@ -385,6 +477,16 @@ test("two sources whose names run together do not share a backend", async () => 
       .map((name) => target.names(name)),
     [["n-b"]],
   );
+});
+
+test("backends are called as the template says", async () => {
+  const { createSource, registry, target, pass } = await startDiscovery();
+  await createSource({ backendName: "{source}:{service}.{port}" });
+  registry.list({ web: [instance("a")], "a/b": [instance("b")] });
+  await pass(50);
+  const [odd, plain] = [...target.backends.keys()].sort();
+  assert.equal(plain, "s:web.8500");
+  assert.match(odd ?? "", /^s:a-b-[0-9a-f]{8}\.8500$/);
 });
 
 test("a listener that leaves hears nothing more", async () => {

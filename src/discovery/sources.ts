@@ -52,8 +52,6 @@ export interface SourcesOptions {
   readonly etag: (bytes: Uint8Array) => string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How long a confirmed loss of a backend's last server, or of most of its servers, is held back. Default 30,000 ms. */
-  readonly acceptLossAfterMs?: number;
   /** Makes the registry that a source's settings describe. Default: a Consul over HTTP. */
   readonly openRegistry?: (settings: SourceSettings) => Registry;
 }

@@ -12,7 +12,7 @@ function set(names: string): ReadonlySet<string> {
 
 /** A registry that listed these servers a while ago. */
 function settled(services: Readonly<Record<string, string>>): Steady {
-  const steady = new Steady(HOLD_MS);
+  const steady = new Steady({ holdMs: HOLD_MS, percent: 50 });
   for (const [service, names] of Object.entries(services)) {
     steady.know(service, NOBODY);
     steady.observe(service, set(names), NOBODY, 0);
@@ -145,7 +145,7 @@ describe("services that are gone together", () => {
     const steady = settled({ a: "1", b: "2", c: "3" });
     steady.observe("a", NOBODY, NOBODY, 0);
     steady.observe("b", NOBODY, NOBODY, 20);
-    assert.match(steady.doubtReason, /more than half of all services/);
+    assert.match(steady.doubtReason, /more than 50 % of all services/);
     assert.equal(steady.nextDue, undefined, "nothing is going to be confirmed");
     assert.equal(kept(steady, "a"), "1");
     assert.equal(kept(steady, "b"), "2");
@@ -171,12 +171,12 @@ describe("services that are gone together", () => {
     const steady = settled({ web: "a b c" });
     steady.shake();
     steady.observe("web", NOBODY, NOBODY, 0);
-    assert.match(steady.doubtReason, /more than half of all services/);
+    assert.match(steady.doubtReason, /more than 50 % of all services/);
     assert.equal(steady.nextDue, undefined);
   });
 
   test("so does one that is gone since before a restart", () => {
-    const steady = new Steady(HOLD_MS);
+    const steady = new Steady({ holdMs: HOLD_MS, percent: 50 });
     steady.know("web", set("a b"));
     steady.observe("web", NOBODY, NOBODY, 0);
     assert.notEqual(steady.doubtReason, "");

@@ -16,27 +16,33 @@ export interface HeldLoss {
   readonly dueMs: number;
 }
 
+/** Which losses are not believed at once. */
+export interface LossLimits {
+  /** How long a loss is held before it may be confirmed, in milliseconds. */
+  readonly holdMs: number;
+  /** A loss is suspicious when more than this share is gone at once, 1 to 100. */
+  readonly percent: number;
+}
+
 const NONE: ReadonlySet<string> = new Set();
-const MASS_LOSS = "more than half of all services lost their servers at once";
 
 /**
  * Decides which losses to believe, per service and server name.
  *
  * - An ordinary deregistration is believed at once.
- * - The loss of a service's last server, or of more than half of its servers in one answer, is *held*: the servers stay until the loss has been confirmed.
- * - Where the registry seems to have lost its data (it is in doubt, or more than half of all services lost all their servers together), servers are *unproven*: those
+ * - The loss of a service's last server, or of more than the set share of its servers in one answer, is *held*: the servers stay until the loss has been confirmed.
+ * - Where the registry seems to have lost its data (it is in doubt, or more than that share of all services lost all their servers together), servers are *unproven*: those
  *   that it does not list stay, however long that lasts, until it lists them again. A server that was listed again is as good as any other.
  *
  * Knows names and times only; asks nobody and sets no timer.
  */
 export class Steady {
   readonly #services = new Map<string, ServiceRecord>();
-  readonly #holdMs: number;
+  readonly #limits: LossLimits;
   #doubt = "";
 
-  /** `holdMs`: how long a loss is held before it may be confirmed. */
-  constructor(holdMs: number) {
-    this.#holdMs = holdMs;
+  constructor(limits: LossLimits) {
+    this.#limits = limits;
   }
 
   /** Begins with a service and the servers that it has already, before the registry has listed any. */
@@ -73,9 +79,10 @@ export class Steady {
     const lost = [...before].filter(
       (name) => !present.has(name) && !replaced.has(name) && !record.unproven.has(name),
     );
-    if (!isSuspicious(lost.length, before.size, present.size)) return;
-    for (const name of lost) record.held.set(name, nowMs + this.#holdMs);
-    if (this.#isMassLoss(wasShaken)) this.doubt(MASS_LOSS);
+    if (!this.#isSuspicious(lost.length, before.size, present.size)) return;
+    for (const name of lost) record.held.set(name, nowMs + this.#limits.holdMs);
+    if (this.#isMassLoss(wasShaken))
+      this.doubt(`more than ${this.#limits.percent} % of all services lost their servers at once`);
   }
 
   /** The registry may have lost its data, for one service or for all: what it does not list from now on is not believed to be gone. */
@@ -161,11 +168,14 @@ export class Steady {
       all++;
       if (isGone) lost++;
     }
-    return lost * 2 > all && (all > 1 || wasShaken);
+    return lost * 100 > all * this.#limits.percent && (all > 1 || wasShaken);
   }
-}
 
-/** More than half are gone (the last one always is more than half), and no others have come in their stead. */
-function isSuspicious(lost: number, before: number, after: number): boolean {
-  return lost * 2 > before && after * 2 < before;
+  /** The last one is gone, or too many are and no others have come in their stead. */
+  #isSuspicious(lost: number, before: number, after: number): boolean {
+    if (lost === 0) return false;
+    if (after === 0) return true;
+    const { percent } = this.#limits;
+    return lost * 100 > before * percent && after * 100 < before * (100 - percent);
+  }
 }

@@ -1,24 +1,34 @@
-import { create } from "@bufbuild/protobuf";
-import { type ConsulRegistry, type Source, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
+import { clone, type DescField } from "@bufbuild/protobuf";
+import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { type Source, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { FieldViolation } from "../lib/errors.ts";
 import { readSettings, refuse, type SourceSettings } from "./settings.ts";
 
-/** The fields that an update can change, by their paths in a mask. */
-const CHANGEABLE = {
-  description: "description",
-  enabled: "enabled",
-  retry_timeout: "retryTimeout",
-  "consul.token": "token",
-} as const satisfies Record<string, keyof Values>;
+/** Fields that say what a source is, and what its backends are called. */
+const FIXED = new Set([
+  "name",
+  "backend_name",
+  "consul.address",
+  "consul.port",
+  "consul.datacenter",
+  "consul.namespace",
+  "consul.partition",
+]);
+const OUTPUT_ONLY = new Set(["etag", "status", "consul.token_set", "consul.tls.client_key_set"]);
+/** Messages of other packages, and maps of the update, are taken as a whole. */
+const OWN_PACKAGE = "haplane.v1.";
 
-/** Paths that a mask may name too: to say that the field is as it was, or as a prefix of others. */
-const TOLERATED = ["name", "consul.address", "consul.port", "consul", "*"];
-
-/** Their values; undefined or empty when they are not set. */
-type Values = Pick<Source, "description" | "enabled" | "retryTimeout"> & { token: string };
+/** What an update does to one field. */
+interface Step {
+  readonly path: string;
+  /** The way to it; the last is the field itself. */
+  readonly fields: readonly DescField[];
+  /** It was named itself, not a message that holds it. */
+  readonly isNamed: boolean;
+}
 
 /**
- * The settings after an update: with the fields that the mask names, or without a mask those that are set. A token that is left out is kept, unless the mask names just
+ * The settings after an update: with the fields that the mask names, or without a mask those that are set. A secret that is left out is kept, unless the mask names just
  * it. Throws `FIELD_INVALID` with every violation, for paths of an UpdateSourceRequest.
  */
 export function updateSettings(
@@ -26,58 +36,127 @@ export function updateSettings(
   source: Source,
   mask: readonly string[] = [],
 ): SourceSettings {
-  refuse([...fixedViolations(present.registry.value, source), ...maskViolations(mask)]);
-  const wanted = valuesOf(source);
-  const values: Partial<Record<keyof Values, unknown>> = valuesOf(present);
-  for (const [path, key] of Object.entries(CHANGEABLE)) {
-    const isSet = wanted[key] !== undefined && wanted[key] !== "";
-    if (isMeant(path, isSet, mask)) values[key] = wanted[key];
-  }
-  const { token, ...others } = values as Values;
-  const changed = create(SourceSchema, {
-    ...others,
-    registry: { case: "consul", value: { ...present.registry.value, token } },
-  });
-  return readSettings(present.name, changed, "source");
-}
-
-function valuesOf({ description, enabled, retryTimeout, registry }: Source): Values {
-  const token = registry.case === "consul" ? registry.value.token : "";
-  return { description, enabled, retryTimeout, token };
-}
-
-function isMeant(path: string, isSet: boolean, mask: readonly string[]): boolean {
-  if (mask.length === 0) return isSet;
-  if (mask.includes(path)) return true;
-  const isCovered = mask.some((prefix) => prefix === "*" || path.startsWith(`${prefix}.`));
-  return isCovered && (isSet || CHANGEABLE[path as keyof typeof CHANGEABLE] !== "token");
-}
-
-function fixedViolations(present: ConsulRegistry, { registry }: Source): FieldViolation[] {
+  const wanted = reflect(SourceSchema, source);
+  const changed = reflect(SourceSchema, clone(SourceSchema, present));
   const violations: FieldViolation[] = [];
-  if (registry.case !== "consul") return violations;
-  const { address, port } = registry.value;
-  if (address !== "" && address !== present.address) {
-    violations.push({
-      field: "source.consul.address",
-      description: `cannot be changed from "${present.address}"`,
-    });
+  if (source.registry.case !== undefined && source.registry.case !== present.registry.case)
+    violations.push({ field: "source", description: `the registry stays ${present.registry.case}` });
+  refuse(violations);
+  for (const step of steps(wanted, mask, violations)) {
+    if (OUTPUT_ONLY.has(step.path)) continue;
+    if (FIXED.has(step.path)) violations.push(...fixedViolations(step, changed, wanted));
+    else apply(step, changed, wanted);
   }
-  if (port !== undefined && port !== present.port) {
-    violations.push({
-      field: "source.consul.port",
-      description: `cannot be changed from ${present.port}`,
-    });
+  // The mask does not have to name what cannot be changed for that to be refused.
+  for (const step of steps(wanted, [], [])) {
+    if (FIXED.has(step.path)) violations.push(...fixedViolations(step, changed, wanted));
   }
-  return violations;
+  refuse(violations.filter(isFirstOfItsField));
+  return readSettings(present.name, changed.message as Source, "source");
 }
 
-function maskViolations(mask: readonly string[]): FieldViolation[] {
-  const known = [...Object.keys(CHANGEABLE), ...TOLERATED];
-  return mask
-    .filter((path) => !known.includes(path))
-    .map((path) => ({
-      field: "update_mask",
-      description: `"${path.slice(0, 64)}" cannot be changed; what can is ${Object.keys(CHANGEABLE).join(", ")}`,
-    }));
+function* steps(
+  wanted: ReflectMessage,
+  mask: readonly string[],
+  violations: FieldViolation[],
+): Generator<Step> {
+  if (mask.length === 0) {
+    for (const step of below(wanted, [], "")) if (isSet(wanted, step.fields)) yield step;
+    return;
+  }
+  for (const path of mask) {
+    if (path === "*") {
+      yield* below(wanted, [], "");
+      continue;
+    }
+    const fields = find(path);
+    if (fields === undefined || OUTPUT_ONLY.has(path))
+      violations.push({ field: "update_mask", description: `"${path.slice(0, 64)}" cannot be changed` });
+    else yield* expand(wanted, fields, path, true);
+  }
+}
+
+/** The fields below a message, except those of a registry or message that the update does not have. */
+function* below(wanted: ReflectMessage, parents: readonly DescField[], prefix: string): Generator<Step> {
+  const desc = parents.length === 0 ? SourceSchema : parents.at(-1)?.message;
+  for (const field of desc?.fields ?? []) {
+    yield* expand(wanted, [...parents, field], `${prefix}${field.name}`, false);
+  }
+}
+
+function* expand(
+  wanted: ReflectMessage,
+  fields: readonly DescField[],
+  path: string,
+  isNamed: boolean,
+): Generator<Step> {
+  const field = fields.at(-1) as DescField;
+  const isOwnMessage = field.fieldKind === "message" && field.message.typeName.startsWith(OWN_PACKAGE);
+  if (isOwnMessage && isSet(wanted, fields)) yield* below(wanted, fields, `${path}.`);
+  else if (field.oneof === undefined || !isOwnMessage) yield { path, fields, isNamed };
+}
+
+function apply({ fields, isNamed }: Step, changed: ReflectMessage, wanted: ReflectMessage): void {
+  const field = fields.at(-1) as DescField;
+  if (isSet(wanted, fields)) {
+    // A message that is new, such as a filter where there was none, is made on the way.
+    parent(changed, fields, true)?.set(field, parent(wanted, fields, false)?.get(field));
+    return;
+  }
+  const isSecret = field.proto.options?.debugRedact === true;
+  if (!isSecret || isNamed) parent(changed, fields, false)?.clear(field);
+}
+
+function fixedViolations(
+  { path, fields }: Step,
+  present: ReflectMessage,
+  wanted: ReflectMessage,
+): FieldViolation[] {
+  if (!isSet(wanted, fields)) return [];
+  const field = fields.at(-1) as DescField;
+  const is = parent(present, fields, false)?.get(field);
+  const sent = parent(wanted, fields, false)?.get(field);
+  if (is === sent) return [];
+  return [{ field: `source.${path}`, description: `cannot be changed from "${is}"` }];
+}
+
+function find(path: string): readonly DescField[] | undefined {
+  const fields: DescField[] = [];
+  let desc = SourceSchema as (typeof SourceSchema & { fields: DescField[] }) | DescField["message"];
+  for (const part of path.split(".")) {
+    const field: DescField | undefined = desc?.fields.find(({ name }) => name === part);
+    if (field === undefined) return undefined;
+    fields.push(field);
+    desc = field.fieldKind === "message" ? field.message : undefined;
+  }
+  return fields;
+}
+
+function isSet(message: ReflectMessage, fields: readonly DescField[]): boolean {
+  const [field, ...rest] = fields;
+  if (field === undefined) return true;
+  if (!message.isSet(field)) return false;
+  return rest.length === 0 || isSet(message.get(field) as ReflectMessage, rest);
+}
+
+/** The message that holds the last field; undefined when it is not there and not to be made. */
+function parent(
+  message: ReflectMessage,
+  fields: readonly DescField[],
+  make: boolean,
+): ReflectMessage | undefined {
+  const [field, ...rest] = fields;
+  if (field === undefined || rest.length === 0) return message;
+  if (!message.isSet(field) && !make) return undefined;
+  const child = message.get(field) as ReflectMessage;
+  if (!message.isSet(field)) message.set(field, child);
+  return parent(message.get(field) as ReflectMessage, rest, make);
+}
+
+function isFirstOfItsField(
+  { field, description }: FieldViolation,
+  index: number,
+  all: readonly FieldViolation[],
+): boolean {
+  return all.findIndex((other) => other.field === field && other.description === description) === index;
 }

@@ -1,15 +1,13 @@
 import { CONSUL_DEFAULTS, createConsulRegistry } from "../../src/discovery/consul/registry.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { startConsul } from "../support/consul.ts";
+import { plainSettings } from "../support/consul-settings.ts";
 import { type ScriptedInstance, startScriptedConsul } from "../support/scripted-consul.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { registryContract } from "./registry-contract.ts";
 
 function adaptor({ address, port }: { address: string; port: number }) {
-  return createConsulRegistry(
-    { address, port, token: "", retry: { firstMs: 20, maxMs: 100 } },
-    { ...CONSUL_DEFAULTS, clock: systemClock },
-  );
+  return createConsulRegistry(plainSettings(address, port), { ...CONSUL_DEFAULTS, clock: systemClock });
 }
 
 registryContract("Consul", async () => {

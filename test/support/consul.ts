@@ -15,6 +15,9 @@ export interface Registration {
   /** Default 127.0.0.1. */
   readonly address?: string;
   readonly weight?: number;
+  readonly tags?: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly taggedAddresses?: Readonly<Record<string, { readonly address: string; readonly port: number }>>;
   /** Registers a check that never passes by itself, with this status at first. */
   readonly status?: "passing" | "warning" | "critical";
 }
@@ -42,8 +45,8 @@ export interface TestConsul extends ConsulAgent {
 
 const ADDRESS = "127.0.0.1";
 
-/** Starts a Consul and waits until it has a leader and knows its own node. `port`: where its HTTP API listens; default a free one. */
-export async function startConsul(port?: number): Promise<TestConsul> {
+/** Starts a Consul and waits until it has a leader and knows its own node. `port`: where its HTTP API listens; default a free one. `hcl`: more of its configuration. */
+export async function startConsul(port?: number, hcl: readonly string[] = []): Promise<TestConsul> {
   const binary = findProgram("consul");
   if (binary === undefined) throw new Error("there is no consul: node scripts/setup.mjs test");
   const http = port ?? (await freePort());
@@ -56,7 +59,7 @@ export async function startConsul(port?: number): Promise<TestConsul> {
       ...["agent", "-dev", "-node=test", `-bind=${ADDRESS}`, `-client=${ADDRESS}`, `-http-port=${http}`],
       ...["-dns-port=-1", "-grpc-port=-1", "-serf-wan-port=-1"],
       ...[`-serf-lan-port=${await freePort()}`, `-server-port=${await freePort()}`],
-      "-hcl=disable_update_check = true",
+      ...["disable_update_check = true", ...hcl].map((text) => `-hcl=${text}`),
     ],
     { stdio: ["ignore", log, log] },
   );
@@ -91,12 +94,30 @@ export async function startConsul(port?: number): Promise<TestConsul> {
 export function consulAgent(port: number): ConsulAgent {
   const base = `http://${ADDRESS}:${port}/v1`;
   return {
-    register: ({ id, service, port, address = ADDRESS, weight, status }) =>
+    register: ({
+      id,
+      service,
+      port,
+      address = ADDRESS,
+      weight,
+      status,
+      tags,
+      metadata,
+      taggedAddresses = {},
+    }) =>
       put(`${base}/agent/service/register`, {
         ID: id,
         Name: service,
         Address: address,
         Port: port,
+        Tags: tags,
+        Meta: metadata,
+        TaggedAddresses: Object.fromEntries(
+          Object.entries(taggedAddresses).map(([tag, { address, port }]) => [
+            tag,
+            { Address: address, Port: port },
+          ]),
+        ),
         ...(weight === undefined ? {} : { Weights: { Passing: weight, Warning: 1 } }),
         ...(status === undefined ? {} : { Check: { CheckID: `check:${id}`, TTL: "1h", Status: status } }),
       }),

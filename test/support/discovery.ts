@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   CreateSourceRequestSchema,
@@ -72,7 +73,7 @@ export async function startDiscovery(
     store,
     clock,
     logger: silent,
-    etag: (bytes) => Buffer.from(bytes).toString("base64"),
+    etag: (bytes) => createHash("sha256").update(bytes).digest("base64url"),
     openRegistry: () => registry,
   });
   sources.subscribe((change) => changes.push(change));

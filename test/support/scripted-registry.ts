@@ -40,6 +40,7 @@ export class ScriptedRegistry implements Registry {
     this.report({
       kind: "services",
       services: new Set(Object.keys(services)),
+      ignored: new Map(),
       index: ++this.#index,
     });
     for (const name of this.#instances.keys()) if (!(name in services)) this.#instances.delete(name);
@@ -52,7 +53,7 @@ export class ScriptedRegistry implements Registry {
       kind: "instances",
       service,
       instances,
-      unusable: [],
+      leftOut: [],
       index: ++this.#index,
     });
   }

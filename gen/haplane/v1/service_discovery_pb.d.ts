@@ -69,6 +69,31 @@ export declare type Source = Message<"haplane.v1.Source"> & {
   retryTimeout?: Duration | undefined;
 
   /**
+   * How the backends are called: text with `{service}` in it, and perhaps `{address}` and `{port}` of the registry and `{source}`, the last part of this name. Other
+   * characters are those of HAProxy's names: letters, digits, `-`, `_`, `.` and `:`. At most 128. Default `consul-backend-{address}-{port}-{service}`. A service whose name has
+   * other characters, or whose backend's name is taken by another service, gets a short hash at the end. Cannot be changed.
+   *
+   * @generated from field: string backend_name = 7;
+   */
+  backendName: string;
+
+  /**
+   * How long the loss of a service's last server, or of more than loss_percent of its servers at once, is held back before it is confirmed and believed. 0 confirms at once. Up
+   * to 1 day; default 30 s.
+   *
+   * @generated from field: google.protobuf.Duration accept_loss_after = 8;
+   */
+  acceptLossAfter?: Duration | undefined;
+
+  /**
+   * How many of a service's servers may go at once without being held back, and how many of all services may lose all their servers together without the registry being doubted, in
+   * percent. The last server of a service is always held back. 1 to 100; default 50.
+   *
+   * @generated from field: optional uint32 loss_percent = 9;
+   */
+  lossPercent?: number | undefined;
+
+  /**
    * What the watch is doing now. Output only.
    *
    * @generated from field: haplane.v1.SourceStatus status = 20;
@@ -115,6 +140,77 @@ export declare type ConsulRegistry = Message<"haplane.v1.ConsulRegistry"> & {
    * @generated from field: bool token_set = 4;
    */
   tokenSet: boolean;
+
+  /**
+   * Speaks HTTPS, verified. Without it, HTTP.
+   *
+   * @generated from field: haplane.v1.ConsulTls tls = 5;
+   */
+  tls?: ConsulTls | undefined;
+
+  /**
+   * Datacenter whose services are watched (`dc`). Default: that of the agent. Cannot be changed.
+   *
+   * @generated from field: string datacenter = 6;
+   */
+  datacenter: string;
+
+  /**
+   * Namespace whose services are watched (`ns`, Consul Enterprise). Default: that of the token. Cannot be changed.
+   *
+   * @generated from field: string namespace = 7;
+   */
+  namespace: string;
+
+  /**
+   * Admin partition whose services are watched (Consul Enterprise). Default: that of the agent. Cannot be changed.
+   *
+   * @generated from field: string partition = 8;
+   */
+  partition: string;
+
+  /**
+   * Which services and instances are taken. Default: all.
+   *
+   * @generated from field: haplane.v1.ConsulFilter filter = 9;
+   */
+  filter?: ConsulFilter | undefined;
+
+  /**
+   * When an instance is healthy enough to get traffic. Default: passing.
+   *
+   * @generated from field: haplane.v1.HealthPolicy health = 10;
+   */
+  health: HealthPolicy;
+
+  /**
+   * With HEALTH_POLICY_MINIMUM: how many of its checks have to pass, from 1. Required then, and only then.
+   *
+   * @generated from field: uint32 min_passing = 11;
+   */
+  minPassing: number;
+
+  /**
+   * Which of an instance's addresses is connected to. Default: the service's.
+   *
+   * @generated from field: haplane.v1.AddressChoice address_choice = 12;
+   */
+  addressChoice: AddressChoice;
+
+  /**
+   * With ADDRESS_CHOICE_TAGGED: the tag, such as `wan` or `lan_ipv4`. An instance whose service has no address of this tag is looked up in its node; one without is left out. Required
+   * then, and only then.
+   *
+   * @generated from field: string tagged_address = 13;
+   */
+  taggedAddress: string;
+
+  /**
+   * Key of the services' metadata whose value, 0 to 256, takes the place of Consul's own service weight where an instance has it. Default: none.
+   *
+   * @generated from field: string weight_metadata = 14;
+   */
+  weightMetadata: string;
 };
 
 /**
@@ -122,6 +218,103 @@ export declare type ConsulRegistry = Message<"haplane.v1.ConsulRegistry"> & {
  * Use `create(ConsulRegistrySchema)` to create a new message.
  */
 export declare const ConsulRegistrySchema: GenMessage<ConsulRegistry>;
+
+/**
+ * HTTPS to a Consul. All texts are PEM, at most 64 KB each.
+ *
+ * @generated from message haplane.v1.ConsulTls
+ */
+export declare type ConsulTls = Message<"haplane.v1.ConsulTls"> & {
+  /**
+   * Certificates of the authorities that sign the server's. Default: those that Node.js comes with.
+   *
+   * @generated from field: string ca_certificates = 1;
+   */
+  caCertificates: string;
+
+  /**
+   * Certificate that the server is shown, with its chain. Needs client_key.
+   *
+   * @generated from field: string client_certificate = 2;
+   */
+  clientCertificate: string;
+
+  /**
+   * Its private key, not encrypted. Never returned; an update that does not name it keeps it.
+   *
+   * @generated from field: string client_key = 3;
+   */
+  clientKey: string;
+
+  /**
+   * Whether a client key is set. Output only.
+   *
+   * @generated from field: bool client_key_set = 4;
+   */
+  clientKeySet: boolean;
+
+  /**
+   * Name that the server's certificate has to carry, sent as SNI too. Default: the address.
+   *
+   * @generated from field: string server_name = 5;
+   */
+  serverName: string;
+};
+
+/**
+ * Describes the message haplane.v1.ConsulTls.
+ * Use `create(ConsulTlsSchema)` to create a new message.
+ */
+export declare const ConsulTlsSchema: GenMessage<ConsulTls>;
+
+/**
+ * Which services and instances of a Consul are taken; all conditions have to be met. A service that no longer meets them is treated like one that is gone.
+ *
+ * @generated from message haplane.v1.ConsulFilter
+ */
+export declare type ConsulFilter = Message<"haplane.v1.ConsulFilter"> & {
+  /**
+   * Names of services that are taken. Default: any. At most 10,000.
+   *
+   * @generated from field: repeated string allow = 1;
+   */
+  allow: string[];
+
+  /**
+   * Names of services that are not. At most 10,000.
+   *
+   * @generated from field: repeated string deny = 2;
+   */
+  deny: string[];
+
+  /**
+   * Regular expression that the whole name has to match, as JavaScript has them. So that no name can make it slow, it has at most three choices (a quantifier without a fixed
+   * count, or a group of alternatives), none inside a repeated group, no look-around and no back-references. At most 256 characters.
+   *
+   * @generated from field: string name_pattern = 3;
+   */
+  namePattern: string;
+
+  /**
+   * Tags that an instance must have, all of them. At most 100.
+   *
+   * @generated from field: repeated string tags = 4;
+   */
+  tags: string[];
+
+  /**
+   * Metadata of the service (`Meta`) that an instance must have, all of it. At most 100.
+   *
+   * @generated from field: map<string, string> metadata = 5;
+   */
+  metadata: { [key: string]: string };
+};
+
+/**
+ * Describes the message haplane.v1.ConsulFilter.
+ * Use `create(ConsulFilterSchema)` to create a new message.
+ */
+export declare const ConsulFilterSchema: GenMessage<ConsulFilter>;
 
 /**
  * What a source's watch is doing.
@@ -347,7 +540,8 @@ export declare type UpdateSourceRequest = Message<"haplane.v1.UpdateSourceReques
   source?: Source | undefined;
 
   /**
-   * Which fields to take, relative to the source, e.g. `enabled` or `consul.token`. Without it all fields that are set are taken; `*` takes all.
+   * Which fields to take, relative to the source, e.g. `enabled`, `consul.token` or `consul.filter`. Without it all fields that are set are taken; `*` takes all. A field that is
+   * named and not set gets its default. A secret that is not set is kept, unless the mask names just it.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -429,6 +623,93 @@ export declare type DeleteSourceResponse = Message<"haplane.v1.DeleteSourceRespo
 export declare const DeleteSourceResponseSchema: GenMessage<DeleteSourceResponse>;
 
 /**
+ * When an instance of Consul gets traffic; its checks are those of the service and of its node.
+ *
+ * @generated from enum haplane.v1.HealthPolicy
+ */
+export enum HealthPolicy {
+  /**
+   * The default: passing.
+   *
+   * @generated from enum value: HEALTH_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * When all its checks pass.
+   *
+   * @generated from enum value: HEALTH_POLICY_PASSING = 1;
+   */
+  PASSING = 1,
+
+  /**
+   * When at least one of its checks passes, or it has none.
+   *
+   * @generated from enum value: HEALTH_POLICY_ANY = 2;
+   */
+  ANY = 2,
+
+  /**
+   * When at least `min_passing` of its checks pass.
+   *
+   * @generated from enum value: HEALTH_POLICY_MINIMUM = 3;
+   */
+  MINIMUM = 3,
+
+  /**
+   * Always: HAProxy's own checks decide.
+   *
+   * @generated from enum value: HEALTH_POLICY_NONE = 4;
+   */
+  NONE = 4,
+}
+
+/**
+ * Describes the enum haplane.v1.HealthPolicy.
+ */
+export declare const HealthPolicySchema: GenEnum<HealthPolicy>;
+
+/**
+ * Which address of an instance is connected to.
+ *
+ * @generated from enum haplane.v1.AddressChoice
+ */
+export enum AddressChoice {
+  /**
+   * The default: the service's.
+   *
+   * @generated from enum value: ADDRESS_CHOICE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The service's own, or its node's when it has none.
+   *
+   * @generated from enum value: ADDRESS_CHOICE_SERVICE = 1;
+   */
+  SERVICE = 1,
+
+  /**
+   * The node's, whatever the service says.
+   *
+   * @generated from enum value: ADDRESS_CHOICE_NODE = 2;
+   */
+  NODE = 2,
+
+  /**
+   * The one with the tag `tagged_address`.
+   *
+   * @generated from enum value: ADDRESS_CHOICE_TAGGED = 3;
+   */
+  TAGGED = 3,
+}
+
+/**
+ * Describes the enum haplane.v1.AddressChoice.
+ */
+export declare const AddressChoiceSchema: GenEnum<AddressChoice>;
+
+/**
  * States of a source.
  *
  * @generated from enum haplane.v1.SourceState
@@ -457,7 +738,8 @@ export enum SourceState {
 
   /**
    * The registry answers, but some of what it no longer lists is not believed to be gone, and stays. For good, until it is listed again, when the registry seems to have lost
-   * its data (its index went back, it has no leader, most services were gone at once); until it is confirmed, after 30 s, when a service lost its last or most servers at once.
+   * its data (its index went back, it has no leader, most services were gone at once); until it is confirmed, after accept_loss_after, when a
+   * service lost its last or most servers at once.
    *
    * @generated from enum value: SOURCE_STATE_STALE = 3;
    */
@@ -500,7 +782,7 @@ export declare const SourceStateSchema: GenEnum<SourceState>;
 export declare const ServiceDiscovery: GenService<{
   /**
    * Creates a source and starts watching at once, unless it is disabled.
-   * Fails with ALREADY_EXISTS when the name is taken or another source watches the same address and port, INVALID_ARGUMENT when a field is wrong.
+   * Fails with ALREADY_EXISTS when the name is taken or another source watches the same registry under the same backend names, INVALID_ARGUMENT when a field is wrong.
    *
    * @generated from rpc haplane.v1.ServiceDiscovery.CreateSource
    */

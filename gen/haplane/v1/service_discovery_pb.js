@@ -10,7 +10,7 @@ import { file_haplane_v1_options } from "./options_pb.js";
  * Describes the file haplane/v1/service_discovery.proto.
  */
 export const file_haplane_v1_service_discovery = /*@__PURE__*/
-  fileDesc("CiJoYXBsYW5lL3YxL3NlcnZpY2VfZGlzY292ZXJ5LnByb3RvEgpoYXBsYW5lLnYxIvEBCgZTb3VyY2USDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhQKB2VuYWJsZWQYBCABKAhIAYgBARIsCgZjb25zdWwYBSABKAsyGi5oYXBsYW5lLnYxLkNvbnN1bFJlZ2lzdHJ5SAASMAoNcmV0cnlfdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgZzdGF0dXMYFCABKAsyGC5oYXBsYW5lLnYxLlNvdXJjZVN0YXR1c0IKCghyZWdpc3RyeUIKCghfZW5hYmxlZCJkCg5Db25zdWxSZWdpc3RyeRIPCgdhZGRyZXNzGAEgASgJEhEKBHBvcnQYAiABKA1IAIgBARISCgV0b2tlbhgDIAEoCUIDgAEBEhEKCXRva2VuX3NldBgEIAEoCEIHCgVfcG9ydCL4AQoMU291cmNlU3RhdHVzEiYKBXN0YXRlGAEgASgOMhcuaGFwbGFuZS52MS5Tb3VyY2VTdGF0ZRIOCgZyZWFzb24YAiABKAkSDQoFaW5kZXgYAyABKAQSNQoRbGFzdF9zdWNjZXNzX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2xhc3RfZXJyb3JfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbGFzdF9lcnJvchgGIAEoCRIQCghzZXJ2aWNlcxgHIAEoDRIPCgdzZXJ2ZXJzGAggASgNIkwKE0NyZWF0ZVNvdXJjZVJlcXVlc3QSEQoJc291cmNlX2lkGAEgASgJEiIKBnNvdXJjZRgCIAEoCzISLmhhcGxhbmUudjEuU291cmNlIjoKFENyZWF0ZVNvdXJjZVJlc3BvbnNlEiIKBnNvdXJjZRgBIAEoCzISLmhhcGxhbmUudjEuU291cmNlIiAKEEdldFNvdXJjZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSI3ChFHZXRTb3VyY2VSZXNwb25zZRIiCgZzb3VyY2UYASABKAsyEi5oYXBsYW5lLnYxLlNvdXJjZSI7ChJMaXN0U291cmNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiUwoTTGlzdFNvdXJjZXNSZXNwb25zZRIjCgdzb3VyY2VzGAEgAygLMhIuaGFwbGFuZS52MS5Tb3VyY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImoKE1VwZGF0ZVNvdXJjZVJlcXVlc3QSIgoGc291cmNlGAEgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2USLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjoKFFVwZGF0ZVNvdXJjZVJlc3BvbnNlEiIKBnNvdXJjZRgBIAEoCzISLmhhcGxhbmUudjEuU291cmNlIkgKE0RlbGV0ZVNvdXJjZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhUKDWFsbG93X21pc3NpbmcYAyABKAgiFgoURGVsZXRlU291cmNlUmVzcG9uc2UqyAEKC1NvdXJjZVN0YXRlEhwKGFNPVVJDRV9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNPVVJDRV9TVEFURV9TVEFSVElORxABEhcKE1NPVVJDRV9TVEFURV9TWU5DRUQQAhIWChJTT1VSQ0VfU1RBVEVfU1RBTEUQAxIZChVTT1VSQ0VfU1RBVEVfUkVUUllJTkcQBBIZChVTT1VSQ0VfU1RBVEVfUkVKRUNURUQQBRIZChVTT1VSQ0VfU1RBVEVfRElTQUJMRUQQBjLDAwoQU2VydmljZURpc2NvdmVyeRJXCgxDcmVhdGVTb3VyY2USHy5oYXBsYW5lLnYxLkNyZWF0ZVNvdXJjZVJlcXVlc3QaIC5oYXBsYW5lLnYxLkNyZWF0ZVNvdXJjZVJlc3BvbnNlIgSo1BgCEk4KCUdldFNvdXJjZRIcLmhhcGxhbmUudjEuR2V0U291cmNlUmVxdWVzdBodLmhhcGxhbmUudjEuR2V0U291cmNlUmVzcG9uc2UiBKjUGAESVAoLTGlzdFNvdXJjZXMSHi5oYXBsYW5lLnYxLkxpc3RTb3VyY2VzUmVxdWVzdBofLmhhcGxhbmUudjEuTGlzdFNvdXJjZXNSZXNwb25zZSIEqNQYARJXCgxVcGRhdGVTb3VyY2USHy5oYXBsYW5lLnYxLlVwZGF0ZVNvdXJjZVJlcXVlc3QaIC5oYXBsYW5lLnYxLlVwZGF0ZVNvdXJjZVJlc3BvbnNlIgSo1BgCElcKDERlbGV0ZVNvdXJjZRIfLmhhcGxhbmUudjEuRGVsZXRlU291cmNlUmVxdWVzdBogLmhhcGxhbmUudjEuRGVsZXRlU291cmNlUmVzcG9uc2UiBKjUGAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_haplane_v1_options]);
+  fileDesc("CiJoYXBsYW5lL3YxL3NlcnZpY2VfZGlzY292ZXJ5LnByb3RvEgpoYXBsYW5lLnYxIukCCgZTb3VyY2USDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhQKB2VuYWJsZWQYBCABKAhIAYgBARIsCgZjb25zdWwYBSABKAsyGi5oYXBsYW5lLnYxLkNvbnN1bFJlZ2lzdHJ5SAASMAoNcmV0cnlfdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxiYWNrZW5kX25hbWUYByABKAkSNAoRYWNjZXB0X2xvc3NfYWZ0ZXIYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGQoMbG9zc19wZXJjZW50GAkgASgNSAKIAQESKAoGc3RhdHVzGBQgASgLMhguaGFwbGFuZS52MS5Tb3VyY2VTdGF0dXNCCgoIcmVnaXN0cnlCCgoIX2VuYWJsZWRCDwoNX2xvc3NfcGVyY2VudCKPAwoOQ29uc3VsUmVnaXN0cnkSDwoHYWRkcmVzcxgBIAEoCRIRCgRwb3J0GAIgASgNSACIAQESEgoFdG9rZW4YAyABKAlCA4ABARIRCgl0b2tlbl9zZXQYBCABKAgSIgoDdGxzGAUgASgLMhUuaGFwbGFuZS52MS5Db25zdWxUbHMSEgoKZGF0YWNlbnRlchgGIAEoCRIRCgluYW1lc3BhY2UYByABKAkSEQoJcGFydGl0aW9uGAggASgJEigKBmZpbHRlchgJIAEoCzIYLmhhcGxhbmUudjEuQ29uc3VsRmlsdGVyEigKBmhlYWx0aBgKIAEoDjIYLmhhcGxhbmUudjEuSGVhbHRoUG9saWN5EhMKC21pbl9wYXNzaW5nGAsgASgNEjEKDmFkZHJlc3NfY2hvaWNlGAwgASgOMhkuaGFwbGFuZS52MS5BZGRyZXNzQ2hvaWNlEhYKDnRhZ2dlZF9hZGRyZXNzGA0gASgJEhcKD3dlaWdodF9tZXRhZGF0YRgOIAEoCUIHCgVfcG9ydCKGAQoJQ29uc3VsVGxzEhcKD2NhX2NlcnRpZmljYXRlcxgBIAEoCRIaChJjbGllbnRfY2VydGlmaWNhdGUYAiABKAkSFwoKY2xpZW50X2tleRgDIAEoCUIDgAEBEhYKDmNsaWVudF9rZXlfc2V0GAQgASgIEhMKC3NlcnZlcl9uYW1lGAUgASgJIroBCgxDb25zdWxGaWx0ZXISDQoFYWxsb3cYASADKAkSDAoEZGVueRgCIAMoCRIUCgxuYW1lX3BhdHRlcm4YAyABKAkSDAoEdGFncxgEIAMoCRI4CghtZXRhZGF0YRgFIAMoCzImLmhhcGxhbmUudjEuQ29uc3VsRmlsdGVyLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvgBCgxTb3VyY2VTdGF0dXMSJgoFc3RhdGUYASABKA4yFy5oYXBsYW5lLnYxLlNvdXJjZVN0YXRlEg4KBnJlYXNvbhgCIAEoCRINCgVpbmRleBgDIAEoBBI1ChFsYXN0X3N1Y2Nlc3NfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbGFzdF9lcnJvcl90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpsYXN0X2Vycm9yGAYgASgJEhAKCHNlcnZpY2VzGAcgASgNEg8KB3NlcnZlcnMYCCABKA0iTAoTQ3JlYXRlU291cmNlUmVxdWVzdBIRCglzb3VyY2VfaWQYASABKAkSIgoGc291cmNlGAIgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiOgoUQ3JlYXRlU291cmNlUmVzcG9uc2USIgoGc291cmNlGAEgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiIAoQR2V0U291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjcKEUdldFNvdXJjZVJlc3BvbnNlEiIKBnNvdXJjZRgBIAEoCzISLmhhcGxhbmUudjEuU291cmNlIjsKEkxpc3RTb3VyY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJTChNMaXN0U291cmNlc1Jlc3BvbnNlEiMKB3NvdXJjZXMYASADKAsyEi5oYXBsYW5lLnYxLlNvdXJjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiagoTVXBkYXRlU291cmNlUmVxdWVzdBIiCgZzb3VyY2UYASABKAsyEi5oYXBsYW5lLnYxLlNvdXJjZRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siOgoUVXBkYXRlU291cmNlUmVzcG9uc2USIgoGc291cmNlGAEgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiSAoTRGVsZXRlU291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGV0YWcYAiABKAkSFQoNYWxsb3dfbWlzc2luZxgDIAEoCCIWChREZWxldGVTb3VyY2VSZXNwb25zZSqSAQoMSGVhbHRoUG9saWN5Eh0KGUhFQUxUSF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIZChVIRUFMVEhfUE9MSUNZX1BBU1NJTkcQARIVChFIRUFMVEhfUE9MSUNZX0FOWRACEhkKFUhFQUxUSF9QT0xJQ1lfTUlOSU1VTRADEhYKEkhFQUxUSF9QT0xJQ1lfTk9ORRAEKn8KDUFkZHJlc3NDaG9pY2USHgoaQUREUkVTU19DSE9JQ0VfVU5TUEVDSUZJRUQQABIaChZBRERSRVNTX0NIT0lDRV9TRVJWSUNFEAESFwoTQUREUkVTU19DSE9JQ0VfTk9ERRACEhkKFUFERFJFU1NfQ0hPSUNFX1RBR0dFRBADKsgBCgtTb3VyY2VTdGF0ZRIcChhTT1VSQ0VfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTT1VSQ0VfU1RBVEVfU1RBUlRJTkcQARIXChNTT1VSQ0VfU1RBVEVfU1lOQ0VEEAISFgoSU09VUkNFX1NUQVRFX1NUQUxFEAMSGQoVU09VUkNFX1NUQVRFX1JFVFJZSU5HEAQSGQoVU09VUkNFX1NUQVRFX1JFSkVDVEVEEAUSGQoVU09VUkNFX1NUQVRFX0RJU0FCTEVEEAYywwMKEFNlcnZpY2VEaXNjb3ZlcnkSVwoMQ3JlYXRlU291cmNlEh8uaGFwbGFuZS52MS5DcmVhdGVTb3VyY2VSZXF1ZXN0GiAuaGFwbGFuZS52MS5DcmVhdGVTb3VyY2VSZXNwb25zZSIEqNQYAhJOCglHZXRTb3VyY2USHC5oYXBsYW5lLnYxLkdldFNvdXJjZVJlcXVlc3QaHS5oYXBsYW5lLnYxLkdldFNvdXJjZVJlc3BvbnNlIgSo1BgBElQKC0xpc3RTb3VyY2VzEh4uaGFwbGFuZS52MS5MaXN0U291cmNlc1JlcXVlc3QaHy5oYXBsYW5lLnYxLkxpc3RTb3VyY2VzUmVzcG9uc2UiBKjUGAESVwoMVXBkYXRlU291cmNlEh8uaGFwbGFuZS52MS5VcGRhdGVTb3VyY2VSZXF1ZXN0GiAuaGFwbGFuZS52MS5VcGRhdGVTb3VyY2VSZXNwb25zZSIEqNQYAhJXCgxEZWxldGVTb3VyY2USHy5oYXBsYW5lLnYxLkRlbGV0ZVNvdXJjZVJlcXVlc3QaIC5oYXBsYW5lLnYxLkRlbGV0ZVNvdXJjZVJlc3BvbnNlIgSo1BgCYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_haplane_v1_options]);
 
 /**
  * Describes the message haplane.v1.Source.
@@ -27,87 +27,129 @@ export const ConsulRegistrySchema = /*@__PURE__*/
   messageDesc(file_haplane_v1_service_discovery, 1);
 
 /**
+ * Describes the message haplane.v1.ConsulTls.
+ * Use `create(ConsulTlsSchema)` to create a new message.
+ */
+export const ConsulTlsSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_service_discovery, 2);
+
+/**
+ * Describes the message haplane.v1.ConsulFilter.
+ * Use `create(ConsulFilterSchema)` to create a new message.
+ */
+export const ConsulFilterSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_service_discovery, 3);
+
+/**
  * Describes the message haplane.v1.SourceStatus.
  * Use `create(SourceStatusSchema)` to create a new message.
  */
 export const SourceStatusSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 2);
+  messageDesc(file_haplane_v1_service_discovery, 4);
 
 /**
  * Describes the message haplane.v1.CreateSourceRequest.
  * Use `create(CreateSourceRequestSchema)` to create a new message.
  */
 export const CreateSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 3);
+  messageDesc(file_haplane_v1_service_discovery, 5);
 
 /**
  * Describes the message haplane.v1.CreateSourceResponse.
  * Use `create(CreateSourceResponseSchema)` to create a new message.
  */
 export const CreateSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 4);
+  messageDesc(file_haplane_v1_service_discovery, 6);
 
 /**
  * Describes the message haplane.v1.GetSourceRequest.
  * Use `create(GetSourceRequestSchema)` to create a new message.
  */
 export const GetSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 5);
+  messageDesc(file_haplane_v1_service_discovery, 7);
 
 /**
  * Describes the message haplane.v1.GetSourceResponse.
  * Use `create(GetSourceResponseSchema)` to create a new message.
  */
 export const GetSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 6);
+  messageDesc(file_haplane_v1_service_discovery, 8);
 
 /**
  * Describes the message haplane.v1.ListSourcesRequest.
  * Use `create(ListSourcesRequestSchema)` to create a new message.
  */
 export const ListSourcesRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 7);
+  messageDesc(file_haplane_v1_service_discovery, 9);
 
 /**
  * Describes the message haplane.v1.ListSourcesResponse.
  * Use `create(ListSourcesResponseSchema)` to create a new message.
  */
 export const ListSourcesResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 8);
+  messageDesc(file_haplane_v1_service_discovery, 10);
 
 /**
  * Describes the message haplane.v1.UpdateSourceRequest.
  * Use `create(UpdateSourceRequestSchema)` to create a new message.
  */
 export const UpdateSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 9);
+  messageDesc(file_haplane_v1_service_discovery, 11);
 
 /**
  * Describes the message haplane.v1.UpdateSourceResponse.
  * Use `create(UpdateSourceResponseSchema)` to create a new message.
  */
 export const UpdateSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 10);
+  messageDesc(file_haplane_v1_service_discovery, 12);
 
 /**
  * Describes the message haplane.v1.DeleteSourceRequest.
  * Use `create(DeleteSourceRequestSchema)` to create a new message.
  */
 export const DeleteSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 11);
+  messageDesc(file_haplane_v1_service_discovery, 13);
 
 /**
  * Describes the message haplane.v1.DeleteSourceResponse.
  * Use `create(DeleteSourceResponseSchema)` to create a new message.
  */
 export const DeleteSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 12);
+  messageDesc(file_haplane_v1_service_discovery, 14);
+
+/**
+ * Describes the enum haplane.v1.HealthPolicy.
+ */
+export const HealthPolicySchema = /*@__PURE__*/
+  enumDesc(file_haplane_v1_service_discovery, 0);
+
+/**
+ * When an instance of Consul gets traffic; its checks are those of the service and of its node.
+ *
+ * @generated from enum haplane.v1.HealthPolicy
+ */
+export const HealthPolicy = /*@__PURE__*/
+  tsEnum(HealthPolicySchema);
+
+/**
+ * Describes the enum haplane.v1.AddressChoice.
+ */
+export const AddressChoiceSchema = /*@__PURE__*/
+  enumDesc(file_haplane_v1_service_discovery, 1);
+
+/**
+ * Which address of an instance is connected to.
+ *
+ * @generated from enum haplane.v1.AddressChoice
+ */
+export const AddressChoice = /*@__PURE__*/
+  tsEnum(AddressChoiceSchema);
 
 /**
  * Describes the enum haplane.v1.SourceState.
  */
 export const SourceStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_service_discovery, 0);
+  enumDesc(file_haplane_v1_service_discovery, 2);
 
 /**
  * States of a source.

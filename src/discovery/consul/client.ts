@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { Agent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import { isIPv6 } from "node:net";
 import Consul from "consul";
 import { formatAddress } from "../../lib/address.ts";
@@ -54,7 +55,7 @@ class RequestContext extends EventEmitter {
 interface PackageRequest {
   transport: Transport;
   /** The options of `http.request`. */
-  readonly req: { hostname: string };
+  readonly req: { hostname: string; path: string };
 }
 
 /** The parts of the package that its types leave out. */
@@ -69,12 +70,15 @@ const MAX_QUOTED = 200;
 
 /** A client of one Consul agent, over kept connections: one for each query that waits. */
 export function createConsulClient(settings: ConsulSettings, limits: ClientLimits): ConsulClient {
-  const agent = new Agent({ keepAlive: true, keepAliveMsecs: KEEP_ALIVE_PROBE_MS });
+  const agent = createAgent(settings);
   const host = isIPv6(settings.address) ? `[${settings.address}]` : settings.address;
-  const consul = new Consul({ host, port: settings.port, agent });
+  const consul = new Consul({ host, port: settings.port, secure: settings.tls !== undefined, agent });
   (consul as unknown as UntypedConsul)._ext("onRequest", (request, next) => {
     // The package leaves the brackets of the URL on, and then looks for a host of that name.
     request.req.hostname = settings.address;
+    // The package knows no namespaces.
+    if (settings.namespace !== "")
+      request.req.path += `${request.req.path.includes("?") ? "&" : "?"}ns=${encodeURIComponent(settings.namespace)}`;
     request.transport = guard(request.transport, limits.maxBytes);
     next();
   });
@@ -92,7 +96,8 @@ export function createConsulClient(settings: ConsulSettings, limits: ClientLimit
     signal.addEventListener("abort", cut, { once: true });
     const timeout = waitMs + waitMs / 16 + limits.answerMs;
     try {
-      return (await call({ ...options, token: settings.token, ctx, timeout } as never)) as T;
+      const { token, datacenter: dc, partition } = settings;
+      return (await call({ ...options, token, dc, partition, ctx, timeout } as never)) as T;
     } catch (error) {
       throw signal.aborted ? cancelled() : unavailable(what, error, settings);
     } finally {
@@ -133,6 +138,17 @@ export function createConsulClient(settings: ConsulSettings, limits: ClientLimit
     },
     close: () => agent.destroy(),
   };
+}
+
+function createAgent({ tls }: ConsulSettings): Agent {
+  const options = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_PROBE_MS };
+  if (tls === undefined) return new Agent(options);
+  return new HttpsAgent({
+    ...options,
+    ...(tls.caCertificates !== "" && { ca: tls.caCertificates }),
+    ...(tls.clientCertificate !== "" && { cert: tls.clientCertificate, key: tls.clientKey }),
+    ...(tls.serverName !== "" && { servername: tls.serverName }),
+  });
 }
 
 function modeOptions(mode: QueryMode): object {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { plainSettings } from "../../../test/support/consul-settings.ts";
 import { observe } from "../../../test/support/observed-registry.ts";
 import {
   healthEntry,
@@ -11,6 +12,7 @@ import {
 import { waitFor } from "../../../test/support/wait.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CONSUL_DEFAULTS, type ConsulOptions, createConsulRegistry } from "./registry.ts";
+import type { ConsulSettings } from "./settings.ts";
 
 const TOKEN = "5f2a-secret-77";
 
@@ -21,12 +23,15 @@ beforeEach(async () => {
 });
 afterEach(() => server.stop());
 
-function registry(options: Partial<ConsulOptions> = {}) {
+function registry(options: Partial<ConsulOptions> = {}, settings: Partial<ConsulSettings> = {}) {
   const { address, port } = server;
-  return createConsulRegistry(
-    { address, port, token: TOKEN, retry: { firstMs: 20, maxMs: 60 } },
-    { ...CONSUL_DEFAULTS, answerMs: 250, maxBytes: 100_000, clock: systemClock, ...options },
-  );
+  return createConsulRegistry(plainSettings(address, port, { token: TOKEN, ...settings }), {
+    ...CONSUL_DEFAULTS,
+    answerMs: 250,
+    maxBytes: 100_000,
+    clock: systemClock,
+    ...options,
+  });
 }
 
 function requestsFor(path: string) {
@@ -355,10 +360,13 @@ test("instances that cannot be used are told apart from those that are not there
   assert.equal(found.get("v6")?.address, "2001:db8::1");
   assert.equal(found.get("node-address")?.address, "10.0.0.9");
   assert.equal(found.get("heavy")?.weight, 256);
-  const { unusable } = await watch.until("instances");
+  const { leftOut } = await watch.until("instances");
   assert.deepEqual(
-    unusable.map((line) => line.split(":")[0]),
-    ["n/name", "n/any", "n/any6", "n/scoped", "n/portless"],
+    leftOut.map(({ kind, id }) => `${kind} ${id}`),
+    [
+      ...["name", "any", "any6", "scoped", "portless"].map((id) => `unusable ${id}`),
+      ...["warned", "maintained"].map((id) => `unhealthy ${id}`),
+    ],
   );
   await watch.stop();
 });

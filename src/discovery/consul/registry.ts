@@ -1,11 +1,12 @@
 import { createBackoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { DomainError } from "../../lib/errors.ts";
-import type { Instance, Registry, RegistryEvent } from "../registry.ts";
-import { readInstances, readLeader, readServices, type ServiceAnswer } from "./answers.ts";
+import type { Instance, LeftOut, Registry, RegistryEvent } from "../registry.ts";
+import { readInstances, readLeader, readServices, type ServiceAnswer, type ServiceList } from "./answers.ts";
 import { type ClientLimits, type ConsulClient, createConsulClient } from "./client.ts";
 import { type FollowContext, follow } from "./follow.ts";
 import { createPauses } from "./pause.ts";
+import type { Selection } from "./selection.ts";
 import type { ConsulSettings } from "./settings.ts";
 
 /** Bounds of the adaptor; the defaults suit Consul's own. */
@@ -47,9 +48,9 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
         pauses: createPauses(options.clock),
         damping: createPauses(options.clock),
       };
-      const watches = createServiceWatches(client, context, options, report, signal);
+      const watches = createServiceWatches(client, context, settings.selection, options, report, signal);
       try {
-        await followList(client, context, options, report, watches, resumeIndex, signal);
+        await followList(client, context, settings.selection, options, report, watches, resumeIndex, signal);
       } finally {
         await watches.ended();
         client.close();
@@ -63,7 +64,7 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
           client.instances(service, { kind: "consistent" }, signal),
         ]);
         return {
-          instances: readInstances(answer.body, service).instances,
+          instances: readInstances(answer.body, service, settings.selection).instances,
           hasLeader: answer.hasLeader && readLeader(leader) !== "",
         };
       } finally {
@@ -76,23 +77,24 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
 function followList(
   client: ConsulClient,
   context: FollowContext,
+  selection: Selection,
   options: ConsulOptions,
   report: Report,
   watches: ServiceWatches,
   resumeIndex: bigint,
   signal: AbortSignal,
 ): Promise<void> {
-  return follow<ReadonlySet<string>>(
+  return follow<ServiceList>(
     {
       ask: client.services,
-      read: readServices,
-      isSame: isSameSet,
+      read: (body) => readServices(body, selection),
+      isSame: isSameList,
       waitMs: options.listWaitMs,
       restMs: LIST_REST_MS,
       resumeIndex,
-      onAnswer(services, index) {
-        report({ kind: "services", services, index });
-        watches.watch(services);
+      onAnswer({ taken, ignored }, index) {
+        report({ kind: "services", services: taken, ignored, index });
+        watches.watch(taken);
       },
       onDoubt(reason) {
         report({ kind: "doubt", service: undefined, reason });
@@ -118,6 +120,7 @@ interface ServiceWatches {
 function createServiceWatches(
   client: ConsulClient,
   context: FollowContext,
+  selection: Selection,
   options: ConsulOptions,
   report: Report,
   signal: AbortSignal,
@@ -131,6 +134,7 @@ function createServiceWatches(
     const run = followService(
       client,
       context,
+      selection,
       options,
       report,
       service,
@@ -168,6 +172,7 @@ function createServiceWatches(
 function followService(
   client: ConsulClient,
   context: FollowContext,
+  selection: Selection,
   options: ConsulOptions,
   report: Report,
   service: string,
@@ -176,18 +181,26 @@ function followService(
   return follow<ServiceAnswer>(
     {
       ask: (mode, signal) => client.instances(service, mode, signal),
-      read: (body) => readInstances(body, service),
+      read: (body) => readInstances(body, service, selection),
       isSame: isSameAnswer,
       waitMs: options.serviceWaitMs,
       restMs: 0,
       resumeIndex: 0n,
-      onAnswer: ({ instances, unusable }, index) =>
-        report({ kind: "instances", service, instances, unusable, index }),
+      onAnswer: ({ instances, leftOut }, index) =>
+        report({ kind: "instances", service, instances, leftOut, index }),
       onDoubt: (reason) => report({ kind: "doubt", service, reason }),
       onFailure: (error) => report({ kind: "failure", service, error }),
     },
     context,
     signal,
+  );
+}
+
+function isSameList(a: ServiceList, b: ServiceList): boolean {
+  return (
+    isSameSet(a.taken, b.taken) &&
+    a.ignored.size === b.ignored.size &&
+    [...a.ignored].every(([name, reason]) => b.ignored.get(name) === reason)
   );
 }
 
@@ -198,8 +211,9 @@ function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
 function isSameAnswer(a: ServiceAnswer, b: ServiceAnswer): boolean {
   return (
     a.instances.length === b.instances.length &&
+    a.leftOut.length === b.leftOut.length &&
     a.instances.every((instance, i) => isSameInstance(instance, b.instances[i] as Instance)) &&
-    a.unusable.join("\n") === b.unusable.join("\n")
+    a.leftOut.every((left, i) => isSameLeftOut(left, b.leftOut[i] as LeftOut))
   );
 }
 
@@ -211,6 +225,10 @@ function isSameInstance(a: Instance, b: Instance): boolean {
     a.port === b.port &&
     a.weight === b.weight
   );
+}
+
+function isSameLeftOut(a: LeftOut, b: LeftOut): boolean {
+  return a.node === b.node && a.id === b.id && a.reason === b.reason;
 }
 
 function tooMany(limit: number): DomainError {

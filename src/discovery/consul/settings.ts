@@ -1,4 +1,8 @@
+import { AddressChoice, type ConsulTls, HealthPolicy } from "../../../gen/haplane/v1/service_discovery_pb.js";
 import type { BackoffOptions } from "../../lib/backoff.ts";
+import { retryDelays, type SourceSettings } from "../settings.ts";
+import { compilePattern } from "./name-pattern.ts";
+import type { Selection } from "./selection.ts";
 
 /** How a Consul agent is reached and how it is asked. */
 export interface ConsulSettings {
@@ -7,6 +11,36 @@ export interface ConsulSettings {
   readonly port: number;
   /** Empty when none is sent. */
   readonly token: string;
+  /** HTTPS when there is one; its texts are PEM, empty when not set. */
+  readonly tls: ConsulTls | undefined;
+  /** Empty for the agent's or the token's own. */
+  readonly datacenter: string;
+  readonly namespace: string;
+  readonly partition: string;
+  /** Which services and instances are taken. */
+  readonly selection: Selection;
   /** The waits after failed queries. */
   readonly retry: BackoffOptions;
+}
+
+/** How the Consul of a source is asked. */
+export function consulSettings(settings: SourceSettings): ConsulSettings {
+  const consul = settings.registry.value;
+  const { address, port, token, tls, datacenter, namespace, partition, filter } = consul;
+  return {
+    ...{ address, port, token, tls, datacenter, namespace, partition },
+    selection: {
+      allow: new Set(filter?.allow),
+      deny: new Set(filter?.deny),
+      pattern: filter?.namePattern ? compilePattern(filter.namePattern) : undefined,
+      tags: filter?.tags ?? [],
+      metadata: new Map(Object.entries(filter?.metadata ?? {})),
+      health: consul.health || HealthPolicy.PASSING,
+      minPassing: consul.minPassing,
+      address: consul.addressChoice || AddressChoice.SERVICE,
+      taggedAddress: consul.taggedAddress,
+      weightMetadata: consul.weightMetadata,
+    },
+    retry: retryDelays(settings),
+  };
 }

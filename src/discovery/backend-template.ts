@@ -1,0 +1,32 @@
+/** How backends are called when a source does not say. */
+export const DEFAULT_BACKEND_NAME = "consul-backend-{address}-{port}-{service}";
+
+const PLACEHOLDER = /\{([a-z]*)\}/g;
+const KNOWN = ["service", "address", "port", "source"];
+const MAX_LENGTH = 128;
+
+/** What is put in the places of a template. */
+export interface TemplateValues {
+  readonly service: string;
+  readonly address: string;
+  readonly port: string;
+  readonly source: string;
+}
+
+/** Why a template cannot be used; undefined when it can. */
+export function templateViolation(template: string): string | undefined {
+  if (template.length > MAX_LENGTH) return `must have at most ${MAX_LENGTH} characters`;
+  const names = [...template.matchAll(PLACEHOLDER)].map(([, name = ""]) => name);
+  if (names.filter((name) => name === "service").length !== 1) return "must have {service} in it, once";
+  const unknown = names.find((name) => !KNOWN.includes(name));
+  if (unknown !== undefined)
+    return `has {${unknown}}; known are ${KNOWN.map((name) => `{${name}}`).join(", ")}`;
+  if (/[^A-Za-z0-9_.:-]/.test(template.replace(PLACEHOLDER, "")))
+    return "must have only letters, digits, -, _, . and : outside of braces";
+  return undefined;
+}
+
+/** The template with its places filled. */
+export function fillTemplate(template: string, values: TemplateValues): string {
+  return template.replace(PLACEHOLDER, (_, name: keyof TemplateValues) => values[name]);
+}

@@ -1,0 +1,42 @@
+import type { FieldViolation } from "../lib/errors.ts";
+import { templateViolation } from "./backend-template.ts";
+import { consulViolations } from "./consul/violations.ts";
+import { durationMs } from "./durations.ts";
+import type { SourceSettings } from "./settings.ts";
+
+const MIN_RETRY_MS = 100;
+const MAX_RETRY_MS = 300_000;
+const MAX_ACCEPT_LOSS_MS = 86_400_000;
+const MAX_DESCRIPTION = 1_024;
+
+/** Notes what is wrong with a field, by its path in the source; undefined is nothing. */
+export type Note = (field: string, description: string | undefined) => void;
+
+/** Everything that is wrong with settings; `path` is where the source is in the request. */
+export function violationsOf(settings: SourceSettings, path: string): FieldViolation[] {
+  const violations: FieldViolation[] = [];
+  const note: Note = (field, description) => {
+    if (description !== undefined) violations.push({ field: `${path}.${field}`, description });
+  };
+  note("description", longerThan(settings.description, MAX_DESCRIPTION));
+  consulViolations(settings.registry.value, note);
+  note(
+    "retry_timeout",
+    outside(durationMs(settings.retryTimeout), MIN_RETRY_MS, MAX_RETRY_MS, "100 ms to 5 min"),
+  );
+  note("backend_name", templateViolation(settings.backendName));
+  note(
+    "accept_loss_after",
+    outside(durationMs(settings.acceptLossAfter), 0, MAX_ACCEPT_LOSS_MS, "0 to 1 day"),
+  );
+  note("loss_percent", outside(settings.lossPercent, 1, 100, "1 to 100"));
+  return violations;
+}
+
+function longerThan(text: string, limit: number): string | undefined {
+  return text.length > limit ? `must have at most ${limit} characters` : undefined;
+}
+
+function outside(value: number, min: number, max: number, words: string): string | undefined {
+  return value >= min && value <= max ? undefined : `must be ${words}`;
+}
