@@ -22,6 +22,7 @@ export class Run implements Step {
   /** What must be there. */
   readonly required: readonly ((message: Fields) => boolean)[];
   readonly #parameters: readonly Parameter[];
+  readonly #own: ReadonlySet<object>;
   readonly #table = new Map<string, Parameter>();
   readonly #prefixes: (readonly [string, Parameter])[] = [];
   readonly #oneofs = new Map<Parameter, string>();
@@ -38,6 +39,7 @@ export class Run implements Step {
     this.#create = create;
     // A condition takes the rest of the line, wherever it is declared.
     this.#parameters = [...parameters.filter(({ last }) => !last), ...parameters.filter(({ last }) => last)];
+    this.#own = new Set<object>(this.#parameters);
     for (const parameter of parameters) {
       const { field } = parameter.syntax;
       if (field.oneof !== undefined) this.#oneofs.set(parameter, field.oneof.localName);
@@ -205,7 +207,6 @@ export class Run implements Step {
       for (let i = written.get(parameter) ?? 0; i < to; i++) parameter.write(message, i, out, entry);
       written.set(parameter, Math.max(to, written.get(parameter) ?? 0));
     };
-    const owners = new Set<object>(this.#parameters);
     entries.forEach((entry, index) => {
       if (entry.part === this) {
         const take = unknown.length === met ? entry.words : unknown.length - unknownAt;
@@ -213,7 +214,7 @@ export class Run implements Step {
         unknownAt += take;
         return;
       }
-      if (!owners.has(entry.part)) return;
+      if (!this.#own.has(entry.part)) return;
       const parameter = entry.part as Parameter;
       if (parameter.last) return;
       const count = parameter.count(message);
