@@ -4,13 +4,14 @@ import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
+import type { NewIntent } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { Document, PartInput } from "../text/document.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
-import type { ConfigFiles } from "./config-files.ts";
-import type { Edit } from "./edit.ts";
+import { type ConfigFiles, printed, type StagedFiles } from "./config-files.ts";
+import { type Edit, remembered, withApply } from "./edit.ts";
 import type { FileWriter } from "./file-writer.ts";
 import type { History } from "./history.ts";
 import type { ReloadLane } from "./reload-lane.ts";
@@ -56,7 +57,7 @@ export class ChangeLane {
   async change(request: ChangeRequest): Promise<ChangeOutcome> {
     const { clock, writer } = this.#options;
     const start = clock.monotonic();
-    const edit = guarded(request, this.#options.history);
+    const edit = guarded({ ...request, edit: remembered(request.edit) }, this.#options.history);
     if (request.validateOnly === true) return this.#validate(edit, start);
     for (let attempt = 1; ; attempt++) {
       const held = this.#options.held();
@@ -104,11 +105,13 @@ export class ChangeLane {
     const { working, files, store, writer, history, clock, publishEphemeral } = this.#options;
     const first = this.#judge(edit);
     if (first.kind !== "runtime") return first;
-    const intent = history.intent(files.believed, printed(edit.apply(working.current)), "put-back");
+    const next = printed(first.after);
+    const intent = history.intent(files.believed, next, "put-back");
     const finish = [{ kind: "finish-intent", id: intent.id }] as const;
-    await store.write([{ kind: "begin-intent", intent }]);
+    let staged = await this.#announce(intent, next);
     // Discovery does not wait for turns, so the document may have changed meanwhile.
-    const judged = this.#judge(edit);
+    const judged = working.current === first.before ? first : this.#judge(edit);
+    if (judged.kind !== "runtime" || judged !== first) await files.discard(staged);
     if (judged.kind !== "runtime") {
       await store.write(finish).catch(() => writer.owe(finish));
       return judged;
@@ -121,7 +124,8 @@ export class ChangeLane {
     const document = working.current;
     const takeBack = () => working.rebase(before, pin.position, (other) => other !== told);
     try {
-      if ((await files.write(document)).kind === "foreign") {
+      if (judged !== first) staged = await files.stage(printed(document));
+      if ((await files.place(staged)).kind === "foreign") {
         takeBack();
         pin.release();
         await store.write(finish).catch(() => writer.owe(finish));
@@ -143,6 +147,20 @@ export class ChangeLane {
     working.goesLive(told);
     writer.settle(end);
     return { kind: "written", before, after: document, classification, edit: told, pin };
+  }
+
+  /** Announces a write, and meanwhile stages it. */
+  async #announce(intent: NewIntent, next: readonly PartInput[]): Promise<StagedFiles> {
+    const { store, files, writer } = this.#options;
+    const [announced, staged] = await Promise.allSettled([
+      store.write([{ kind: "begin-intent", intent }]),
+      files.stage(next),
+    ]);
+    if (announced.status === "fulfilled" && staged.status === "fulfilled") return staged.value;
+    if (staged.status === "fulfilled") await files.discard(staged.value);
+    if (announced.status === "rejected") throw announced.reason;
+    writer.owe([{ kind: "finish-intent", id: intent.id }]);
+    throw (staged as PromiseRejectedResult).reason;
   }
 
   /** Sends the commands of what was written; where HAProxy does not take them, one reload of the durable file does, and if not even that, the change is taken back. */
@@ -199,17 +217,13 @@ export class ChangeLane {
   }
 
   /** What an edit means on the document of this moment. Throws what the edit throws. */
-  #judge(
-    edit: Edit,
-  ):
-    | NeedsReload
-    | Unchanged
-    | { readonly kind: "runtime"; readonly before: Document; readonly classification: Classification } {
+  #judge(edit: Edit): NeedsReload | Unchanged | Judged {
     const before = this.#options.working.current;
     const after = edit.apply(before);
     if (after === before) return { kind: "unchanged", before };
     const classification = this.#classify(after);
-    return { kind: classification.via === "reload" ? "reload" : "runtime", before, classification };
+    if (classification.via === "reload") return { kind: "reload", before, classification };
+    return { kind: "runtime", before, after, classification };
   }
 
   #classify(after: Document): Classification {
@@ -234,6 +248,14 @@ export class ChangeLane {
       ...{ tookMs: clock.monotonic() - start, before, after, warnings: [] },
     };
   }
+}
+
+/** The edit, on the document of a moment, is one that HAProxy can follow by commands. */
+interface Judged {
+  readonly kind: "runtime";
+  readonly before: Document;
+  readonly after: Document;
+  readonly classification: Classification;
 }
 
 /** What was found inside the writer's turn. */
@@ -272,19 +294,12 @@ const NOTHING: Classification = { via: "none", reasons: [], commands: [], server
 /** The edit, with the guard on the revision it was made for. */
 function guarded({ edit, baseRevision }: ChangeRequest, history: History): Edit {
   if (baseRevision === undefined) return edit;
-  return {
-    ...edit,
-    apply(document) {
-      if (history.newest === baseRevision) return edit.apply(document);
-      throw new DomainError(
-        "ETAG_MISMATCH",
-        `the newest revision is ${history.newest}, not ${baseRevision}`,
-        {
-          metadata: { sent: String(baseRevision), current: String(history.newest) },
-        },
-      );
-    },
-  };
+  return withApply(edit, (document) => {
+    if (history.newest === baseRevision) return edit.apply(document);
+    throw new DomainError("ETAG_MISMATCH", `the newest revision is ${history.newest}, not ${baseRevision}`, {
+      metadata: { sent: String(baseRevision), current: String(history.newest) },
+    });
+  });
 }
 
 function notRunning(): DomainError {
@@ -293,10 +308,6 @@ function notRunning(): DomainError {
     "HAProxy does not run, so it cannot be said that it takes a change",
     { retryAfterMs: 1_000 },
   );
-}
-
-function printed(document: Document): PartInput[] {
-  return document.parts.map(({ path }, part) => ({ path, bytes: document.print(part) }));
 }
 
 function busyFile(): DomainError {

@@ -1,4 +1,11 @@
-import { type FileSystem, holds, readIfThere, replaceFile } from "../lib/durable-file.ts";
+import {
+  type FileSystem,
+  holds,
+  readIfThere,
+  replaceFile,
+  type StagedFile,
+  stageFile,
+} from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Document, type PartInput } from "../text/document.ts";
 
@@ -9,6 +16,11 @@ export type Written =
   | { readonly kind: "unchanged" }
   /** Somebody else changed a file since it was last read or written; what they wrote is in place. */
   | { readonly kind: "foreign" };
+
+/** The next content of the files that it changes: durable beside them, not in place yet. To be placed or discarded, once. */
+export interface StagedFiles {
+  readonly parts: readonly { readonly index: number; readonly bytes: Buffer; readonly file: StagedFile }[];
+}
 
 /** What the files hold. */
 export interface Found {
@@ -57,17 +69,39 @@ export class ConfigFiles {
     return false;
   }
 
-  /**
-   * Makes the files hold the document, durably; those that hold it already are left alone. When one of several turns out to be somebody else's, those replaced before it are put back.
-   */
+  /** Makes the files hold the document, durably: stages and places it. */
   async write(document: Document): Promise<Written> {
+    return this.place(await this.stage(printed(document)));
+  }
+
+  /** Writes what is to be in the files beside them; those that are believed to hold it already are left alone. */
+  async stage(parts: readonly PartInput[]): Promise<StagedFiles> {
+    const staged: StagedFiles["parts"][number][] = [];
+    try {
+      for (const [index, { path, bytes }] of parts.entries()) {
+        if (this.#formerOf(index).equals(bytes)) continue;
+        staged.push({ index, bytes, file: await stageFile(path, bytes, { fs: this.#fs }) });
+      }
+      return { parts: staged };
+    } catch (error) {
+      await this.discard({ parts: staged });
+      throw error;
+    }
+  }
+
+  /** Removes what was staged. */
+  async discard({ parts }: StagedFiles): Promise<void> {
+    for (const { file } of parts) await file.discard();
+  }
+
+  /** Puts what was staged in place. When one of several files turns out to be somebody else's, those replaced before it are put back. */
+  async place({ parts }: StagedFiles): Promise<Written> {
     const replaced: { readonly index: number; readonly former: Buffer; readonly bytes: Buffer }[] = [];
-    for (const [index, path] of this.paths.entries()) {
-      const bytes = document.print(index);
-      const former = this.#believed[index] ?? Buffer.alloc(0);
-      if (former.equals(bytes)) continue;
-      const outcome = await replaceFile(path, bytes, { expected: former, fs: this.#fs });
+    for (const [position, { index, bytes, file }] of parts.entries()) {
+      const former = this.#formerOf(index);
+      const outcome = await file.place(former);
       if (outcome.kind === "foreign") {
+        await this.discard({ parts: parts.slice(position + 1) });
         for (const done of replaced.reverse()) await this.#replace(done.index, done.former, done.bytes);
         return { kind: "foreign" };
       }
@@ -77,8 +111,17 @@ export class ConfigFiles {
     return { kind: replaced.length === 0 ? "unchanged" : "written" };
   }
 
+  #formerOf(index: number): Buffer {
+    return this.#believed[index] ?? Buffer.alloc(0);
+  }
+
   async #replace(index: number, bytes: Buffer, expected: Buffer): Promise<void> {
     const outcome = await replaceFile(this.paths[index]!, bytes, { expected, fs: this.#fs });
     if (outcome.kind === "replaced") this.#believed = this.#believed.with(index, bytes);
   }
+}
+
+/** The files' content that a document stands for. */
+export function printed(document: Document): PartInput[] {
+  return document.parts.map(({ path }, part) => ({ path, bytes: document.print(part) }));
 }

@@ -14,3 +14,29 @@ export interface Edit {
   /** What becomes of servers: a worker that was started without it has to be told, and watchers once it is durable. */
   readonly servers: readonly ServerEventFacts[];
 }
+
+/** The edit with something around its `apply`. What it says of itself may depend on how it was made, so that is asked of the edit when it is wanted. */
+export function withApply(edit: Edit, apply: Edit["apply"]): Edit {
+  return {
+    apply,
+    get resources() {
+      return edit.resources;
+    },
+    author: edit.author,
+    get message() {
+      return edit.message;
+    },
+    get servers() {
+      return edit.servers;
+    },
+  };
+}
+
+/** The same edit, which is not made a second time on the document that it was last made on: a commit asks at each of its steps. */
+export function remembered(edit: Edit): Edit {
+  let last: { readonly before: Document; readonly after: Document } | undefined;
+  return withApply(edit, (document) => {
+    if (last?.before !== document) last = { before: document, after: edit.apply(document) };
+    return last.after;
+  });
+}

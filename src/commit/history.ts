@@ -7,7 +7,7 @@ import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/op
 import type { Store } from "../store/store.ts";
 import type { PartInput } from "../text/document.ts";
 import type { Edit } from "./edit.ts";
-import { encodeIntent, type OnRefusal, sha256 } from "./intent.ts";
+import { encodeIntent, type OnRefusal } from "./intent.ts";
 import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
 
 /** What is to be recorded. */
@@ -54,7 +54,7 @@ export class History {
     return recorded;
   }
 
-  /** The announcement that the files, which hold `former` now, are about to hold `next`, and that HAProxy has to take it. */
+  /** The announcement that the files, which hold `former` now, are about to hold `next` (the same files in the same order), and that HAProxy has to take it. */
   intent(former: readonly PartInput[], next: readonly PartInput[], onRefusal: OnRefusal): NewIntent {
     return {
       id: randomUUID(),
@@ -63,7 +63,7 @@ export class History {
       former: this.#changes(contentOf(former)),
       data: encodeIntent({
         onRefusal,
-        next: next.map(({ path, bytes }) => ({ path, sha256: sha256(bytes) })),
+        next: next.map(({ path, bytes }, index) => ({ path, edit: byteEdit(former[index]!.bytes, bytes) })),
       }),
     };
   }

@@ -7,7 +7,7 @@ import type { PartInput } from "../text/document.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { type History, readRevision } from "./history.ts";
-import { decodeIntent, sha256 } from "./intent.ts";
+import { decodeIntent, holdsAnnounced } from "./intent.ts";
 
 /** What recovery is given. */
 export interface RecoveryOptions {
@@ -29,7 +29,7 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   for (const intent of await store.pendingIntents()) {
     const { onRefusal } = decodeIntent(intent.data);
     const { parts } = await options.files.peek();
-    if (isAnnounced(options, intent, parts)) {
+    if (await isAnnounced(options, intent, parts)) {
       const taken = await takes(options.haproxy);
       if (taken !== "refused") await record(options, parts);
       else if (onRefusal === "put-back") {
@@ -60,18 +60,21 @@ async function endReloads(store: Store): Promise<void> {
   );
 }
 
-function isAnnounced(
-  { history }: RecoveryOptions,
+async function isAnnounced(
+  { history, store }: RecoveryOptions,
   intent: PendingIntent,
   parts: readonly PartInput[],
-): boolean {
-  const { next } = decodeIntent(intent.data);
-  const holdsIt = parts.every(({ path, bytes }) =>
-    next.some((file) => file.path === path && file.sha256 === sha256(bytes)),
-  );
+): Promise<boolean> {
   const isLatest =
     history.newest === intent.base || parts.every(({ path, bytes }) => history.isRecorded(path, bytes));
-  return holdsIt && isLatest;
+  if (!isLatest) return false;
+  const { next } = decodeIntent(intent.data);
+  for (const { path, bytes } of parts) {
+    const file = next.find((other) => other.path === path);
+    if (file === undefined) return false;
+    if (!holdsAnnounced(await formerContent(store, intent, path), file.edit, bytes)) return false;
+  }
+  return true;
 }
 
 /** What a file held before the write that an intent announced: as the intent says, else as in the revision it is based on. */

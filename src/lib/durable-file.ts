@@ -39,27 +39,61 @@ export async function replaceFile(
   content: Uint8Array,
   options: ReplaceOptions,
 ): Promise<Replaced> {
+  const staged = await stageFile(path, content, options);
+  return staged.place(options.expected);
+}
+
+/** A file's next content: durable in a temporary file beside it, and not in place yet. To be placed or discarded, once. */
+export interface StagedFile {
+  /** Puts it in place as `replaceFile` does. Where that fails the temporary file is gone. */
+  place(expected: Uint8Array | undefined): Promise<Replaced>;
+  /** Removes it. */
+  discard(): Promise<void>;
+}
+
+/** Does the part of `replaceFile` that does not depend on what the file holds. */
+export async function stageFile(
+  path: string,
+  content: Uint8Array,
+  options: Pick<ReplaceOptions, "mode" | "fs">,
+): Promise<StagedFile> {
   const fs = options.fs ?? nodeFs;
-  const target = await resolveLink(fs, path);
+  const [target, attributes] = await Promise.all([
+    resolveLink(fs, path),
+    attributesOf(fs, path, options.mode ?? 0o600),
+  ]);
   const directory = dirname(target);
   const suffix = randomBytes(6).toString("hex");
   const temporary = join(directory, `.${basename(target)}.haplane-new-${suffix}`);
   const former = join(directory, `.${basename(target)}.haplane-${FORMER}${suffix}`);
+  const discard = () => unlinkIfThere(fs, temporary);
   try {
-    await writeSynced(fs, temporary, content, await attributesOf(fs, target, options.mode ?? 0o600));
-    if (!(await holds(fs, target, options.expected))) return { kind: "foreign" };
-    const isNew = options.expected === undefined;
-    if (!isNew) await fs.link(target, former);
-    await fs.rename(temporary, target);
-    await syncDirectory(fs, directory);
-    if (isNew || (await holds(fs, former, options.expected))) return { kind: "replaced" };
-    await fs.rename(former, target);
-    await syncDirectory(fs, directory);
-    return { kind: "foreign" };
-  } finally {
-    await unlinkIfThere(fs, temporary);
-    await unlinkIfThere(fs, former);
+    await writeSynced(fs, temporary, content, attributes);
+  } catch (error) {
+    await discard();
+    throw error;
   }
+  return {
+    discard,
+    async place(expected) {
+      let isPlaced = false;
+      try {
+        if (!(await holds(fs, target, expected))) return { kind: "foreign" };
+        const isNew = expected === undefined;
+        if (!isNew) await fs.link(target, former);
+        await fs.rename(temporary, target);
+        isPlaced = true;
+        await syncDirectory(fs, directory);
+        if (isNew || (await holds(fs, former, expected))) return { kind: "replaced" };
+        await fs.rename(former, target);
+        await syncDirectory(fs, directory);
+        return { kind: "foreign" };
+      } finally {
+        if (!isPlaced) await discard();
+        if (expected !== undefined) await unlinkIfThere(fs, former);
+      }
+    },
+  };
 }
 
 /** Bytes that are compared at a time: large files are not to be in memory a second time. */

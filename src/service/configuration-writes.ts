@@ -70,14 +70,10 @@ export async function write(
       document: changed.document,
     };
   }
-  let before: Document | undefined;
   let changed: Changed | undefined;
   const edit: Edit = {
     apply(document) {
-      // The commit asks again at each of its steps, and mostly nothing has changed in between.
-      if (changed === undefined || before !== document)
-        changed = applyRequest(document, guarded, context(), owns);
-      before = document;
+      changed = applyRequest(document, guarded, context(), owns);
       return changed.document;
     },
     // Known once the edit has been made, which is before anybody asks.

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as nodeFs from "node:fs/promises";
 import { type TestContext, test } from "node:test";
 import { EventKind } from "../../gen/haplane/v1/events_pb.js";
+import { encodeIntent } from "../../src/commit/intent.ts";
 import type { FileSystem } from "../../src/lib/durable-file.ts";
 import { DomainError } from "../../src/lib/errors.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -158,8 +159,8 @@ test("HAProxy runs it, so it is a success, and a history that failed once is cau
 
 test("what somebody wrote after a crash is not taken for what was under way", async (t) => {
   const { w } = await scripted(t);
-  const announced = { path: w.path, sha256: "of what was never written" };
-  const data = Buffer.from(JSON.stringify({ onRefusal: "put-back", next: [announced] }));
+  const announced = { path: w.path, edit: { offset: 0, length: 0, bytes: Buffer.from("x") } };
+  const data = encodeIntent({ onRefusal: "put-back", next: [announced] });
   await w.store.write([
     {
       kind: "begin-intent",
