@@ -8,9 +8,10 @@ import { consulSettings } from "./consul/settings.ts";
 import { createDepartures } from "./departures.ts";
 import { decodeMemory, NO_MEMORY } from "./memory.ts";
 import type { Registry } from "./registry.ts";
-import { readSettings, type SourceSettings, withDefaults } from "./settings.ts";
+import { readSettings, withDefaults } from "./settings.ts";
 import { Source, type SourceParts } from "./source.ts";
 import { readSourceName } from "./source-name.ts";
+import type { SourceSettings } from "./source-settings.ts";
 import type { SourceChange, Sources, SourcesOptions } from "./sources.ts";
 import { updateSettings } from "./update.ts";
 

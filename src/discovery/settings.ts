@@ -1,5 +1,4 @@
 import { clone, create } from "@bufbuild/protobuf";
-import type { Duration } from "@bufbuild/protobuf/wkt";
 import {
   type ConsulRegistry,
   ConsulRegistrySchema,
@@ -10,22 +9,8 @@ import type { BackoffOptions } from "../lib/backoff.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
 import { DEFAULT_BACKEND_NAME, fillTemplate } from "./backend-template.ts";
 import { duration, durationMs } from "./durations.ts";
+import type { SourceSettings } from "./source-settings.ts";
 import { violationsOf } from "./violations.ts";
-
-/**
- * The settings of a source: a `Source` message in which every default is filled in, the secrets are there, and what is output only (etag, status, …_set) is not. It is
- * what the store keeps and what an etag is made of.
- */
-export type SourceSettings = Source & {
-  readonly enabled: boolean;
-  readonly retryTimeout: Duration;
-  readonly acceptLossAfter: Duration;
-  readonly lossPercent: number;
-  readonly registry: {
-    readonly case: "consul";
-    readonly value: ConsulRegistry & { readonly port: number };
-  };
-};
 
 const DEFAULT_PORT = 8500;
 const DEFAULT_RETRY_MS = 1_000;

@@ -6,7 +6,8 @@ import { encodeMemory, type Memory } from "./memory.ts";
 import { createMemoryWriter } from "./memory-writer.ts";
 import type { Registry } from "./registry.ts";
 import { RunningSource, type SourceContext } from "./running-source.ts";
-import { backendNaming, retryDelays, type SourceSettings, toSource } from "./settings.ts";
+import { backendNaming, retryDelays, toSource } from "./settings.ts";
+import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
 import { type Status, toSourceStatus } from "./status.ts";
 

@@ -7,7 +7,7 @@ import type {
 } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { Clock } from "../lib/clock.ts";
 import type { Registry } from "./registry.ts";
-import type { SourceSettings } from "./settings.ts";
+import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
 import type { Target } from "./target.ts";
 

@@ -2,7 +2,8 @@ import { clone, type DescField } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type Source, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { FieldViolation } from "../lib/errors.ts";
-import { readSettings, refuse, type SourceSettings } from "./settings.ts";
+import { readSettings, refuse } from "./settings.ts";
+import type { SourceSettings } from "./source-settings.ts";
 
 /** Fields that say what a source is, and what its backends are called. */
 const FIXED = new Set([

@@ -2,7 +2,7 @@ import type { FieldViolation } from "../lib/errors.ts";
 import { templateViolation } from "./backend-template.ts";
 import { consulViolations } from "./consul/violations.ts";
 import { durationMs } from "./durations.ts";
-import type { SourceSettings } from "./settings.ts";
+import type { SourceSettings } from "./source-settings.ts";
 
 const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 300_000;

@@ -1,6 +1,7 @@
 import { AddressChoice, type ConsulTls, HealthPolicy } from "../../../gen/haplane/v1/service_discovery_pb.js";
 import type { BackoffOptions } from "../../lib/backoff.ts";
-import { retryDelays, type SourceSettings } from "../settings.ts";
+import { retryDelays } from "../settings.ts";
+import type { SourceSettings } from "../source-settings.ts";
 import { compilePattern } from "./name-pattern.ts";
 import type { Selection } from "./selection.ts";
 
