@@ -3,13 +3,11 @@ import { createWriteStream } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
-import { startEmbedded } from "./embedded/embedded.ts";
 import { systemClock } from "./lib/clock.ts";
 import { DomainError } from "./lib/errors.ts";
 import { findExecutable } from "./lib/find-executable.ts";
 import { createLogger } from "./lib/log.ts";
 import { StartError } from "./lib/start-error.ts";
-import { startServer } from "./server.ts";
 import { type Profile, readSettings, type Settings, SettingsError } from "./settings.ts";
 import { usage } from "./usage.ts";
 
@@ -92,6 +90,7 @@ async function run(profile: Profile, args: readonly string[], start: Start): Pro
 }
 
 async function startLocally(settings: Settings, logger: Logger, signal: AbortSignal): Promise<Running> {
+  const { startEmbedded } = await import("./embedded/embedded.ts");
   const embedded = await startEmbedded({
     settings,
     logger,
@@ -109,6 +108,7 @@ async function startLocally(settings: Settings, logger: Logger, signal: AbortSig
 }
 
 async function serve(settings: Settings, logger: Logger): Promise<Running> {
+  const { startServer } = await import("./server.ts");
   const attached = settings.masterSocket !== undefined;
   const server = await startServer({
     settings,

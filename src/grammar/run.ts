@@ -17,12 +17,20 @@ export interface ChoiceGroup {
   readonly fallback: CompiledStep | undefined;
 }
 
+interface RankedParameter {
+  readonly rank: number;
+  readonly parameter: Parameter;
+}
+
+const NONE: readonly RankedParameter[] = [];
+
 /** Keywords with their values, in any order. */
 export class Run implements Step {
   /** What must be there. */
   readonly required: readonly ((message: Fields) => boolean)[];
   readonly #parameters: readonly Parameter[];
-  readonly #own: ReadonlySet<object>;
+  /** The parameters by the name of the message's property that holds them, with their places in the order of writing. */
+  readonly #holders = new Map<string, RankedParameter[]>();
   readonly #table = new Map<string, Parameter>();
   readonly #prefixes: (readonly [string, Parameter])[] = [];
   readonly #oneofs = new Map<Parameter, string>();
@@ -39,7 +47,11 @@ export class Run implements Step {
     this.#create = create;
     // A condition takes the rest of the line, wherever it is declared.
     this.#parameters = [...parameters.filter(({ last }) => !last), ...parameters.filter(({ last }) => last)];
-    this.#own = new Set<object>(this.#parameters);
+    for (const [rank, parameter] of this.#parameters.entries()) {
+      const { field } = parameter.syntax;
+      const holder = (field.oneof ?? field).localName;
+      this.#holders.set(holder, [...(this.#holders.get(holder) ?? []), { rank, parameter }]);
+    }
     for (const parameter of parameters) {
       const { field } = parameter.syntax;
       if (field.oneof !== undefined) this.#oneofs.set(parameter, field.oneof.localName);
@@ -93,7 +105,7 @@ export class Run implements Step {
     for (const { oneof, step } of this.#fallbacks)
       if (caseOf(message, oneof) !== undefined) step.write(message, out, order);
     if (order === undefined) {
-      for (const parameter of this.#parameters) {
+      for (const parameter of this.#present(message)) {
         const count = parameter.count(message);
         for (let i = 0; i < count; i++) parameter.write(message, i, out, undefined);
       }
@@ -197,6 +209,15 @@ export class Run implements Step {
     return undefined;
   }
 
+  /** The parameters that the message has, in the order of writing: few of many, so the message is asked and not each parameter. */
+  #present(message: Fields): Parameter[] {
+    const present: RankedParameter[] = [];
+    for (const name in message)
+      for (const ranked of this.#holders.get(name) ?? NONE)
+        if (ranked.parameter.count(message) > 0) present.push(ranked);
+    return present.sort((a, b) => a.rank - b.rank).map(({ parameter }) => parameter);
+  }
+
   /** What the old line had comes in its order, what is new behind it, a condition last. */
   #writeInOrder(message: Fields, out: string[], entries: readonly OrderEntry[]): void {
     const written = new Map<Parameter, number>();
@@ -207,6 +228,7 @@ export class Run implements Step {
       for (let i = written.get(parameter) ?? 0; i < to; i++) parameter.write(message, i, out, entry);
       written.set(parameter, Math.max(to, written.get(parameter) ?? 0));
     };
+    const present = this.#present(message);
     entries.forEach((entry, index) => {
       if (entry.part === this) {
         const take = unknown.length === met ? entry.words : unknown.length - unknownAt;
@@ -214,8 +236,8 @@ export class Run implements Step {
         unknownAt += take;
         return;
       }
-      if (!this.#own.has(entry.part)) return;
-      const parameter = entry.part as Parameter;
+      const parameter = present.find((own) => own === entry.part);
+      if (parameter === undefined) return;
       if (parameter.last) return;
       const count = parameter.count(message);
       const isLast = !entries.slice(index + 1).some(({ part }) => part === parameter);
@@ -223,10 +245,10 @@ export class Run implements Step {
       write(parameter, entry, Math.min(count, next));
       if (isLast) write(parameter, undefined, count);
     });
-    for (const parameter of this.#parameters)
+    for (const parameter of present)
       if (!parameter.last) write(parameter, undefined, parameter.count(message));
     out.push(...unknown.slice(unknownAt));
-    for (const parameter of this.#parameters)
+    for (const parameter of present)
       if (parameter.last) write(parameter, undefined, parameter.count(message));
   }
 }

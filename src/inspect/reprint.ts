@@ -1,7 +1,7 @@
 import type { Grammar } from "../grammar/grammar.ts";
 import { Document } from "../text/document.ts";
 import type { Line } from "../text/line.ts";
-import { inspectLines } from "./read-document.ts";
+import { type InspectedLine, inspectLines } from "./read-document.ts";
 
 /**
  * Prints a file anew: each line that has a message from that message alone, all others as they were. Indentation, comments and line
@@ -11,10 +11,18 @@ export function reprint(grammar: Grammar, bytes: Buffer): Buffer {
   const document = Document.parse([{ path: "", bytes }]);
   const pieces: Buffer[] = [];
   for (const line of inspectLines(grammar, document)) {
-    if (line.kind === "typed" || line.kind === "header") pieces.push(...replaced(line.line, line.printed));
-    else pieces.push(line.line.bytes);
+    const printed = printOf(line);
+    pieces.push(...(printed === undefined ? [line.line.bytes] : replaced(line.line, printed)));
   }
   return Buffer.concat(pieces);
+}
+
+/** What stands for a line's words; undefined where they stay. */
+function printOf(line: InspectedLine): string | Buffer | undefined {
+  if (line.kind === "header") return line.printed;
+  if (line.kind !== "typed") return undefined;
+  const printed = line.print();
+  return printed.ok ? printed.text : undefined;
 }
 
 function replaced(line: Line, printed: string | Buffer): Buffer[] {

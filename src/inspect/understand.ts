@@ -1,4 +1,4 @@
-import { printLine } from "../grammar/line-text.ts";
+import { type LineText, printLine } from "../grammar/line-text.ts";
 import { Order } from "../grammar/order.ts";
 import { describeReason, HIDDEN, readLineOf } from "../grammar/read-section.ts";
 import { holdsSecret } from "../grammar/secrets.ts";
@@ -11,26 +11,24 @@ import { countWords, type WordCount } from "./count-words.ts";
 export type Understood =
   | {
       readonly kind: "typed";
-      /** The line printed from its message alone: no indentation, no comment. */
-      readonly printed: string | Buffer;
+      /** Prints the line from its message alone: no indentation, no comment. */
+      readonly print: () => LineText;
       readonly count: WordCount;
     }
   | { readonly kind: "text"; readonly words: readonly string[]; readonly why: string };
 
 /**
- * Reads a line that is no header and does not shape the file. A line counts as typed when its message gives back the same words, and
- * can be printed anew so that it says the same.
+ * Reads a line that is no header and does not shape the file. A line counts as typed when its message gives back the same words.
  */
 export function understand(codec: SectionCodec, kind: string, line: Line): Understood {
   if (line.error !== undefined) return untyped(codec, line, describeWordError(line.error));
   const reading = readLineOf(codec, kind, line);
   if (reading.kind === "text") return untyped(codec, line, describeReason(reading.reason));
+  const { directive, value } = reading;
   if (!givesSameWords(reading, line))
     return untyped(codec, line, "its message does not give back the same words");
-  const { directive, value } = reading;
-  const printed = printLine(directive, value, "the line");
-  if (!printed.ok) return untyped(codec, line, printed.violation.description);
-  return { kind: "typed", printed: printed.text, count: countWords(directive, value, line.words.length) };
+  const print = () => printLine(directive, value, "the line");
+  return { kind: "typed", print, count: countWords(directive, value, line.words.length) };
 }
 
 /** Why HAProxy cannot split a line into words. */
@@ -63,5 +61,7 @@ function givesSameWords({ directive, value, keyword }: TypedLine, { words }: Lin
   const order = new Order();
   directive.read(words, start, spelling, order);
   const written = directive.write(value, { spelling, order });
-  return written.length === words.length && written.every((word, i) => word === words[i]!.value);
+  if (written.length !== words.length) return false;
+  for (let i = 0; i < written.length; i++) if (written[i] !== words[i]!.value) return false;
+  return true;
 }
