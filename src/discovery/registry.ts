@@ -10,6 +10,8 @@ export interface Registry {
    * `resumeIndex` is the index of the last list of services that was believed before a restart, or 0n.
    */
   watch(report: (event: RegistryEvent) => void, resumeIndex: bigint, signal: AbortSignal): Promise<void>;
+  /** Makes every query of the present watch again at once, so that each is answered, or fails, once more soon. */
+  refresh(): void;
   /** Asks once more for one service, as strictly as the registry can. Rejects with a `DomainError` when there is no good answer. */
   confirm(service: string, signal: AbortSignal): Promise<Confirmation>;
 }

@@ -96,6 +96,16 @@ export async function startScriptedConsul(address = "127.0.0.1"): Promise<Script
     if (path === "/v1/catalog/services") {
       return Object.fromEntries([["consul", []], ...[...services.keys()].map((name) => [name, []])]);
     }
+    if (path === "/v1/health/state/any") {
+      return [...services].flatMap(([service, instances]) =>
+        instances.map(({ id, status = "passing" }) => ({
+          Node: "n",
+          CheckID: `service:${id}`,
+          ServiceName: service,
+          Status: status,
+        })),
+      );
+    }
     const service = decodeURIComponent(path.slice("/v1/health/service/".length));
     return (services.get(service) ?? []).map((instance) => healthEntry(service, instance));
   }

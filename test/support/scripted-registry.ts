@@ -30,6 +30,13 @@ export class ScriptedRegistry implements Registry {
     this.watches--;
   }
 
+  /** How often all queries were asked to be made again. */
+  refreshes = 0;
+
+  refresh(): void {
+    this.refreshes++;
+  }
+
   confirm(service: string): Promise<Confirmation> {
     this.confirmed.push(service);
     return this.confirmation(service);

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { AddressChoice } from "../../../gen/haplane/v1/service_discovery_pb.js";
-import { DomainError } from "../../lib/errors.ts";
 import type { Instance, LeftOut } from "../registry.ts";
+import { type Fields, malformed, object, optionalObject, text } from "./fields.ts";
 import {
   type Check,
   type Selection,
@@ -96,8 +96,6 @@ interface Entry {
   readonly checks: readonly Check[];
 }
 
-type Fields = { [name: string]: unknown };
-
 function readEntry(entry: Fields, service: string, selection: Selection): Entry | undefined {
   const node = object(entry.Node, `an instance's Node`);
   const self = object(entry.Service, `an instance's Service`);
@@ -190,21 +188,6 @@ function connectable(address: string): string | undefined {
   }
 }
 
-function optionalObject(value: unknown, what: string): Fields {
-  return value === undefined || value === null ? {} : object(value, what);
-}
-
-function object(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw malformed(`${what} is not an object`);
-  return value as Fields;
-}
-
-function text(value: unknown, what: string): string {
-  if (typeof value !== "string") throw malformed(`${what} is not a string`);
-  return value;
-}
-
 function required(value: unknown, what: string): string {
   const name = text(value, what);
   if (name === "" || name.length > MAX_NAME) throw malformed(`${what} is empty or too long`);
@@ -213,8 +196,4 @@ function required(value: unknown, what: string): string {
 
 function isIntegerWithin(value: unknown, min: number, max: number): value is number {
   return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
-}
-
-function malformed(detail: string): DomainError {
-  return new DomainError("CONSUL_UNAVAILABLE", `the answer is not Consul's: ${detail}`);
 }

@@ -32,6 +32,8 @@ export interface Answer {
 export interface ConsulClient {
   services(mode: QueryMode, signal: AbortSignal): Promise<Answer>;
   instances(service: string, mode: QueryMode, signal: AbortSignal): Promise<Answer>;
+  /** All checks of all nodes and services. */
+  checks(mode: QueryMode, signal: AbortSignal): Promise<Answer>;
   /** The address of the leader of the cluster; empty when it has none. */
   leader(signal: AbortSignal): Promise<unknown>;
   /** Closes every connection. */
@@ -130,6 +132,8 @@ export function createConsulClient(settings: ConsulSettings, limits: ClientLimit
       query(`instances of "${service}"`, { service }, mode, signal, (options) =>
         consul.health.service(options),
       ),
+    checks: (mode, signal) =>
+      query("checks", { state: "any" }, mode, signal, (options) => consul.health.state(options)),
     async leader(signal) {
       const [, body] = await ask<[Response, unknown]>("leader", {}, 0, signal, (options) =>
         consul.status.leader(options),

@@ -6,6 +6,7 @@ import { ManualClock } from "../../lib/manual-clock.ts";
 import type { Answer, QueryMode } from "./client.ts";
 import { type FollowContext, follow } from "./follow.ts";
 import { createPauses } from "./pause.ts";
+import { createRefresh } from "./refresh.ts";
 
 /** A query that a test answers by hand, followed by a clock that it turns. */
 function followed(clock: ManualClock, pauses = createPauses(clock), retryMs = 1_000) {
@@ -17,6 +18,7 @@ function followed(clock: ManualClock, pauses = createPauses(clock), retryMs = 1_
     clock,
     pauses,
     damping: createPauses(clock),
+    refresh: createRefresh(),
     newBackoff: () => ({ next: () => retryMs, reset: () => {} }),
   };
   const ended = follow<string>(
@@ -30,7 +32,7 @@ function followed(clock: ManualClock, pauses = createPauses(clock), retryMs = 1_
       read: (body) => body as string,
       isSame: (a, b) => a === b,
       waitMs: 60_000,
-      restMs: 0,
+      restMs: () => 0,
       resumeIndex: 0n,
       onAnswer: (value, index) => told.push(`${value}@${index}`),
       onDoubt: (reason) => told.push(reason),

@@ -3,6 +3,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { DomainError } from "../../lib/errors.ts";
 import type { Answer, QueryMode } from "./client.ts";
 import type { Pauses } from "./pause.ts";
+import type { Refresh } from "./refresh.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 
 /** One query that is asked again and again, each time as soon as its answer may have changed. */
@@ -15,8 +16,8 @@ export interface Followed<T> {
   isSame(a: T, b: T): boolean;
   /** How long Consul may let a query wait, in milliseconds. */
   readonly waitMs: number;
-  /** How long to rest after an answer that says nothing new and did not have to wait, in milliseconds. */
-  readonly restMs: number;
+  /** How long to rest, at least, after an answer that did not have to wait, in milliseconds. */
+  restMs(value: T, isNew: boolean): number;
   /** The index that an earlier run reached; an answer below it counts as gone back. 0n when there is none. */
   readonly resumeIndex: bigint;
   /** A good answer; `value` is the same object as before when nothing changed. */
@@ -36,6 +37,8 @@ export interface FollowContext {
   readonly pauses: Pauses;
   /** Where queries wait that are asked too often; never cut short. */
   readonly damping: Pauses;
+  /** Makes all queries be made again at once. */
+  readonly refresh: Refresh;
 }
 
 /** A change costs one token; an answer that says nothing new, the mark of an index that churns, as much as ten. */
@@ -58,18 +61,21 @@ export async function follow<T>(
   let isFailing = false;
   while (!signal.aborted) {
     const asked = context.clock.monotonic();
+    const refreshed = context.refresh.signal;
+    const untilRefresh = AbortSignal.any([signal, refreshed]);
     let answer: Answer;
     let value: T;
     try {
-      answer = await query.ask(mode, signal);
+      answer = await query.ask(mode, untilRefresh);
       value = query.read(answer.body);
     } catch (error) {
       if (signal.aborted) return;
-      isFailing = true;
       // The next answer is wanted at once: the index may not be the same registry's any more.
       mode = { kind: "now" };
+      if (refreshed.aborted) continue;
+      isFailing = true;
       query.onFailure(error as DomainError);
-      await context.pauses.wait(backoff.next(), signal);
+      await context.pauses.wait(backoff.next(), untilRefresh);
       continue;
     }
     if (signal.aborted) return;
@@ -93,9 +99,9 @@ export async function follow<T>(
     query.onAnswer(last.value, answer.index);
 
     if (context.clock.monotonic() - asked >= query.waitMs) continue;
-    const delayMs = isNew
-      ? bucket.take(COST_OF_CHANGE)
-      : Math.max(query.restMs, bucket.take(COST_OF_NOTHING));
-    if (delayMs > 0) await context.damping.wait(delayMs, signal);
+    const cost = isNew ? COST_OF_CHANGE : COST_OF_NOTHING;
+    const delayMs = Math.max(query.restMs(last.value, isNew), bucket.take(cost));
+    if (delayMs > 0) await context.damping.wait(delayMs, untilRefresh);
+    if (refreshed.aborted) mode = { kind: "now" };
   }
 }

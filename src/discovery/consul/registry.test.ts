@@ -371,17 +371,77 @@ test("instances that cannot be used are told apart from those that are not there
   await watch.stop();
 });
 
-test("services beyond the limit are told of and not watched, and take the place of one that goes", async () => {
-  server.set("one", [{ id: "a", port: 80, address: "10.0.0.1" }]);
-  server.set("two", [{ id: "a", port: 80, address: "10.0.0.1" }]);
-  const watch = observe(registry({ maxWatches: 1 }));
-  await watch.untilIds("one", ["a"]);
-  const { service, error } = await watch.until("failure");
-  assert.equal(service, "two");
-  assert.equal(error.reason, "LIMIT_EXCEEDED");
-  server.set("one", undefined);
-  await watch.untilIds("two", ["a"]);
-  await watch.stop();
+describe("more services than have a watch each", () => {
+  const one = [{ id: "a", port: 80, address: "10.0.0.1" }];
+  const names = ["one", "two", "three", "four", "five"];
+  const shared = () => observe(registry({ maxWatches: 4 }));
+
+  test("share two queries, and a change of any is seen", async () => {
+    for (const name of names) server.set(name, one);
+    const watch = shared();
+    for (const name of names) await watch.untilIds(name, ["a"]);
+    assert.deepEqual(
+      watch.events.filter(({ kind }) => kind === "failure"),
+      [],
+    );
+    await waitFor("the queries that answer at once to end", () => {
+      const waiting = server.requests.filter(({ query }) => query.has("index")).map(({ path }) => path);
+      return new Set(waiting).size === 2;
+    });
+    server.set("three", [...one, { id: "b", port: 81, address: "10.0.0.1" }]);
+    await watch.untilIds("three", ["a", "b"]);
+    server.set("three", [{ ...one[0]!, status: "critical" }]);
+    await watch.untilIds("three", []);
+    server.set("six", one);
+    await watch.untilIds("six", ["a"]);
+    await watch.stop();
+    await waitFor("no connection to be left", () => server.connections === 0);
+  });
+
+  test("have a watch each again when there are few", async () => {
+    for (const name of names) server.set(name, one);
+    const watch = shared();
+    for (const name of names) await watch.untilIds(name, ["a"]);
+    server.set("one", undefined);
+    server.set("two", undefined);
+    await waitFor("a blocking query for each that is left", () =>
+      ["three", "four", "five"].every((name) =>
+        requestsFor(`/v1/health/service/${name}`).some(({ query }) => query.has("index")),
+      ),
+    );
+    await watch.stop();
+  });
+
+  test("are asked again after failures, less often than they fail", async () => {
+    for (const name of names) server.set(name, one);
+    const watch = shared();
+    for (const name of names) await watch.untilIds(name, ["a"]);
+    const since = server.requests.length;
+    server.misbehave(answer("no", {}, 500));
+    server.churn();
+    await waitFor("a service's query to fail", () =>
+      watch.events.some((event) => event.kind === "failure" && event.service !== undefined),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.ok(server.requests.length - since < 120, `${server.requests.length - since} requests`);
+    server.misbehave(undefined);
+    server.set("five", [...one, { id: "b", port: 81, address: "10.0.0.1" }]);
+    await watch.untilIds("five", ["a", "b"]);
+    await watch.stop();
+  });
+
+  test("are not asked without end while the index moves and nothing changes", async () => {
+    for (const name of names) server.set(name, one);
+    const watch = shared();
+    for (const name of names) await watch.untilIds(name, ["a"]);
+    const since = requestsFor("/v1/health/service/one").length;
+    const churning = setInterval(() => server.churn(), 2);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    clearInterval(churning);
+    const asked = requestsFor("/v1/health/service/one").length - since;
+    assert.ok(asked <= 8, `asked ${asked} times`);
+    await watch.stop();
+  });
 });
 
 test("an abort closes every connection, whatever the queries are doing", async () => {

@@ -1,13 +1,15 @@
 import { createBackoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { DomainError } from "../../lib/errors.ts";
-import type { Instance, LeftOut, Registry, RegistryEvent } from "../registry.ts";
-import { readInstances, readLeader, readServices, type ServiceAnswer, type ServiceList } from "./answers.ts";
-import { type ClientLimits, type ConsulClient, createConsulClient } from "./client.ts";
+import type { Registry } from "../registry.ts";
+import { readInstances, readLeader, readServices, type ServiceList } from "./answers.ts";
+import { type ClientLimits, createConsulClient } from "./client.ts";
 import { type FollowContext, follow } from "./follow.ts";
 import { createPauses } from "./pause.ts";
-import type { Selection } from "./selection.ts";
+import { createRefresh } from "./refresh.ts";
+import { isSameList } from "./same.ts";
+import { createServiceWatches, type ServiceWatches, type WatchParts } from "./service-watches.ts";
 import type { ConsulSettings } from "./settings.ts";
+import { createSharedWatch } from "./shared-watch.ts";
 
 /** Bounds of the adaptor; the defaults suit Consul's own. */
 export interface ConsulOptions extends ClientLimits {
@@ -16,7 +18,7 @@ export interface ConsulOptions extends ClientLimits {
   readonly listWaitMs: number;
   /** How long a query for one service's instances may wait. */
   readonly serviceWaitMs: number;
-  /** How many services are watched, each over a connection of its own. Consul resets clients that hold more than 200. */
+  /** Up to how many services have a watch each, over a connection of its own; more share one. Consul resets clients that hold more than 200. */
   readonly maxWatches: number;
 }
 
@@ -35,26 +37,42 @@ export const CONSUL_DEFAULTS = {
  */
 const LIST_REST_MS = 20;
 
-type Report = (event: RegistryEvent) => void;
+/** Shared watches are given up for one each only when there are clearly fewer services, so that one that comes and goes does not turn it all over. */
+const BACK_TO_OWN = 0.8;
 
-/** Consul, watched by blocking queries: one for the list of services, and one for each service's instances. */
+/** Consul, watched by blocking queries: one for the list of services, and one for each service's instances, or where there are many, one for the checks of all. */
 export function createConsulRegistry(settings: ConsulSettings, options: ConsulOptions): Registry {
+  const refreshes = new Set<() => void>();
   return {
     async watch(report, resumeIndex, signal) {
       const client = createConsulClient(settings, options);
+      const refresh = createRefresh();
       const context: FollowContext = {
         clock: options.clock,
         newBackoff: () => createBackoff(settings.retry),
         pauses: createPauses(options.clock),
         damping: createPauses(options.clock),
+        refresh,
       };
-      const watches = createServiceWatches(client, context, settings.selection, options, report, signal);
+      const { selection } = settings;
+      const { serviceWaitMs } = options;
+      const parts: WatchParts = { client, context, selection, serviceWaitMs, report };
+      const watches = createWatches(parts, options.maxWatches, signal);
+      const askAgain = () => {
+        refresh.now();
+        watches.restart();
+      };
+      refreshes.add(askAgain);
       try {
-        await followList(client, context, settings.selection, options, report, watches, resumeIndex, signal);
+        await followList(parts, options.listWaitMs, watches, resumeIndex, signal);
       } finally {
-        await watches.ended();
+        refreshes.delete(askAgain);
+        await watches.end();
         client.close();
       }
+    },
+    refresh() {
+      for (const askAgain of refreshes) askAgain();
     },
     async confirm(service, signal) {
       const client = createConsulClient(settings, options);
@@ -74,12 +92,37 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
   };
 }
 
+/** A watch for each service while there are few, and a shared one while there are many. */
+function createWatches(parts: WatchParts, maxWatches: number, signal: AbortSignal): ServiceWatches {
+  let isShared = false;
+  let present = createServiceWatches(parts, signal);
+  const ending = new Set<Promise<void>>();
+
+  function replaceBy(next: ServiceWatches): void {
+    const ended = present.end();
+    ending.add(ended);
+    void ended.finally(() => ending.delete(ended));
+    present = next;
+    isShared = !isShared;
+  }
+
+  return {
+    watch(services, index) {
+      if (!isShared && services.size > maxWatches) replaceBy(createSharedWatch(parts, signal));
+      else if (isShared && services.size <= maxWatches * BACK_TO_OWN)
+        replaceBy(createServiceWatches(parts, signal));
+      present.watch(services, index);
+    },
+    restart: () => present.restart(),
+    async end() {
+      await Promise.all([present.end(), ...ending]);
+    },
+  };
+}
+
 function followList(
-  client: ConsulClient,
-  context: FollowContext,
-  selection: Selection,
-  options: ConsulOptions,
-  report: Report,
+  { client, context, selection, report }: WatchParts,
+  waitMs: number,
   watches: ServiceWatches,
   resumeIndex: bigint,
   signal: AbortSignal,
@@ -89,12 +132,12 @@ function followList(
       ask: client.services,
       read: (body) => readServices(body, selection),
       isSame: isSameList,
-      waitMs: options.listWaitMs,
-      restMs: LIST_REST_MS,
+      waitMs,
+      restMs: (_list, isNew) => (isNew ? 0 : LIST_REST_MS),
       resumeIndex,
       onAnswer({ taken, ignored }, index) {
         report({ kind: "services", services: taken, ignored, index });
-        watches.watch(taken);
+        watches.watch(taken, index);
       },
       onDoubt(reason) {
         report({ kind: "doubt", service: undefined, reason });
@@ -104,136 +147,5 @@ function followList(
     },
     context,
     signal,
-  );
-}
-
-/** The queries for the instances of services. */
-interface ServiceWatches {
-  /** Watches these services, up to the limit, and no other. */
-  watch(services: ReadonlySet<string>): void;
-  /** Asks again for every service at once. */
-  restart(): void;
-  /** Resolves when no query is left, once the signal has aborted. */
-  ended(): Promise<void>;
-}
-
-function createServiceWatches(
-  client: ConsulClient,
-  context: FollowContext,
-  selection: Selection,
-  options: ConsulOptions,
-  report: Report,
-  signal: AbortSignal,
-): ServiceWatches {
-  const active = new Map<string, AbortController>();
-  const running = new Set<Promise<void>>();
-
-  function start(service: string): void {
-    const own = new AbortController();
-    active.set(service, own);
-    const run = followService(
-      client,
-      context,
-      selection,
-      options,
-      report,
-      service,
-      AbortSignal.any([signal, own.signal]),
-    );
-    running.add(run);
-    void run.finally(() => running.delete(run));
-  }
-
-  return {
-    watch(services) {
-      for (const [service, own] of active) {
-        if (services.has(service)) continue;
-        active.delete(service);
-        own.abort();
-      }
-      for (const service of services) {
-        if (active.has(service)) continue;
-        if (active.size < options.maxWatches) start(service);
-        else report({ kind: "failure", service, error: tooMany(options.maxWatches) });
-      }
-    },
-    restart() {
-      const services = [...active.keys()];
-      for (const own of active.values()) own.abort();
-      active.clear();
-      for (const service of services) start(service);
-    },
-    async ended() {
-      await Promise.all(running);
-    },
-  };
-}
-
-function followService(
-  client: ConsulClient,
-  context: FollowContext,
-  selection: Selection,
-  options: ConsulOptions,
-  report: Report,
-  service: string,
-  signal: AbortSignal,
-): Promise<void> {
-  return follow<ServiceAnswer>(
-    {
-      ask: (mode, signal) => client.instances(service, mode, signal),
-      read: (body) => readInstances(body, service, selection),
-      isSame: isSameAnswer,
-      waitMs: options.serviceWaitMs,
-      restMs: 0,
-      resumeIndex: 0n,
-      onAnswer: ({ instances, leftOut }, index) =>
-        report({ kind: "instances", service, instances, leftOut, index }),
-      onDoubt: (reason) => report({ kind: "doubt", service, reason }),
-      onFailure: (error) => report({ kind: "failure", service, error }),
-    },
-    context,
-    signal,
-  );
-}
-
-function isSameList(a: ServiceList, b: ServiceList): boolean {
-  return (
-    isSameSet(a.taken, b.taken) &&
-    a.ignored.size === b.ignored.size &&
-    [...a.ignored].every(([name, reason]) => b.ignored.get(name) === reason)
-  );
-}
-
-function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a].every((name) => b.has(name));
-}
-
-function isSameAnswer(a: ServiceAnswer, b: ServiceAnswer): boolean {
-  return (
-    a.instances.length === b.instances.length &&
-    a.leftOut.length === b.leftOut.length &&
-    a.instances.every((instance, i) => isSameInstance(instance, b.instances[i] as Instance)) &&
-    a.leftOut.every((left, i) => isSameLeftOut(left, b.leftOut[i] as LeftOut))
-  );
-}
-
-function isSameInstance(a: Instance, b: Instance): boolean {
-  return (
-    a.node === b.node &&
-    a.id === b.id &&
-    a.address === b.address &&
-    a.port === b.port &&
-    a.weight === b.weight
-  );
-}
-
-function isSameLeftOut(a: LeftOut, b: LeftOut): boolean {
-  return a.node === b.node && a.id === b.id && a.reason === b.reason;
-}
-
-function tooMany(limit: number): DomainError {
-  return new DomainError(
-    "LIMIT_EXCEEDED",
-    `no more than ${limit} services are watched; this one is left as it is`,
   );
 }
