@@ -7,6 +7,7 @@ import { Registry } from "prom-client";
 import { EventSchema, EventType } from "../gen/haplane/v1/events_pb.js";
 import { Role } from "../gen/haplane/v1/options_pb.js";
 import { Commit } from "./commit/commit.ts";
+import { fileReferences } from "./config/file-references.ts";
 import { createSources } from "./discovery/create-sources.ts";
 import type { Sources } from "./discovery/sources.ts";
 import { createEventHub } from "./events/create-event-hub.ts";
@@ -30,8 +31,10 @@ import { processEvent } from "./service/process-event.ts";
 import { runtimeService } from "./service/runtime.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
+import { storageService } from "./service/storage.ts";
 import type { Settings } from "./settings.ts";
 import { openDirectories } from "./storage/directories.ts";
+import { createStorage } from "./storage/storage.ts";
 import { openStore } from "./store/store.ts";
 
 /** Calls under way and open streams get this long when haplane stops. */
@@ -82,7 +85,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const paths = serverPaths(settings.stateDir);
 
   const { directories } = settings;
-  await openDirectories({
+  const storageDirectories = await openDirectories({
     roots: directories,
     owner: { user: settings.storageOwner, group: settings.storageGroup },
     readOnly: settings.readOnly,
@@ -148,6 +151,17 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   starting.defer(() => configuration.transactions.stop());
 
+  const storage = createStorage({
+    directories: storageDirectories,
+    live: haproxy.runtime,
+    referrers: (roots) => fileReferences(commit.document, roots),
+    reload: async () => (await commit.reload()).reload,
+    readOnly: settings.readOnly,
+    clock,
+    logger: logger.child({ part: "storage" }),
+  });
+  await storage.start();
+
   const metrics = new Registry();
   registerMetrics(metrics, { hub, commit, haproxy, sources, store });
   const health = createHealth();
@@ -163,6 +177,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     services: [
       configurationService(configuration),
       serviceDiscoveryService(sources),
+      storageService(storage),
       runtimeService(haproxy, commit),
       eventsService(hub, current),
     ],

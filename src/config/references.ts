@@ -1,9 +1,9 @@
 import { placedLines, readLineOf } from "../grammar/read-section.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
-import type { Chunk } from "../text/chunk.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { childrenOf, findChildren, readChild } from "./children.ts";
+import { chunkHolds } from "./chunk-holds.ts";
 import { kindOfKeyword, type SectionKind } from "./kinds.ts";
 import { type Reference, referencesIn } from "./line-references.ts";
 import { type Located, namedSections, writeResourceId } from "./locate.ts";
@@ -92,7 +92,7 @@ function* referencesNaming(
   }
   let first = 0;
   for (const chunk of section.lines.chunks) {
-    if (texts.some((text) => holds(chunk, text))) {
+    if (texts.some((text) => chunkHolds(chunk, text))) {
       for (let offset = 0; offset < chunk.length; offset++) {
         const index = first + offset;
         const line = chunk.at(offset);
@@ -106,12 +106,6 @@ function* referencesNaming(
     }
     first += chunk.length;
   }
-}
-
-function holds(chunk: Chunk, text: Buffer): boolean {
-  return chunk.runs.some(({ source, from, to }) =>
-    source.bytes.subarray(source.starts[from]!, source.starts[to]!).includes(text),
-  );
 }
 
 function referencesOf(located: Located, children: boolean): PlacedReference[] {

@@ -55,6 +55,24 @@ export function encodeLinesCommand(words: readonly string[], lines: readonly str
   return commands;
 }
 
+/**
+ * Encodes a command whose payload has to arrive in one piece, such as `set ssl cert`: half a PEM counts as a whole one. Throws `LIMIT_EXCEEDED` when it does not fit, `FIELD_INVALID` for an empty line in it
+ * and for control characters.
+ */
+export function encodePieceCommand(words: readonly string[], payload: string): string {
+  const head = encodeCommand(words).slice(0, -1);
+  for (const line of payload.replace(/\n$/, "").split("\n"))
+    if (line === "" || controls.test(line))
+      throw unwritable("a payload line is empty or holds a control character");
+  const command = `${head} <<\n${payload}\n`;
+  if (Buffer.byteLength(command) <= MAX_COMMAND_BYTES) return command;
+  throw new DomainError(
+    "LIMIT_EXCEEDED",
+    `what has to be sent to HAProxy in one piece is longer than ${MAX_COMMAND_BYTES} bytes`,
+    { metadata: { limit: `${MAX_COMMAND_BYTES} bytes` } },
+  );
+}
+
 function escapeWord(word: string): string {
   if (word === "") throw unwritable("HAProxy has no way to write an empty word");
   if (controls.test(word)) throw unwritable("a word holds a control character");

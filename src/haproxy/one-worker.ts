@@ -22,17 +22,31 @@ export class OneWorker {
 
   /** Sends a command and returns the answer, be it a refusal. Throws WORKER_CHANGED when another worker gives it. */
   async ask(...words: string[]): Promise<Answer> {
-    const answer = await this.#run(encodeCommand(words), this.#options);
-    const before = this.pid;
-    this.pid = answer.workerPid;
-    if (before !== 0 && before !== answer.workerPid) throw WORKER_CHANGED;
-    return answer;
+    return this.#see(await this.#run(encodeCommand(words), this.#options));
+  }
+
+  /** Sends an encoded command that has nothing to say when it is done, and throws whatever is said. `what` names it. */
+  async send(line: string, what: string): Promise<void> {
+    const answer = await this.#see(await this.#run(line, this.#options));
+    if (isRefusal(answer) || answer.text !== "") throw refusal(what, answer);
+  }
+
+  /** The same from words. */
+  tellSilent(...words: string[]): Promise<void> {
+    return this.send(encodeCommand(words), words.slice(0, 2).join(" "));
   }
 
   /** Sends a command and throws a refusal. */
   async tell(...words: string[]): Promise<Answer> {
     const answer = await this.ask(...words);
     if (isRefusal(answer)) throw refusal(words.slice(0, 3).join(" "), answer);
+    return answer;
+  }
+
+  #see(answer: Answer): Answer {
+    const before = this.pid;
+    this.pid = answer.workerPid;
+    if (before !== 0 && before !== answer.workerPid) throw WORKER_CHANGED;
     return answer;
   }
 }

@@ -5,8 +5,11 @@ import { applyServers } from "./apply-servers.ts";
 import type { CallOptions } from "./call-options.ts";
 import { encodeCommand } from "./command.ts";
 import { type ProcessInfo, parseInfo } from "./info.ts";
+import type { RunCommand } from "./one-worker.ts";
+import { createPatternFiles, type PatternFiles } from "./pattern-files.ts";
 import type { ServerChange, ServerOutcome } from "./server-change.ts";
 import { parseServerStates, type ServerState } from "./server-states.ts";
+import { createSslFiles, type SslFiles } from "./ssl-files.ts";
 import { parseStats, type StatRow } from "./stats.ts";
 import type { WorkerQueues } from "./worker-queues.ts";
 
@@ -28,6 +31,10 @@ export interface Runtime {
    * `timeoutMs` is for each command, not for the whole.
    */
   applyServers(changes: readonly ServerChange[], options?: CallOptions): Promise<readonly ServerOutcome[]>;
+  /** Certificates, CA files, CRLs and crt-lists. */
+  readonly sslFiles: SslFiles;
+  /** Maps and ACL files. */
+  readonly patternFiles: PatternFiles;
   /** One command from words, each quoted, on a connection of its own; answers what HAProxy printed. */
   execute(words: readonly string[], options?: CallOptions): Promise<string>;
 }
@@ -50,7 +57,11 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
     });
   }
 
+  const runChange: RunCommand = (line, each) => changes.run(line, each);
+  const runRead: RunCommand = (line, each) => reads.run(line, { ...each, readOnly: true });
   return {
+    sslFiles: createSslFiles(runChange, runRead),
+    patternFiles: createPatternFiles(runChange, runRead),
     info: (options = {}) => read(["show", "info"], parseInfo, options),
     stats: (options = {}) => read(["show", "stat"], parseStats, options),
     serverStates: (backend, options = {}) =>
@@ -59,8 +70,7 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
         parseServerStates,
         options,
       ),
-    applyServers: (list, options = {}) =>
-      applyServers((line, each) => changes.run(line, each), clock, list, options),
+    applyServers: (list, options = {}) => applyServers(runChange, clock, list, options),
     async execute(words, options = {}) {
       const answer = await queues.exclusively((queue) => queue.run(encodeCommand(words), options));
       if (isRefusal(answer)) throw refusal(words.slice(0, 2).join(" "), answer);

@@ -13,8 +13,11 @@ const MAX_COMMANDS = 1_000;
 
 const VIA = { none: Applied_Via.NONE, runtime: Applied_Via.RUNTIME, reload: Applied_Via.RELOAD };
 
+/** What is told of it. */
+type AppliedFacts = Pick<ChangeOutcome, "via" | "reasons" | "reload" | "tookMs" | "commands" | "warnings">;
+
 /** How a change reached HAProxy, in the API's words. */
-export function appliedOf(outcome: ChangeOutcome): MessageInitShape<typeof AppliedSchema> {
+export function appliedOf(outcome: AppliedFacts): MessageInitShape<typeof AppliedSchema> {
   const { via, reasons, reload, tookMs, commands, warnings } = outcome;
   const more = commands.length - MAX_COMMANDS;
   return {

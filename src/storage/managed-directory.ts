@@ -18,7 +18,7 @@ import { DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
 import { checkFileName, isFileName } from "./file-name.ts";
 import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
-import { type Content, type FileAttributes, STAGED_PREFIX, StagedFile } from "./staged-file.ts";
+import { type Content, type FileAttributes, RESERVED, STAGED_PREFIX, StagedFile } from "./staged-file.ts";
 
 /** Who owns the files and their directory; undefined: whoever haplane runs as. */
 export interface Owner {
@@ -76,9 +76,9 @@ export interface Interrupted {
   keep(): Promise<void>;
 }
 
-/** Begins the name of the link that keeps the former content: `.haplane-old-RANDOM-NAME`. */
+/** Begins the name of the link that keeps the former content: `.haplane-old-RANDOM-NAME.key`. */
 const FORMER_PREFIX = ".haplane-old-";
-const FORMER = /^\.haplane-old-[0-9a-f]{12}-(.+)$/;
+const FORMER = /^\.haplane-old-[0-9a-f]{12}-(.+)\.key$/;
 
 const PIECE_BYTES = 262_144;
 
@@ -231,7 +231,7 @@ export class ManagedDirectory {
     former: FileFacts | undefined,
   ): Promise<Installed> {
     const path = this.pathOf(name);
-    const link = join(this.path, `${FORMER_PREFIX}${randomBytes(6).toString("hex")}-${name}`);
+    const link = join(this.path, `${FORMER_PREFIX}${randomBytes(6).toString("hex")}-${name}${RESERVED}`);
     return writing(this.path, async () => {
       const undo = async () => {
         this.#known.delete(name);

@@ -4,8 +4,15 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { ifThere, type StorageFs } from "./file-system.ts";
 
+/**
+ * Ends the names of what lies beside the files for a while: where a bind names the directory, HAProxy loads every file in it as a certificate, hidden ones too, but not those that end so (configuration manual, `crt`).
+ */
+export const RESERVED = ".key";
+
 /** Begins the name of a file that is being written. */
 export const STAGED_PREFIX = ".haplane-new-";
+
+const PIECE_BYTES = 262_144;
 
 /** Who is to own a file, and what they and others may do. */
 export interface FileAttributes {
@@ -41,7 +48,7 @@ export class StagedFile {
 
   /** Creates an empty one in a directory; only its owner can read it until it is sealed. */
   static async create(fs: StorageFs, directory: string): Promise<StagedFile> {
-    const path = join(directory, `${STAGED_PREFIX}${randomBytes(9).toString("base64url")}`);
+    const path = join(directory, `${STAGED_PREFIX}${randomBytes(9).toString("base64url")}${RESERVED}`);
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
     return new StagedFile(fs, path, await fs.open(path, flags, 0o600));
   }
@@ -88,6 +95,17 @@ export class StagedFile {
       at += bytesRead;
     }
     return bytes;
+  }
+
+  /** Reads what was written, piece by piece; a piece holds until the next. */
+  async *pieces(): AsyncGenerator<Buffer> {
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    for (let at = 0; ; ) {
+      const { bytesRead } = await this.#handle.read(piece, 0, piece.length, at);
+      if (bytesRead === 0) return;
+      yield piece.subarray(0, bytesRead);
+      at += bytesRead;
+    }
   }
 
   /** Lets go of the file, and removes it unless it has been renamed into place. */

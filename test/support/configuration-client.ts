@@ -19,18 +19,27 @@ export type Stack = "grpc-js" | "Connect" | "Connect JSON";
 
 /** A client of a running haplane over one stack, as admin. */
 export function configurationClient(
-  { dir }: Pick<TestHaplane, "dir">,
+  haplane: Pick<TestHaplane, "dir">,
   stack: Stack,
 ): { readonly client: ConfigurationClient; readonly close: () => void } {
+  const { transport, close } = adminTransport(haplane, stack);
+  return { client: createClient(Configuration, transport), close };
+}
+
+/** The way to a running haplane over one stack, as admin. */
+export function adminTransport(
+  { dir }: Pick<TestHaplane, "dir">,
+  stack: Stack,
+): { readonly transport: Transport; readonly close: () => void } {
   const token = readFileSync(join(dir, "state", "admin.token"), "utf8").trim();
   const socket = (name: string) => ({ kind: "unix", path: join(dir, "state", name) }) as const;
   if (stack === "grpc-js") {
     const transport = grpcJsTransport(socket("grpc.sock"));
-    return { client: createClient(Configuration, withToken(transport, token)), close: transport.close };
+    return { transport: withToken(transport, token), close: transport.close };
   }
   const protocol = stack === "Connect" ? "connect" : "connect-json";
   const transport = connectTransport(socket("connect.sock"), protocol, "1.1");
-  return { client: createClient(Configuration, withToken(transport, token)), close: () => {} };
+  return { transport: withToken(transport, token), close: () => {} };
 }
 
 function withToken(transport: Transport, token: string): Transport {

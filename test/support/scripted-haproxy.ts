@@ -3,11 +3,13 @@ import { defaultServerWords } from "../../src/config/defaults.ts";
 import { numberAfter, serversOf } from "../../src/config/server.ts";
 import type { CheckOutcome } from "../../src/haproxy/check.ts";
 import type { CheckRequest, Haproxy } from "../../src/haproxy/haproxy.ts";
+import { createPatternFiles } from "../../src/haproxy/pattern-files.ts";
 import type { ProcessState, Running } from "../../src/haproxy/process-state.ts";
 import type { ReloadOutcome } from "../../src/haproxy/reload.ts";
 import type { Runtime } from "../../src/haproxy/runtime.ts";
 import type { ServerChange, ServerOutcome } from "../../src/haproxy/server-change.ts";
 import type { ServerState } from "../../src/haproxy/server-states.ts";
+import { createSslFiles } from "../../src/haproxy/ssl-files.ts";
 import { DomainError } from "../../src/lib/errors.ts";
 import { Document } from "../../src/text/document.ts";
 
@@ -91,6 +93,7 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
     return error === undefined ? { ok: true, workerPid: pid } : { ok: false, error };
   };
 
+  const silent = async () => ({ severity: undefined, text: "", workerPid: pid });
   const runtime: Runtime = {
     info: async () => ({ version: running(0).version, pid, uptimeSeconds: 1, stopping: false, fields: {} }),
     stats: async () => [],
@@ -103,6 +106,8 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
     },
     applyServers: async (changes) => changes.map(apply),
     execute: async () => "",
+    sslFiles: createSslFiles(silent, silent),
+    patternFiles: createPatternFiles(silent, silent),
   };
 
   const self: ScriptedHaproxy = {

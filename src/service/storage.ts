@@ -1,0 +1,114 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type DeleteFileRequest,
+  type DownloadFileRequest,
+  type DownloadFileResponseSchema,
+  type ListFilesRequest,
+  type PutFileRequest,
+  Storage as StorageDesc,
+  type UploadFileHeader,
+} from "../../gen/haplane/v1/storage_pb.js";
+import { DomainError } from "../lib/errors.ts";
+import { fieldsInvalid } from "../rpc/fields.ts";
+import { type Service, service } from "../rpc/handler.ts";
+import { paginate } from "../rpc/page-token.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Stored, StoreRequest } from "../storage/stored-file.ts";
+import { appliedOf } from "./applied.ts";
+import { fileOf, kindOf, kindOfParent, modeOf } from "./storage-kinds.ts";
+import { toFile } from "./stored-file.ts";
+import { checkSha256, readUpload } from "./upload.ts";
+
+/** `haplane.v1.Storage` over the stored files. */
+export function storageService(storage: Storage): Service {
+  return service(StorageDesc, {
+    async uploadFile(requests) {
+      const { header, pieces, checksum } = await readUpload(requests);
+      const size = header.size === undefined ? undefined : sizeOf(header.size);
+      return answerOf(await storage.store(storeRequest(header, size, "header."), pieces, checksum));
+    },
+
+    async putFile(request) {
+      const { data, sha256 } = request;
+      if (sha256 !== "") checkSha256(sha256, "sha256");
+      const checksum = () => (sha256 === "" ? undefined : sha256);
+      return answerOf(await storage.store(storeRequest(request, data.length, ""), once(data), checksum));
+    },
+
+    downloadFile: (request) => download(storage, request),
+
+    async getFile({ name }) {
+      const file = fileOf(name, "name");
+      return { file: toFile(await storage.get(file.kind, file.name)) };
+    },
+
+    listFiles: (request) => listFiles(storage, request),
+
+    async deleteFile(request) {
+      await deleteFile(storage, request);
+      return {};
+    },
+  });
+}
+
+function storeRequest(
+  { kind, storageName, etag, createOnly, apply }: UploadFileHeader | PutFileRequest,
+  size: number | undefined,
+  prefix: string,
+): StoreRequest {
+  return {
+    kind: kindOf(kind, `${prefix}kind`),
+    name: storageName,
+    ...{ size, etag, createOnly },
+    apply: modeOf(apply, `${prefix}apply`),
+  };
+}
+
+function answerOf({ file, applied }: Stored) {
+  return { file: toFile(file), applied: appliedOf({ ...applied, warnings: [] }) };
+}
+
+async function* once(data: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield data;
+}
+
+async function* download(
+  storage: Storage,
+  request: DownloadFileRequest,
+): AsyncGenerator<MessageInitShape<typeof DownloadFileResponseSchema>> {
+  const { kind, name } = fileOf(request.name, "name");
+  const { file, size, sha256, redacted, pieces } = await storage.open(kind, name, request.etag);
+  const offset = sizeOf(request.offset);
+  if (offset > size)
+    throw fieldsInvalid([
+      { field: "offset", description: `must be at most the size, ${size}; it is ${offset}` },
+    ]);
+  yield {
+    part: { case: "header", value: { file: toFile(file), size: BigInt(size), sha256, redacted } },
+  };
+  for await (const data of pieces(offset)) yield { part: { case: "data", value: data } };
+}
+
+async function listFiles(storage: Storage, request: ListFilesRequest) {
+  const files = await storage.list(kindOfParent(request.parent, "parent"));
+  const { items, nextPageToken } = paginate(files, request, {
+    ...{ defaultSize: 100, maxSize: 1_000 },
+    key: ({ kind, facts }) => `${kind}/${facts.name}`,
+  });
+  return { files: (await storage.describe(items)).map(toFile), nextPageToken };
+}
+
+async function deleteFile(storage: Storage, request: DeleteFileRequest): Promise<void> {
+  const { kind, name } = fileOf(request.name, "name");
+  try {
+    await storage.delete(kind, name, request);
+  } catch (error) {
+    const isGone = error instanceof DomainError && error.reason === "RESOURCE_NOT_FOUND";
+    if (!isGone || !request.allowMissing) throw error;
+  }
+}
+
+/** Beyond what a number holds there is no file. */
+function sizeOf(size: bigint): number {
+  return Number(size > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : size);
+}
