@@ -6,6 +6,7 @@ import type { Edit as ByteEdit } from "../store/delta.ts";
 import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { PartInput } from "../text/document.ts";
+import { byteEdit } from "./byte-edit.ts";
 import type { Edit } from "./edit.ts";
 import { encodeIntent, type OnRefusal } from "./intent.ts";
 import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
@@ -31,6 +32,7 @@ export class History {
   /** What the newest revision's files hold. */
   #recorded: ReadonlyMap<string, Buffer> = new Map();
   #newest: number;
+  #compared: { readonly before: Buffer; readonly after: Buffer; readonly edit: ByteEdit } | undefined;
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
@@ -63,7 +65,7 @@ export class History {
       former: this.#changes(contentOf(former)),
       data: encodeIntent({
         onRefusal,
-        next: next.map(({ path, bytes }, index) => ({ path, edit: byteEdit(former[index]!.bytes, bytes) })),
+        next: next.map(({ path, bytes }, index) => ({ path, edit: this.#edit(former[index]!.bytes, bytes) })),
       }),
     };
   }
@@ -119,13 +121,20 @@ export class History {
     });
   }
 
+  /** Contents are not compared a second time: an intent and the revision after it ask for the same. */
+  #edit(before: Buffer, after: Buffer): ByteEdit {
+    if (this.#compared?.before !== before || this.#compared.after !== after)
+      this.#compared = { before, after, edit: byteEdit(before, after) };
+    return this.#compared.edit;
+  }
+
   #changes(content: ReadonlyMap<string, Buffer>): FileChange[] {
     const changes: FileChange[] = [];
     for (const [path, bytes] of content) {
       const before = this.#recorded.get(path);
       if (before === undefined) changes.push({ kind: "content", path, content: bytes });
       else if (before !== bytes && !before.equals(bytes))
-        changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
+        changes.push({ kind: "edits", path, edits: [this.#edit(before, bytes)] });
     }
     for (const path of this.#recorded.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
     return changes;
@@ -141,33 +150,6 @@ export async function readRevision(store: Store, revision: number, path: string)
   const pieces: Uint8Array[] = [];
   for await (const piece of store.revisions.read(revision, path)) pieces.push(piece);
   return Buffer.concat(pieces);
-}
-
-/** The one stretch in which two contents differ. */
-export function byteEdit(before: Buffer, after: Buffer): ByteEdit {
-  const shorter = Math.min(before.length, after.length);
-  const head = commonLength(shorter, (length) =>
-    before.subarray(0, length).equals(after.subarray(0, length)),
-  );
-  const tail = commonLength(shorter - head, (length) =>
-    before.subarray(before.length - length).equals(after.subarray(after.length - length)),
-  );
-  return {
-    offset: head,
-    length: before.length - head - tail,
-    bytes: after.subarray(head, after.length - tail),
-  };
-}
-
-/** The greatest length up to `limit` for which `same` holds; it holds for all below that. Halving leaves the comparing to memcmp. */
-function commonLength(limit: number, same: (length: number) => boolean): number {
-  let [low, high] = [0, limit];
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (same(middle)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }
 
 function authorOf(edits: readonly Edit[]): string {
