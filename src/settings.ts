@@ -75,7 +75,7 @@ export const SETTINGS = {
   },
   "reload-delay": {
     value: "MS",
-    help: "what needs a reload waits this long for company. Default 20",
+    help: "what needs a reload waits this long for company. Default 5",
   },
   "reload-interval": {
     value: "MS",
@@ -222,7 +222,7 @@ export function readSettings(
     storageGroup: text("storage-group"),
     reflection: oneOf("reflection", REFLECTION, "local") as ReflectionPolicy,
     readOnly: isSet(text("read-only")),
-    reloadDelayMs: count("reload-delay", 20),
+    reloadDelayMs: count("reload-delay", 5),
     reloadIntervalMs: count("reload-interval", 0),
     maxOldWorkers: count("max-old-workers", 16, 1),
     externalEdits: oneOf("external-edits", EXTERNAL_EDITS, "adopt") as Settings["externalEdits"],

@@ -3,7 +3,14 @@ import type { Logger } from "pino";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
-import { backendSection, findServer, numberAfter, serversOf } from "../config/server.ts";
+import {
+  backendSection,
+  type ConfiguredServer,
+  findServer,
+  numberAfter,
+  serversByName,
+  serversOf,
+} from "../config/server.ts";
 import { addBackend } from "../config/server-edits.ts";
 import type { ChangeResult, NewBackend, ServerChange, Target, TargetServer } from "../discovery/target.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
@@ -252,7 +259,8 @@ export class Commit implements Target {
 
   /** Whether the configuration has this server. */
   isConfigured(backend: string, server: string): boolean {
-    return finder(this.document)(backend, server) !== undefined;
+    const section = backendSection(this.document, backend);
+    return section !== undefined && findServer(section, server) !== undefined;
   }
 
   servers(backend: string): readonly TargetServer[] | undefined {
@@ -306,14 +314,16 @@ export class Commit implements Target {
       );
       return [];
     });
-    await this.#writeStateFile(after, stateFileContent(old, finderWithout(before, untold), finder(after)));
+    await this.#writeStateFile(after, () =>
+      stateFileContent(old, finderWithout(before, untold), finder(after)),
+    );
     return old;
   }
 
-  async #writeStateFile(document: Document, content: string): Promise<void> {
+  async #writeStateFile(document: Document, content: () => string): Promise<void> {
     const path = stateFileOf(document);
     if (path === undefined) return;
-    await writeStateFile(this.#fs, path, content).catch((error: unknown) => {
+    await writeStateFile(this.#fs, path, content()).catch((error: unknown) => {
       this.#logger.warn(
         { err: error, path },
         "the server state file cannot be written; what was set at runtime is given back by commands",
@@ -324,7 +334,7 @@ export class Commit implements Target {
   async #afterReload({ old, before, after, untold, since }: Reloaded): Promise<FollowUp | undefined> {
     this.#runtime.workerChanged("from-document");
     // A later start, after a crash say, is not to begin with states of long ago.
-    await this.#writeStateFile(after, EMPTY_STATE_FILE);
+    await this.#writeStateFile(after, () => EMPTY_STATE_FILE);
     const followUp = await this.#runtime.catchUp(since);
     const caughtUp = touchedServers(since.flatMap((edit) => edit.servers));
     const changes = givenBack(old, finderWithout(before, mergeTouched([untold, caughtUp])), finder(after));
@@ -363,10 +373,17 @@ export class Commit implements Target {
   }
 }
 
+/** Finds many servers of one document: a backend's are read once. */
 function finder(document: Document): FindServer {
+  const known = new Map<string, ReadonlyMap<string, ConfiguredServer | undefined>>();
   return (backend, server) => {
-    const section = backendSection(document, backend);
-    return section === undefined ? undefined : findServer(section, server);
+    let servers = known.get(backend);
+    if (servers === undefined) {
+      const section = backendSection(document, backend);
+      servers = section === undefined ? new Map() : serversByName(section);
+      known.set(backend, servers);
+    }
+    return servers.get(server);
   };
 }
 

@@ -15,7 +15,7 @@ export interface CommitPolicy {
 /** What holds unless it is set otherwise. */
 export const DEFAULT_POLICY: CommitPolicy = {
   readOnly: false,
-  reloadDelayMs: 20,
+  reloadDelayMs: 5,
   reloadIntervalMs: 0,
   maxOldWorkers: 16,
   externalEdits: "adopt",

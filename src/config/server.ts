@@ -50,6 +50,14 @@ export function findServer(section: Section, name: string): ConfiguredServer | u
   return index === undefined ? undefined : readServer(section.lines.at(index)!);
 }
 
+/** The servers of a section by name; undefined stands for a name that more than one has. */
+export function serversByName(section: Section): ReadonlyMap<string, ConfiguredServer | undefined> {
+  const servers = new Map<string, ConfiguredServer | undefined>();
+  for (const server of serversOf(section))
+    servers.set(server.name, servers.has(server.name) ? undefined : server);
+  return servers;
+}
+
 function readServer(line: Line): ConfiguredServer | undefined {
   const [keyword, name, address, ...rest] = line.words.map((word) => word.value);
   if (keyword !== "server" || name === undefined || address === undefined) return undefined;

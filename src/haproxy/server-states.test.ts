@@ -62,3 +62,9 @@ test("no servers, and something else", () => {
   assert.deepEqual(parseServerStates(HEAD), []);
   assert.equal(parseServerStates("Can't find backend."), undefined);
 });
+
+test("a server or backend may be named as an empty column is printed", () => {
+  const [state] =
+    parseServerStates(`${HEAD}3 - 1 - 10.0.0.1 2 0 1 1 7 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n`) ?? [];
+  assert.deepEqual([state?.backend, state?.server, state?.fqdn], ["-", "-", ""]);
+});

@@ -69,46 +69,75 @@ export function parseServerStates(answer: string): ServerState[] | undefined {
   const header = lines.findIndex((line) => line.startsWith("# be_id "));
   if (header === -1) return undefined;
   const names = (lines[header] as string).slice(2).trim().split(" ");
+  const read = stateReader(names);
   const states: ServerState[] = [];
-  for (const line of lines.slice(header + 1)) {
-    if (line === "" || line.startsWith("#")) continue;
-    const cells = line.split(" ");
-    const columns: Record<string, string> = Object.create(null);
-    for (const [index, name] of names.entries()) columns[name] = cells[index] ?? NONE;
-    states.push(toState(columns));
-  }
+  for (const line of lines.slice(header + 1))
+    if (line !== "" && !line.startsWith("#")) states.push(read(line.split(" ")));
   return states;
 }
 
-function toState(columns: Readonly<Record<string, string>>): ServerState {
-  const text = (name: string) => (columns[name] === undefined || columns[name] === NONE ? "" : columns[name]);
-  const number = (name: string) => Number(text(name)) || 0;
-  const admin = number("srv_admin_state");
-  return {
-    backend: text("be_name"),
-    backendId: number("be_id"),
-    server: text("srv_name"),
-    serverId: number("srv_id"),
-    idForced: text("srv_f_forced_id") === "1",
-    address: text("srv_addr"),
-    port: number("srv_port"),
-    fqdn: text("srv_fqdn"),
-    operational: OPERATIONAL[number("srv_op_state")] ?? "stopped",
-    admin: {
-      forcedMaint: (admin & 0x01) !== 0,
-      inheritedMaint: (admin & 0x02) !== 0,
-      configuredMaint: (admin & 0x04) !== 0,
-      forcedDrain: (admin & 0x08) !== 0,
-      inheritedDrain: (admin & 0x10) !== 0,
-      unresolved: (admin & 0x20) !== 0,
+/** Makes a reader of rows with these columns. */
+function stateReader(names: readonly string[]): (cells: readonly string[]) => ServerState {
+  const indexes = new Map(names.map((name, index) => [name, index]));
+  /** The column as printed. */
+  const column = (name: string) => {
+    const index = indexes.get(name) ?? -1;
+    return (cells: readonly string[]) => cells[index] ?? NONE;
+  };
+  const text = (name: string) => {
+    const read = column(name);
+    return (cells: readonly string[]) => {
+      const cell = read(cells);
+      return cell === NONE ? "" : cell;
+    };
+  };
+  const number = (name: string) => {
+    const read = column(name);
+    return (cells: readonly string[]) => Number(read(cells)) || 0;
+  };
+  const [backend, server] = [column("be_name"), column("srv_name")];
+  const [backendId, serverId, port] = [number("be_id"), number("srv_id"), number("srv_port")];
+  const [idForced, usesSsl] = [text("srv_f_forced_id"), text("srv_use_ssl")];
+  const [address, fqdn] = [text("srv_addr"), text("srv_fqdn")];
+  const [operational, admin] = [number("srv_op_state"), number("srv_admin_state")];
+  const [weight, initialWeight] = [number("srv_uweight"), number("srv_iweight")];
+  const since = number("srv_time_since_last_change");
+  const [check, result, agent] = [
+    number("srv_check_state"),
+    number("srv_check_result"),
+    number("srv_agent_state"),
+  ];
+  return (cells) => ({
+    backend: backend(cells),
+    backendId: backendId(cells),
+    server: server(cells),
+    serverId: serverId(cells),
+    idForced: idForced(cells) === "1",
+    address: address(cells),
+    port: port(cells),
+    fqdn: fqdn(cells),
+    operational: OPERATIONAL[operational(cells)] ?? "stopped",
+    admin: toAdmin(admin(cells)),
+    weight: weight(cells),
+    initialWeight: initialWeight(cells),
+    secondsSinceChange: since(cells),
+    check: toCheck(check(cells), RESULTS[result(cells)] ?? "unknown"),
+    agent: toCheck(agent(cells), "unknown"),
+    usesSsl: usesSsl(cells) === "1",
+    get columns() {
+      return Object.fromEntries(names.map((name, index) => [name, cells[index] ?? NONE]));
     },
-    weight: number("srv_uweight"),
-    initialWeight: number("srv_iweight"),
-    secondsSinceChange: number("srv_time_since_last_change"),
-    check: toCheck(number("srv_check_state"), RESULTS[number("srv_check_result")] ?? "unknown"),
-    agent: toCheck(number("srv_agent_state"), "unknown"),
-    usesSsl: text("srv_use_ssl") === "1",
-    columns,
+  });
+}
+
+function toAdmin(bits: number): ServerAdminFlags {
+  return {
+    forcedMaint: (bits & 0x01) !== 0,
+    inheritedMaint: (bits & 0x02) !== 0,
+    configuredMaint: (bits & 0x04) !== 0,
+    forcedDrain: (bits & 0x08) !== 0,
+    inheritedDrain: (bits & 0x10) !== 0,
+    unresolved: (bits & 0x20) !== 0,
   };
 }
 
