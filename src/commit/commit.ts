@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
+import { removeBackend } from "../config/remove-backend.ts";
 import {
   backendSection,
   type ConfiguredServer,
@@ -42,7 +43,7 @@ import {
   type ReloadStage,
 } from "./reload-lane.ts";
 import { requireReplaceable } from "./replaceable.ts";
-import { RuntimeLane } from "./runtime-lane.ts";
+import { asDomainError, RuntimeLane } from "./runtime-lane.ts";
 import {
   createStateFile,
   EMPTY_STATE_FILE,
@@ -288,6 +289,17 @@ export class Commit implements Target {
       throw (refused[0] as PromiseRejectedResult).reason;
   }
 
+  async removeBackends(names: readonly string[], author: string): Promise<readonly ChangeResult[]> {
+    const edits = names.map((name) => backendRemoval(this.document, name, author));
+    const outcomes = await Promise.allSettled(
+      edits.map((edit) => this.#reloads.submit(edit, edit.message.replace("removes", "gone"))),
+    );
+    this.#notify();
+    return outcomes.map((outcome) =>
+      outcome.status === "fulfilled" ? { ok: true } : { ok: false, error: asDomainError(outcome.reason) },
+    );
+  }
+
   changeServers(
     backend: string,
     changes: readonly ServerChange[],
@@ -408,5 +420,21 @@ function backendEdit({ name, servers }: NewBackend, author: string): Edit {
     author,
     message: `adds ${resource}`,
     servers: servers.map((server) => ({ type: "added", backend: name, server })),
+  };
+}
+
+function backendRemoval(present: Document, name: string, author: string): Edit {
+  const resource = formatName("backends", name);
+  const section = backendSection(present, name);
+  return {
+    apply: (document) => removeBackend(document, name),
+    resources: [resource],
+    author,
+    message: `removes ${resource}`,
+    servers: (section === undefined ? [] : serversOf(section)).map((server) => ({
+      type: "removed",
+      backend: name,
+      server,
+    })),
   };
 }

@@ -337,7 +337,8 @@ function isDone(command: Command, outcome: ServerOutcome): boolean {
   return outcome.ok || (command.kind === "delete" && outcome.error.reason === "RESOURCE_NOT_FOUND");
 }
 
-function asDomainError(error: unknown): DomainError {
+/** What a promise was rejected with, as an error of the domain. */
+export function asDomainError(error: unknown): DomainError {
   return error instanceof DomainError
     ? error
     : new DomainError("HAPROXY_UNAVAILABLE", "HAProxy could not be asked", { cause: error });

@@ -7,6 +7,7 @@ import { CONSUL_DEFAULTS, createConsulRegistry } from "./consul/registry.ts";
 import { consulSettings } from "./consul/settings.ts";
 import { createDepartures } from "./departures.ts";
 import { decodeMemory, NO_MEMORY } from "./memory.ts";
+import { pruneBackends } from "./prune.ts";
 import type { Registry } from "./registry.ts";
 import { readSettings, withDefaults } from "./settings.ts";
 import { Source, type SourceParts } from "./source.ts";
@@ -101,15 +102,24 @@ export function createSources(options: SourcesOptions): Sources {
         return updated;
       }),
 
-    delete: ({ name, etag, allowMissing }) =>
+    async sync({ name, acceptLoss }) {
+      const source = find(name);
+      await source.sync(acceptLoss);
+      return source.describe();
+    },
+
+    services: (name) => find(name).services,
+
+    delete: ({ name, etag, allowMissing, prune }) =>
       writes.run(async () => {
-        if (allowMissing && !sources.has(name)) return;
+        if (allowMissing && !sources.has(name)) return [];
         const source = find(name);
         refuseStale(source, etag);
         const last = source.describe();
-        await source.erase();
+        const backends = await source.erase();
         sources.delete(name);
         publish("removed", last);
+        return prune ? pruneBackends(target, backends, name) : [];
       }),
 
     subscribe(listener) {

@@ -29,11 +29,11 @@ function instances(ids: string) {
 }
 
 function sentKinds({ target }: Discovery): string[] {
-  return target.sent.map((sent) =>
-    sent.kind === "create"
-      ? `create ${sent.backends.map(({ name }) => name).join(" ")}`
-      : sent.changes.map((change) => `${change.kind} ${change.name}`).join(", "),
-  );
+  return target.sent.map((sent) => {
+    if (sent.kind === "create") return `create ${sent.backends.map(({ name }) => name).join(" ")}`;
+    if (sent.kind === "removal") return `remove backends ${sent.names.join(" ")}`;
+    return sent.changes.map((change) => `${change.kind} ${change.name}`).join(", ");
+  });
 }
 
 describe("hitless", () => {

@@ -6,18 +6,21 @@ export interface Memory {
   readonly doubt: string;
   /** The services that have a backend: service → backend. */
   readonly backends: ReadonlyMap<string, string>;
+  /** Backends that were made for services which are gone. */
+  readonly left: ReadonlySet<string>;
 }
 
 /** What a new source remembers. */
-export const NO_MEMORY: Memory = { index: 0n, doubt: "", backends: new Map() };
+export const NO_MEMORY: Memory = { index: 0n, doubt: "", backends: new Map(), left: new Set() };
 
 /** Writes a memory for the store. */
-export function encodeMemory({ index, doubt, backends }: Memory): Uint8Array {
+export function encodeMemory({ index, doubt, backends, left }: Memory): Uint8Array {
   return Buffer.from(
     JSON.stringify({
       index: String(index),
       doubt,
       backends: Object.fromEntries(backends),
+      left: [...left],
     }),
   );
 }
@@ -25,11 +28,12 @@ export function encodeMemory({ index, doubt, backends }: Memory): Uint8Array {
 /** Reads a memory from the store. One that cannot be read is none: the registry says it all again, and only what it lost meanwhile goes unnoticed. */
 export function decodeMemory(bytes: Uint8Array): Memory {
   try {
-    const { index, doubt, backends } = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    const { index, doubt, backends, left = [] } = JSON.parse(Buffer.from(bytes).toString("utf8"));
     return {
       index: BigInt(index),
       doubt: String(doubt),
       backends: new Map(Object.entries<string>(backends)),
+      left: new Set(left as string[]),
     };
   } catch {
     return NO_MEMORY;

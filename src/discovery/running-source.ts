@@ -1,13 +1,16 @@
 import type { Logger } from "pino";
+import type { DiscoveredService } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { type BackoffOptions, createBackoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BackendNames } from "./backend-names.ts";
 import { type Confirmations, createConfirmations } from "./confirmations.ts";
 import type { Departures } from "./departures.ts";
-import { createFollower, type Follower, type FollowerContext } from "./follower.ts";
+import { describeIgnored, describeService } from "./describe-service.ts";
+import { createFollower, type FollowerContext } from "./follower.ts";
 import type { Memory } from "./memory.ts";
 import { nameInstances, originalName } from "./names.ts";
 import { createNewBackends, type NewBackends } from "./new-backends.ts";
+import { createPasses } from "./passes.ts";
 import { isManaged } from "./reconcile.ts";
 import type {
   Instance,
@@ -17,9 +20,17 @@ import type {
   RegistryEvent,
   ServicesListed,
 } from "./registry.ts";
+import {
+  type Address,
+  isAllIgnored,
+  liveServers,
+  replacedServers,
+  type Service,
+  unusableInstances,
+} from "./service.ts";
 import type { State, Status } from "./status.ts";
 import { type LossLimits, Steady } from "./steady.ts";
-import type { Target, TargetServer } from "./target.ts";
+import type { Target } from "./target.ts";
 
 /** What all sources share. */
 export interface SourceContext {
@@ -49,26 +60,6 @@ export interface SourceTask {
   readonly onMemory: () => void;
 }
 
-/** A service that the registry lists, or listed once, and its backend. */
-interface Service {
-  readonly name: string;
-  readonly backend: string;
-  readonly follower: Follower;
-  /** Whether the registry's last list has it. */
-  isListed: boolean;
-  /** The registry's last answer about it; undefined before the first of this run. */
-  answer: readonly Instance[] | undefined;
-  /** The servers that it should have or keeps: name → endpoint. */
-  servers: ReadonlyMap<string, Address>;
-  /** Those of its instances that get no traffic, as the registry's last answer has them. */
-  leftOut: readonly LeftOut[];
-}
-
-interface Address {
-  readonly address: string;
-  readonly port: number;
-}
-
 /** How the list of services is called among the failing queries; no service has this name. */
 const LIST = "";
 
@@ -87,12 +78,18 @@ export class RunningSource {
   readonly #followerContext: FollowerContext;
   /** Queries that have no good answer at present, and why. */
   readonly #failing = new Map<string, string>();
+  readonly #passes = createPasses();
+  /** Backends of services that are forgotten. */
+  readonly #left: Set<string>;
+  /** Resolved when nothing is under way. */
+  readonly #settling = new Set<() => void>();
   readonly #abort = new AbortController();
   readonly #ended: Promise<void>;
   #index: bigint;
   #listIndex: bigint;
   #doubt: string;
   #hasList = false;
+  #ignored: ReadonlyMap<string, string> = new Map();
   #isComplete = false;
   #lastSuccessMs: number | undefined;
   #lastError: Status["lastError"];
@@ -107,6 +104,7 @@ export class RunningSource {
     this.#index = task.memory.index;
     this.#listIndex = task.memory.index;
     this.#doubt = task.memory.doubt;
+    this.#left = new Set(task.memory.left);
     this.#steady = new Steady(task.losses);
     this.#confirmations = createConfirmations({
       steady: this.#steady,
@@ -140,24 +138,61 @@ export class RunningSource {
       follower.stop();
       this.#context.backendNames.release(backend);
     }
+    this.#passes.end();
+    this.#tellSettled(true);
     await this.#ended;
+  }
+
+  /** Asks the registry for everything once more; resolves when what follows from the answers is done or refused. `acceptLoss`: believes what the answers say. */
+  async sync(acceptLoss: boolean): Promise<void> {
+    const passed = this.#passes.begin(this.#services.keys());
+    this.#task.registry.refresh();
+    const answered = await passed;
+    if (this.#abort.signal.aborted) return;
+    if (acceptLoss) for (const name of answered) this.#acceptLoss(name);
+    this.#review();
+    if (!this.#isEveryFollowerDone) await new Promise<void>((resolve) => this.#settling.add(resolve));
+  }
+
+  #acceptLoss(name: string): void {
+    const service = this.#services.get(name);
+    if (service === undefined || this.#steady.kept(name).size === 0) return;
+    this.#log.warn({ service: name }, "a loss is believed because somebody said so");
+    this.#steady.accept(name);
+    this.#follow(service, nameInstances(service.answer ?? []));
+  }
+
+  /** The services that have a backend and those that are ignored, ordered by name. */
+  get services(): DiscoveredService[] {
+    const { target, departures } = this.#context;
+    const followed = [...this.#services.values()].map((service) =>
+      describeService(this.#task.name, service, {
+        present: target.servers(service.backend),
+        leaving: departures.of(service.backend),
+        kept: this.#steady.kept(service.name),
+      }),
+    );
+    const ignored = [...this.#ignored].map(([name, reason]) =>
+      describeIgnored(this.#task.name, name, reason),
+    );
+    return [...followed, ...ignored].sort((a, b) => (a.service < b.service ? -1 : 1));
   }
 
   /** What the next run has to know. */
   get memory(): Memory {
     const backends = new Map<string, string>();
     for (const { name, backend } of this.#services.values()) backends.set(name, backend);
-    return { index: this.#listIndex, doubt: this.#doubt, backends };
+    return { index: this.#listIndex, doubt: this.#doubt, backends, left: this.#left };
   }
 
   get status(): Status {
     let services = 0;
     let servers = 0;
-    for (const { backend, isListed, follower } of this.#services.values()) {
-      const present = this.#context.target.servers(backend);
-      if (present === undefined || follower.isCreating) continue;
-      if (isListed) services++;
-      servers += present.filter((server) => this.#isLive(backend, server)).length;
+    for (const service of this.#services.values()) {
+      const live = this.#liveCount(service);
+      if (live === "none") continue;
+      if (service.isListed) services++;
+      servers += live;
     }
     return {
       state: this.#state,
@@ -166,7 +201,21 @@ export class RunningSource {
       lastError: this.#lastError,
       services,
       servers,
+      unbelieved: this.#steady.reason ?? "",
     };
+  }
+
+  #liveCount(service: Service): number | "none" {
+    const { target, departures } = this.#context;
+    const { backend, follower } = service;
+    if (service.live === undefined) {
+      const present = target.servers(backend);
+      service.live =
+        present === undefined || follower.isCreating
+          ? "none"
+          : liveServers(present, departures.of(backend)).length;
+    }
+    return service.live;
   }
 
   /** Never throws: a defect in here must not end the watch. */
@@ -191,6 +240,7 @@ export class RunningSource {
         break;
       case "failure":
         this.#failing.set(event.service ?? LIST, event.error.message);
+        this.#passes.answered(event.service, false);
         this.#steady.shake();
         this.#noteError(event.error);
         break;
@@ -201,9 +251,10 @@ export class RunningSource {
     }
   }
 
-  #heardServices({ services, index }: ServicesListed): void {
+  #heardServices({ services, ignored, index }: ServicesListed): void {
     this.#noteSuccess(LIST, index);
     this.#hasList = true;
+    this.#ignored = ignored;
     const isNews = index !== this.#listIndex;
     this.#listIndex = index;
     for (const name of services) if (!this.#services.has(name)) this.#add(name);
@@ -211,6 +262,7 @@ export class RunningSource {
       service.isListed = services.has(service.name);
       if (!service.isListed) this.#heardAbsence(service);
     }
+    this.#passes.answered(undefined, true);
     if (isNews) this.#task.onMemory();
   }
 
@@ -218,6 +270,7 @@ export class RunningSource {
     this.#failing.delete(service.name);
     if (this.#context.target.servers(service.backend) === undefined) this.#forget(service);
     else if (service.answer?.length !== 0 || this.#isInDoubt) this.#observe(service, []);
+    this.#passes.gone(service.name);
     this.#forgetIfGone(service);
   }
 
@@ -229,6 +282,7 @@ export class RunningSource {
     // All of it is somebody else's: no backend is made for that.
     if (instances.length === 0 && isAllIgnored(leftOut) && !this.#hasBackend(service)) service.answer = [];
     else if (service.answer !== instances || this.#isInDoubt) this.#observe(service, instances);
+    this.#passes.answered(name, true);
   }
 
   #observe(service: Service, instances: readonly Instance[]): void {
@@ -236,9 +290,10 @@ export class RunningSource {
     this.#steady.observe(
       service.name,
       new Set(named.keys()),
-      replaced(service.servers, named),
+      replacedServers(service.servers, named),
       this.#context.clock.monotonic(),
     );
+    if (service.answer !== instances) service.changedMs = this.#context.clock.now();
     service.answer = instances;
     this.#follow(service, named);
     this.#confirmations.arm();
@@ -260,17 +315,17 @@ export class RunningSource {
       if (address !== undefined) servers.set(name, address);
     }
     service.servers = servers;
+    service.live = undefined;
     service.follower.follow({ servers: named, keep });
   }
 
   #add(name: string, remembered?: string): void {
     const { target, backendNames } = this.#context;
     const backend = backendNames.claim(this.#task.name, name, this.#task.nameBackend, remembered);
-    const servers = new Map(
-      (target.servers(backend) ?? [])
-        .filter((server) => this.#isLive(backend, server))
-        .map((server) => [originalName(server.name), server]),
-    );
+    const present = liveServers(target.servers(backend) ?? [], this.#context.departures.of(backend));
+    const servers = new Map(present.map((server) => [originalName(server.name), server]));
+    this.#left.delete(backend);
+    if (remembered === undefined) this.#passes.found(name);
     this.#steady.know(name, new Set(servers.keys()));
     this.#services.set(name, {
       name,
@@ -280,6 +335,8 @@ export class RunningSource {
       answer: undefined,
       servers,
       leftOut: [],
+      changedMs: undefined,
+      live: undefined,
     });
     if (remembered === undefined) this.#task.onMemory();
   }
@@ -287,6 +344,7 @@ export class RunningSource {
   #followerChanged(name: string): void {
     const service = this.#services.get(name);
     if (service === undefined || this.#abort.signal.aborted) return;
+    service.live = undefined;
     this.#forgetIfGone(service);
     this.#review();
   }
@@ -302,6 +360,7 @@ export class RunningSource {
 
   #forget({ name, backend, follower }: Service): void {
     follower.stop();
+    if (this.#context.target.servers(backend) !== undefined) this.#left.add(backend);
     this.#services.delete(name);
     this.#steady.forget(name);
     this.#context.backendNames.release(backend);
@@ -313,11 +372,10 @@ export class RunningSource {
   }
 
   #recheck(): void {
-    for (const { follower } of [...this.#services.values()]) follower.recheck();
-  }
-
-  #isLive(backend: string, server: TargetServer): boolean {
-    return isManaged(server) && !this.#context.departures.of(backend).has(server.name);
+    for (const service of [...this.#services.values()]) {
+      service.live = undefined;
+      service.follower.recheck();
+    }
   }
 
   #noteSuccess(query: string, index: bigint): void {
@@ -333,8 +391,8 @@ export class RunningSource {
   }
 
   #noteLeftOut(service: Service, leftOut: readonly LeftOut[]): void {
-    const before = unusable(service.leftOut);
-    const now = unusable(leftOut);
+    const before = unusableInstances(service.leftOut);
+    const now = unusableInstances(leftOut);
     service.leftOut = leftOut;
     if (now.length === 0 || now.join() === before.join()) return;
     this.#log.warn({ service: service.name, instances: now }, "instances cannot be used");
@@ -346,11 +404,9 @@ export class RunningSource {
 
   /** Works out the state anew from the facts, and tells of it where its kind has changed. */
   #review(): void {
-    if (this.#steady.doubtReason !== this.#doubt) {
-      this.#doubt = this.#steady.doubtReason;
-      this.#task.onMemory();
-    }
+    this.#noteDoubt();
     this.#isComplete ||= this.#isEveryServiceThere();
+    this.#tellSettled();
     const before = this.#state;
     this.#state = this.#presentState();
     if (this.#state.kind === before.kind) return;
@@ -359,16 +415,47 @@ export class RunningSource {
     this.#task.onState();
   }
 
+  #noteDoubt(): void {
+    const doubt = this.#steady.doubtReason;
+    if (doubt === this.#doubt) return;
+    if (doubt === "") this.#log.info("the registry is believed again");
+    else
+      this.#log.warn(
+        { reason: this.#steady.reason },
+        "what the registry no longer lists is not believed to be gone",
+      );
+    this.#doubt = doubt;
+    this.#task.onMemory();
+  }
+
   #presentState(): State {
     for (const { follower, backend } of this.#services.values()) {
       if (follower.rejection !== undefined) {
         return { kind: "rejected", reason: `${backend}: ${follower.rejection}` };
       }
     }
+    const { reason: unbelieved } = this.#steady;
+    // A doubt does not end by itself, so a query that fails must not hide it.
+    if (this.#isInDoubt && unbelieved !== undefined) return { kind: "stale", reason: unbelieved };
     for (const [, reason] of this.#failing) return { kind: "retrying", reason };
-    const { reason } = this.#steady;
-    if (reason !== undefined) return { kind: "stale", reason };
-    return { kind: this.#isComplete ? "synced" : "starting" };
+    if (unbelieved !== undefined) return { kind: "stale", reason: unbelieved };
+    if (!this.#isComplete) return { kind: "starting" };
+    const created = [...this.#services.values()].find(({ follower }) => follower.isCreating);
+    return created === undefined
+      ? { kind: "synced" }
+      : { kind: "syncing", reason: `${created.backend} is being made` };
+  }
+
+  get #isEveryFollowerDone(): boolean {
+    return [...this.#services.values()].every(
+      ({ follower }) => follower.isSettled || follower.rejection !== undefined,
+    );
+  }
+
+  #tellSettled(isForced = false): void {
+    if (this.#settling.size === 0 || !(isForced || this.#isEveryFollowerDone)) return;
+    for (const resolve of this.#settling) resolve();
+    this.#settling.clear();
   }
 
   #isEveryServiceThere(): boolean {
@@ -377,30 +464,4 @@ export class RunningSource {
       this.#hasList && services.every((service) => service.answer !== undefined && service.follower.isSettled)
     );
   }
-}
-
-/** The instances that somebody should mend, in words. */
-function unusable(leftOut: readonly LeftOut[]): string[] {
-  return leftOut
-    .filter(({ kind }) => kind === "unusable")
-    .map(({ node, id, reason }) => `${node}/${id}: ${reason}`);
-}
-
-function isAllIgnored(leftOut: readonly LeftOut[]): boolean {
-  return leftOut.length > 0 && leftOut.every(({ kind }) => kind === "ignored");
-}
-
-/** The servers that are gone because an instance of another name has taken over their address. */
-function replaced(
-  servers: ReadonlyMap<string, Address>,
-  named: ReadonlyMap<string, Address>,
-): ReadonlySet<string> {
-  const missing = [...servers].filter(([name]) => !named.has(name));
-  if (missing.length === 0) return new Set();
-  const taken = new Set([...named.values()].map(endpoint));
-  return new Set(missing.filter(([, address]) => taken.has(endpoint(address))).map(([name]) => name));
-}
-
-function endpoint({ address, port }: Address): string {
-  return `${address} ${port}`;
 }

@@ -1,5 +1,10 @@
 import { clone, equals, toBinary } from "@bufbuild/protobuf";
-import { type Source as SourceMessage, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
+import {
+  type DiscoveredService,
+  type Source as SourceMessage,
+  SourceSchema,
+} from "../../gen/haplane/v1/service_discovery_pb.js";
+import { DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
 import { durationMs } from "./durations.ts";
 import { encodeMemory, type Memory } from "./memory.ts";
@@ -112,13 +117,29 @@ export class Source {
     if (!isWatchedAlike) this.start();
   }
 
-  /** Removes the source from the store and ends it. */
-  async erase(): Promise<void> {
+  /** Removes the source from the store and ends it. Resolves with the backends that it has made. */
+  async erase(): Promise<string[]> {
     await this.#storing.run(async () => {
       await this.#parts.store.delete(this.name);
       this.#isErased = true;
     });
     await this.stop();
+    return [...new Set([...this.#memory.backends.values(), ...this.#memory.left])];
+  }
+
+  /** See `RunningSource.sync`. Rejects with `SOURCE_DISABLED` when it is disabled. */
+  async sync(acceptLoss: boolean): Promise<void> {
+    if (this.#run === undefined) {
+      throw new DomainError("SOURCE_DISABLED", `${this.name} is disabled`, {
+        resource: { type: "source", name: this.name },
+      });
+    }
+    await this.#run.sync(acceptLoss);
+  }
+
+  /** What was found, ordered by name; nothing while it is disabled. */
+  get services(): DiscoveredService[] {
+    return this.#run?.services ?? [];
   }
 
   get #latestMemory(): Memory {
@@ -156,6 +177,7 @@ export class Source {
       lastError: undefined,
       services: 0,
       servers: 0,
+      unbelieved: this.#memory.doubt,
     };
   }
 }

@@ -2,10 +2,13 @@ import type { Logger } from "pino";
 import type {
   CreateSourceRequest,
   DeleteSourceRequest,
+  DiscoveredService,
   Source,
+  SyncSourceRequest,
   UpdateSourceRequest,
 } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { Clock } from "../lib/clock.ts";
+import type { Kept } from "./prune.ts";
 import type { Registry } from "./registry.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
@@ -31,8 +34,12 @@ export interface Sources {
   list(): readonly Source[];
   /** Goes on with the new settings; what was found so far stays live meanwhile. */
   update(request: UpdateSourceRequest): Promise<Source>;
-  /** Ends the watch at once; backends stay as they are. */
-  delete(request: DeleteSourceRequest): Promise<void>;
+  /** Ends the watch at once; backends stay as they are, unless the request says prune. Resolves with those that could not be removed then. */
+  delete(request: DeleteSourceRequest): Promise<readonly Kept[]>;
+  /** Asks a registry for everything once more; resolves when what follows is done or refused. `SOURCE_DISABLED` when nobody watches it. */
+  sync(request: SyncSourceRequest): Promise<Source>;
+  /** What a source has found, ordered by name. */
+  services(name: string): readonly DiscoveredService[];
   /** Calls `listener` when a source is created, updated or deleted and when its state changes (not per query). Returns the way to stop. */
   subscribe(listener: (change: SourceChange) => void): () => void;
 }

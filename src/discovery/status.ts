@@ -14,6 +14,8 @@ export type State =
   | { readonly kind: "starting" }
   /** HAProxy runs what the registry said last, or is about to. */
   | { readonly kind: "synced" }
+  /** A backend is being made, everything else is done. */
+  | { readonly kind: "syncing"; readonly reason: string }
   /** Some of what the registry says is not believed. */
   | { readonly kind: "stale"; readonly reason: string }
   /** Some query got no good answer, and is made again. */
@@ -29,12 +31,15 @@ export interface Status {
   readonly lastError: { readonly atMs: number; readonly message: string } | undefined;
   readonly services: number;
   readonly servers: number;
+  /** Which losses are not believed and why; empty when there are none. */
+  readonly unbelieved: string;
 }
 
 const STATES: Readonly<Record<State["kind"], SourceState>> = {
   disabled: SourceState.DISABLED,
   starting: SourceState.STARTING,
   synced: SourceState.SYNCED,
+  syncing: SourceState.SYNCING,
   stale: SourceState.STALE,
   retrying: SourceState.RETRYING,
   rejected: SourceState.REJECTED,
@@ -56,5 +61,6 @@ export function toSourceStatus(status: Status): SourceStatus {
         }),
     services: status.services,
     servers: status.servers,
+    unbelieved: status.unbelieved,
   });
 }

@@ -114,6 +114,13 @@ export class Steady {
     for (const [name, dueMs] of held) if (dueMs <= nowMs) held.set(name, untilMs);
   }
 
+  /** What the registry does not list of a service is believed to be gone, whatever was held against it. */
+  accept(service: string): void {
+    const { held, unproven } = this.#known(service);
+    held.clear();
+    unproven.clear();
+  }
+
   /** The names of a service that the registry does not list and that stay nevertheless. */
   kept(service: string): ReadonlySet<string> {
     const record = this.#known(service);

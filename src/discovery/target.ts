@@ -18,6 +18,11 @@ export interface Target {
    */
   createBackends(backends: readonly NewBackend[], author: string): Promise<void>;
   /**
+   * Removes backends with all their servers, by one reload. Answers for each, in order, whether HAProxy runs it no longer; one that is not there is removed, and one that the configuration names is left
+   * as it is. Never rejects.
+   */
+  removeBackends(names: readonly string[], author: string): Promise<readonly ChangeResult[]>;
+  /**
    * Changes servers of one backend: the runtime command at once, the file soon after, the revision last. Resolves with one result per change when HAProxy has taken
    * all of them; a removal counts as taken once the server has left HAProxy. Never rejects for a single change's sake.
    */

@@ -27,7 +27,8 @@ export type ErrorReason =
   | "REFERENCE_MISSING"
   | "RESOURCE_AMBIGUOUS"
   | "CONFLICT"
-  | "TRANSACTION_EXPIRED";
+  | "TRANSACTION_EXPIRED"
+  | "SOURCE_DISABLED";
 
 /** A request field that breaks a rule. */
 export interface FieldViolation {

@@ -51,6 +51,7 @@ export const REASONS: Readonly<Record<ErrorReason | "INTERNAL", ReasonRule>> = {
   RESOURCE_AMBIGUOUS: { code: Code.FAILED_PRECONDITION },
   CONFLICT: { code: Code.ABORTED },
   TRANSACTION_EXPIRED: { code: Code.FAILED_PRECONDITION },
+  SOURCE_DISABLED: { code: Code.FAILED_PRECONDITION },
 };
 
 /**

@@ -89,6 +89,37 @@ export function registerMetrics(
     },
   });
   new Gauge({
+    name: "haplane_source_services",
+    help: "Services that a source has found and that have a backend.",
+    labelNames: ["source"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { name, status } of sources.list()) this.set({ source: name }, status?.services ?? 0);
+    },
+  });
+  new Gauge({
+    name: "haplane_source_index",
+    help: "The registry's index that the last good answer to a source carried.",
+    labelNames: ["source"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { name, status } of sources.list()) this.set({ source: name }, Number(status?.index ?? 0));
+    },
+  });
+  new Gauge({
+    name: "haplane_source_last_success_seconds",
+    help: "When the registry last gave a source a good answer, in seconds since 1970; 0 before the first.",
+    labelNames: ["source"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { name, status } of sources.list())
+        this.set({ source: name }, Number(status?.lastSuccessTime?.seconds ?? 0));
+    },
+  });
+  new Gauge({
     name: "haplane_source_servers",
     help: "Instances that a source has found and that are live servers.",
     labelNames: ["source"],

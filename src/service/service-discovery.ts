@@ -1,9 +1,20 @@
-import { ServiceDiscovery, type Source } from "../../gen/haplane/v1/service_discovery_pb.js";
+import {
+  type DiscoveredService,
+  ServiceDiscovery,
+  type Source,
+} from "../../gen/haplane/v1/service_discovery_pb.js";
+import { formatName } from "../config/name.ts";
 import type { Sources } from "../discovery/sources.ts";
 import { type Service, service } from "../rpc/handler.ts";
 import { type Paging, paginate } from "../rpc/page-token.ts";
 
 const PAGE: Paging<Source> = { defaultSize: 100, maxSize: 1_000, key: ({ name }) => name };
+
+const SERVICES_PAGE: Paging<DiscoveredService> = {
+  defaultSize: 100,
+  maxSize: 1_000,
+  key: ({ name }) => name,
+};
 
 /** `haplane.v1.ServiceDiscovery` over the sources. */
 export function serviceDiscoveryService(sources: Sources): Service {
@@ -22,8 +33,20 @@ export function serviceDiscoveryService(sources: Sources): Service {
       return { source: await sources.update(request) };
     },
     async deleteSource(request) {
-      await sources.delete(request);
-      return {};
+      const kept = await sources.delete(request);
+      return {
+        keptBackends: kept.map(({ backend, reason }) => ({
+          backend: formatName("backends", backend),
+          reason,
+        })),
+      };
+    },
+    async syncSource(request) {
+      return { source: await sources.sync(request) };
+    },
+    async listServices(request) {
+      const { items, nextPageToken } = paginate(sources.services(request.parent), request, SERVICES_PAGE);
+      return { services: [...items], nextPageToken };
     },
   });
 }

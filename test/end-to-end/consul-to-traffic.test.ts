@@ -182,4 +182,45 @@ describe("from Consul to traffic, through the real HAProxy", () => {
     await assert.rejects(getSource(), /404|not_found/);
     assert.deepEqual(await runtimeServers(), before);
   });
+
+  test("a pass answers with what HAProxy runs, and losses are believed when somebody says so", async () => {
+    const create = { sourceId: "local", source: { consul: { address: "127.0.0.1", port: consul.port } } };
+    await haplane.call("haplane.v1.ServiceDiscovery/CreateSource", create);
+    const sync = (acceptLoss: boolean) =>
+      haplane.call<SourceJson>("haplane.v1.ServiceDiscovery/SyncSource", {
+        name: "sources/local",
+        acceptLoss,
+      });
+    assert.equal((await sync(false)).source.status.state, "SOURCE_STATE_SYNCED");
+    for (const name of ["b", "c"]) await consul.deregister(name);
+    await untilState("STALE", /lost at once/);
+    await waitFor("the last server to be told as kept", async () => {
+      const { services } = await haplane.call<{
+        services: { servers: { server: string; state: string }[] }[];
+      }>("haplane.v1.ServiceDiscovery/ListServices", { parent: "sources/local" });
+      const told = services.flatMap(({ servers = [] }) =>
+        servers.map(({ server, state }) => `${server} ${state}`),
+      );
+      return told.join() === "test-c DISCOVERED_SERVER_STATE_KEPT";
+    });
+    const after = await sync(true);
+    assert.equal(after.source.status.state, "SOURCE_STATE_SYNCED");
+    assert.deepEqual(await runtimeNames(), []);
+  });
+
+  test("prune takes the backends away with the source", async () => {
+    await consul.register({ id: "x", service: "other", port: 1 });
+    const other = backend.replace(/web$/, "other");
+    await waitFor("the other backend", async () => (await haplane.ask("show backend")).includes(other));
+    await waitFor("it to be in the file", () =>
+      readFileSync(haplane.config, "utf8").includes(`backend ${other}`),
+    );
+    const { keptBackends = [] } = await haplane.call<{ keptBackends?: { backend: string }[] }>(
+      "haplane.v1.ServiceDiscovery/DeleteSource",
+      { name: "sources/local", prune: true },
+    );
+    assert.deepEqual(keptBackends, []);
+    assert.doesNotMatch(readFileSync(haplane.config, "utf8"), /^backend consul-backend/m);
+    assert.doesNotMatch(await haplane.ask("show backend"), /consul-backend/);
+  });
 });

@@ -10,6 +10,7 @@ import { DomainError } from "../../src/lib/errors.ts";
 /** What discovery sent. */
 export type Sent =
   | { readonly kind: "create"; readonly backends: readonly NewBackend[] }
+  | { readonly kind: "removal"; readonly names: readonly string[] }
   | {
       readonly kind: "change";
       readonly backend: string;
@@ -43,6 +44,20 @@ export class ScriptedTarget implements Target {
     }
     for (const { name, servers } of backends) this.backends.set(name, [...servers]);
     if (this.holdCreations) await new Promise<void>((resolve) => this.#held.push(resolve));
+  }
+
+  /** Decides which backends are named by the configuration; a sentence says so. */
+  refersTo: (backend: string) => string | undefined = () => undefined;
+
+  async removeBackends(names: readonly string[]): Promise<readonly ChangeResult[]> {
+    this.sent.push({ kind: "removal", names });
+    await Promise.resolve();
+    return names.map((name) => {
+      const reason = this.refersTo(name);
+      if (reason !== undefined) return { ok: false, error: new DomainError("RESOURCE_IN_USE", reason) };
+      this.backends.delete(name);
+      return { ok: true };
+    });
   }
 
   async changeServers(backend: string, changes: readonly ServerChange[]): Promise<readonly ChangeResult[]> {

@@ -204,6 +204,13 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_TRANSACTION_EXPIRED = 26;
    */
   TRANSACTION_EXPIRED = 26,
+
+  /**
+   * The source is disabled, so that nobody can be asked. FAILED_PRECONDITION with ResourceInfo.
+   *
+   * @generated from enum value: ERROR_REASON_SOURCE_DISABLED = 27;
+   */
+  SOURCE_DISABLED = 27,
 }
 
 /**

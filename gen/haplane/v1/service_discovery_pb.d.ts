@@ -377,6 +377,13 @@ export declare type SourceStatus = Message<"haplane.v1.SourceStatus"> & {
    * @generated from field: uint32 servers = 8;
    */
   servers: number;
+
+  /**
+   * Which losses are not believed and why, in a sentence, whatever the state; empty when there are none.
+   *
+   * @generated from field: string unbelieved = 9;
+   */
+  unbelieved: string;
 };
 
 /**
@@ -600,6 +607,14 @@ export declare type DeleteSourceRequest = Message<"haplane.v1.DeleteSourceReques
    * @generated from field: bool allow_missing = 3;
    */
   allowMissing: boolean;
+
+  /**
+   * Removes the backends that the source has made, by one reload. One that a line of the configuration names, or that holds servers of somebody else, is not removed: its servers
+   * of this source are, and it is told in the answer.
+   *
+   * @generated from field: bool prune = 4;
+   */
+  prune: boolean;
 };
 
 /**
@@ -614,6 +629,12 @@ export declare const DeleteSourceRequestSchema: GenMessage<DeleteSourceRequest>;
  * @generated from message haplane.v1.DeleteSourceResponse
  */
 export declare type DeleteSourceResponse = Message<"haplane.v1.DeleteSourceResponse"> & {
+  /**
+   * With prune: backends that are still there.
+   *
+   * @generated from field: repeated haplane.v1.KeptBackend kept_backends = 1;
+   */
+  keptBackends: KeptBackend[];
 };
 
 /**
@@ -621,6 +642,272 @@ export declare type DeleteSourceResponse = Message<"haplane.v1.DeleteSourceRespo
  * Use `create(DeleteSourceResponseSchema)` to create a new message.
  */
 export declare const DeleteSourceResponseSchema: GenMessage<DeleteSourceResponse>;
+
+/**
+ * A backend that was not removed.
+ *
+ * @generated from message haplane.v1.KeptBackend
+ */
+export declare type KeptBackend = Message<"haplane.v1.KeptBackend"> & {
+  /**
+   * Its resource name, `backends/{backend}`.
+   *
+   * @generated from field: string backend = 1;
+   */
+  backend: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message haplane.v1.KeptBackend.
+ * Use `create(KeptBackendSchema)` to create a new message.
+ */
+export declare const KeptBackendSchema: GenMessage<KeptBackend>;
+
+/**
+ * Request of SyncSource.
+ *
+ * @generated from message haplane.v1.SyncSourceRequest
+ */
+export declare type SyncSourceRequest = Message<"haplane.v1.SyncSourceRequest"> & {
+  /**
+   * `sources/{source}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Believes the losses that are not believed yet, for every service about which the registry has given a good answer: what that does not list is removed. This ends STALE.
+   *
+   * @generated from field: bool accept_loss = 2;
+   */
+  acceptLoss: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.SyncSourceRequest.
+ * Use `create(SyncSourceRequestSchema)` to create a new message.
+ */
+export declare const SyncSourceRequestSchema: GenMessage<SyncSourceRequest>;
+
+/**
+ * Answer of SyncSource.
+ *
+ * @generated from message haplane.v1.SyncSourceResponse
+ */
+export declare type SyncSourceResponse = Message<"haplane.v1.SyncSourceResponse"> & {
+  /**
+   * The source with its status after the pass.
+   *
+   * @generated from field: haplane.v1.Source source = 1;
+   */
+  source?: Source | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.SyncSourceResponse.
+ * Use `create(SyncSourceResponseSchema)` to create a new message.
+ */
+export declare const SyncSourceResponseSchema: GenMessage<SyncSourceResponse>;
+
+/**
+ * Request of ListServices.
+ *
+ * @generated from message haplane.v1.ListServicesRequest
+ */
+export declare type ListServicesRequest = Message<"haplane.v1.ListServicesRequest"> & {
+  /**
+   * `sources/{source}`.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The most to return; 0 means 100, more than 1,000 counts as 1,000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListServicesRequest.
+ * Use `create(ListServicesRequestSchema)` to create a new message.
+ */
+export declare const ListServicesRequestSchema: GenMessage<ListServicesRequest>;
+
+/**
+ * Answer of ListServices.
+ *
+ * @generated from message haplane.v1.ListServicesResponse
+ */
+export declare type ListServicesResponse = Message<"haplane.v1.ListServicesResponse"> & {
+  /**
+   * The services of this page.
+   *
+   * @generated from field: repeated haplane.v1.DiscoveredService services = 1;
+   */
+  services: DiscoveredService[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListServicesResponse.
+ * Use `create(ListServicesResponseSchema)` to create a new message.
+ */
+export declare const ListServicesResponseSchema: GenMessage<ListServicesResponse>;
+
+/**
+ * A service of a registry, and what has become of it.
+ *
+ * @generated from message haplane.v1.DiscoveredService
+ */
+export declare type DiscoveredService = Message<"haplane.v1.DiscoveredService"> & {
+  /**
+   * Resource name, `sources/{source}/services/{service}`, the service percent-encoded.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The service as the registry calls it.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * Name of its backend; empty when it is ignored.
+   *
+   * @generated from field: string backend = 3;
+   */
+  backend: string;
+
+  /**
+   * What is done with it.
+   *
+   * @generated from field: haplane.v1.DiscoveredServiceState state = 4;
+   */
+  state: DiscoveredServiceState;
+
+  /**
+   * Why it is ignored, emptied or rejected; empty otherwise.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Its instances, and servers of its backend that came from instances; none when it is ignored.
+   *
+   * @generated from field: repeated haplane.v1.DiscoveredServer servers = 6;
+   */
+  servers: DiscoveredServer[];
+
+  /**
+   * When the registry last said something else about it; unset if that was before haplane was started.
+   *
+   * @generated from field: google.protobuf.Timestamp last_change_time = 7;
+   */
+  lastChangeTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.DiscoveredService.
+ * Use `create(DiscoveredServiceSchema)` to create a new message.
+ */
+export declare const DiscoveredServiceSchema: GenMessage<DiscoveredService>;
+
+/**
+ * An instance, a server, or both.
+ *
+ * @generated from message haplane.v1.DiscoveredServer
+ */
+export declare type DiscoveredServer = Message<"haplane.v1.DiscoveredServer"> & {
+  /**
+   * Name of the server in its backend; empty for an instance that has none.
+   *
+   * @generated from field: string server = 1;
+   */
+  server: string;
+
+  /**
+   * The node that the registry has the instance on; empty when it is no longer listed.
+   *
+   * @generated from field: string node = 2;
+   */
+  node: string;
+
+  /**
+   * Id of the instance on its node; empty when it is no longer listed.
+   *
+   * @generated from field: string id = 3;
+   */
+  id: string;
+
+  /**
+   * Where it listens: as the registry says, or, when that no longer lists it, as the server has it. Empty when it is leaving or cannot be used.
+   *
+   * @generated from field: string address = 4;
+   */
+  address: string;
+
+  /**
+   * The port there.
+   *
+   * @generated from field: uint32 port = 5;
+   */
+  port: number;
+
+  /**
+   * HAProxy's weight for it, 0 to 256.
+   *
+   * @generated from field: uint32 weight = 6;
+   */
+  weight: number;
+
+  /**
+   * What is done with it.
+   *
+   * @generated from field: haplane.v1.DiscoveredServerState state = 7;
+   */
+  state: DiscoveredServerState;
+
+  /**
+   * Why it gets no traffic; empty when it does.
+   *
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message haplane.v1.DiscoveredServer.
+ * Use `create(DiscoveredServerSchema)` to create a new message.
+ */
+export declare const DiscoveredServerSchema: GenMessage<DiscoveredServer>;
 
 /**
  * When an instance of Consul gets traffic; its checks are those of the service and of its node.
@@ -765,12 +1052,141 @@ export enum SourceState {
    * @generated from enum value: SOURCE_STATE_DISABLED = 6;
    */
   DISABLED = 6,
+
+  /**
+   * A service that is new waits until HAProxy has been reloaded with its backend; everything else is in step.
+   *
+   * @generated from enum value: SOURCE_STATE_SYNCING = 7;
+   */
+  SYNCING = 7,
 }
 
 /**
  * Describes the enum haplane.v1.SourceState.
  */
 export declare const SourceStateSchema: GenEnum<SourceState>;
+
+/**
+ * What is done with a service.
+ *
+ * @generated from enum haplane.v1.DiscoveredServiceState
+ */
+export enum DiscoveredServiceState {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: DISCOVERED_SERVICE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its backend follows it.
+   *
+   * @generated from enum value: DISCOVERED_SERVICE_STATE_FOLLOWED = 1;
+   */
+  FOLLOWED = 1,
+
+  /**
+   * Its backend is being made, or its first answer is awaited.
+   *
+   * @generated from enum value: DISCOVERED_SERVICE_STATE_PENDING = 2;
+   */
+  PENDING = 2,
+
+  /**
+   * HAProxy refused a change of its backend; see reason.
+   *
+   * @generated from enum value: DISCOVERED_SERVICE_STATE_REJECTED = 3;
+   */
+  REJECTED = 3,
+
+  /**
+   * The source does not take it; see reason.
+   *
+   * @generated from enum value: DISCOVERED_SERVICE_STATE_IGNORED = 4;
+   */
+  IGNORED = 4,
+
+  /**
+   * The registry no longer lists it; its servers leave, or stay while their loss is not believed.
+   *
+   * @generated from enum value: DISCOVERED_SERVICE_STATE_GONE = 5;
+   */
+  GONE = 5,
+}
+
+/**
+ * Describes the enum haplane.v1.DiscoveredServiceState.
+ */
+export declare const DiscoveredServiceStateSchema: GenEnum<DiscoveredServiceState>;
+
+/**
+ * What is done with an instance or server.
+ *
+ * @generated from enum haplane.v1.DiscoveredServerState
+ */
+export enum DiscoveredServerState {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is a server as the registry says.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_LIVE = 1;
+   */
+  LIVE = 1,
+
+  /**
+   * It is to become a server, or to be changed.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_PENDING = 2;
+   */
+  PENDING = 2,
+
+  /**
+   * The registry does not list it any more; the server stays since the loss is not believed yet.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_KEPT = 3;
+   */
+  KEPT = 3,
+
+  /**
+   * The registry does not list it any more; it finishes its connections and goes.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_LEAVING = 4;
+   */
+  LEAVING = 4,
+
+  /**
+   * The registry's checks do not pass; see reason.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_UNHEALTHY = 5;
+   */
+  UNHEALTHY = 5,
+
+  /**
+   * The source does not take it; see reason.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_IGNORED = 6;
+   */
+  IGNORED = 6,
+
+  /**
+   * It is healthy and cannot be a server, for want of an address, say; see reason.
+   *
+   * @generated from enum value: DISCOVERED_SERVER_STATE_UNUSABLE = 7;
+   */
+  UNUSABLE = 7,
+}
+
+/**
+ * Describes the enum haplane.v1.DiscoveredServerState.
+ */
+export declare const DiscoveredServerStateSchema: GenEnum<DiscoveredServerState>;
 
 /**
  * Keeps HAProxy's backends in step with a registry of services. A source watches one registry; each service it finds becomes a backend, each instance a server.
@@ -823,7 +1239,7 @@ export declare const ServiceDiscovery: GenService<{
     output: typeof UpdateSourceResponseSchema;
   },
   /**
-   * Stops a source at once and forgets it. Its backends stay as they are.
+   * Stops a source at once and forgets it. Its backends stay as they are, or are removed with `prune`; then it answers when HAProxy no longer runs them.
    * Fails with NOT_FOUND, unless allow_missing is set, and with ABORTED when the etag is not the present one.
    *
    * @generated from rpc haplane.v1.ServiceDiscovery.DeleteSource
@@ -832,6 +1248,28 @@ export declare const ServiceDiscovery: GenService<{
     methodKind: "unary";
     input: typeof DeleteSourceRequestSchema;
     output: typeof DeleteSourceResponseSchema;
+  },
+  /**
+   * Asks the registry for everything once more, and answers when every query has an answer or has failed, and HAProxy has taken or refused what follows from it.
+   * The status in the answer tells how it went. Fails with NOT_FOUND, and with FAILED_PRECONDITION when the source is disabled.
+   *
+   * @generated from rpc haplane.v1.ServiceDiscovery.SyncSource
+   */
+  syncSource: {
+    methodKind: "unary";
+    input: typeof SyncSourceRequestSchema;
+    output: typeof SyncSourceResponseSchema;
+  },
+  /**
+   * Lists the services of a source, ordered by name: those that have a backend, and those that the registry lists and that are ignored, each with what it should have and what it has.
+   * Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.ServiceDiscovery.ListServices
+   */
+  listServices: {
+    methodKind: "unary";
+    input: typeof ListServicesRequestSchema;
+    output: typeof ListServicesResponseSchema;
   },
 }>;
 

@@ -1,0 +1,120 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type DiscoveredServerSchema,
+  type DiscoveredService,
+  DiscoveredServiceSchema,
+  DiscoveredServerState as ServerState,
+  DiscoveredServiceState as ServiceState,
+} from "../../gen/haplane/v1/service_discovery_pb.js";
+import { nameInstances, originalName } from "./names.ts";
+import type { Instance, LeftOut } from "./registry.ts";
+import type { Service } from "./service.ts";
+import { liveServers } from "./service.ts";
+import type { TargetServer } from "./target.ts";
+
+type ServerInit = MessageInitShape<typeof DiscoveredServerSchema>;
+
+/** What is known of a service beside the service itself. */
+export interface ServiceSurroundings {
+  /** The servers that its backend has; undefined when there is none. */
+  readonly present: readonly TargetServer[] | undefined;
+  /** Those on their way out: name → id. */
+  readonly leaving: ReadonlyMap<string, number>;
+  /** Names that stay although the registry does not list them. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** A service that has a backend, as an answer has it. */
+export function describeService(
+  source: string,
+  service: Service,
+  around: ServiceSurroundings,
+): DiscoveredService {
+  const { name, backend, changedMs } = service;
+  return create(DiscoveredServiceSchema, {
+    name: serviceName(source, name),
+    service: name,
+    backend,
+    ...serviceState(service, around),
+    servers: [...servers(service, around)],
+    ...(changedMs === undefined ? {} : { lastChangeTime: timestampFromMs(changedMs) }),
+  });
+}
+
+/** A service that has none, as an answer has it. */
+export function describeIgnored(source: string, service: string, reason: string): DiscoveredService {
+  return create(DiscoveredServiceSchema, {
+    name: serviceName(source, service),
+    service,
+    state: ServiceState.IGNORED,
+    reason,
+  });
+}
+
+function serviceName(source: string, service: string): string {
+  return `${source}/services/${encodeURIComponent(service)}`;
+}
+
+function serviceState(
+  { follower, isListed, answer }: Service,
+  { present, kept }: ServiceSurroundings,
+): { state: ServiceState; reason?: string } {
+  const { rejection } = follower;
+  if (rejection !== undefined) return { state: ServiceState.REJECTED, reason: rejection };
+  if (answer === undefined || follower.isCreating) return { state: ServiceState.PENDING };
+  if (!isListed) {
+    const reason = kept.size > 0 ? "its loss is not believed yet" : "the registry does not list it";
+    return { state: ServiceState.GONE, reason };
+  }
+  if (present === undefined)
+    return { state: ServiceState.IGNORED, reason: "none of its instances is asked for" };
+  return { state: ServiceState.FOLLOWED };
+}
+
+function* servers(
+  { answer = [], leftOut }: Service,
+  { present = [], leaving, kept }: ServiceSurroundings,
+): Generator<ServerInit> {
+  const live = new Map(liveServers(present, leaving).map((server) => [originalName(server.name), server]));
+  for (const [name, instance] of nameInstances(answer)) {
+    yield ofInstance(instance, live.get(name));
+    live.delete(name);
+  }
+  for (const [name, server] of live) {
+    if (kept.has(name)) yield ofServer(server, ServerState.KEPT, "its loss is not believed yet");
+    else yield ofServer(server, ServerState.LEAVING, "the registry does not list it");
+  }
+  // The document does not have them any more, HAProxy still does.
+  for (const server of leaving.keys())
+    yield { server, state: ServerState.LEAVING, reason: "it finishes its connections" };
+  for (const left of leftOut) yield ofLeftOut(left);
+}
+
+function ofInstance(instance: Instance, server: TargetServer | undefined): ServerInit {
+  const { node, id, address, port, weight } = instance;
+  const isAsDesired = server?.address === address && server.port === port && server.weight === weight;
+  return {
+    ...{ node, id, address, port, weight, server: server?.name ?? "" },
+    state: isAsDesired ? ServerState.LIVE : ServerState.PENDING,
+    reason: isAsDesired ? "" : "HAProxy has still to take it",
+  };
+}
+
+function ofServer(
+  { name, address, port, weight }: TargetServer,
+  state: ServerState,
+  reason: string,
+): ServerInit {
+  return { server: name, address, port, weight, state, reason };
+}
+
+const LEFT_OUT: Readonly<Record<LeftOut["kind"], ServerState>> = {
+  ignored: ServerState.IGNORED,
+  unhealthy: ServerState.UNHEALTHY,
+  unusable: ServerState.UNUSABLE,
+};
+
+function ofLeftOut({ kind, node, id, reason }: LeftOut): ServerInit {
+  return { node, id, state: LEFT_OUT[kind], reason };
+}
