@@ -9,6 +9,7 @@ import { ManualClock } from "../lib/manual-clock.ts";
 import type { NewTransactionWrite, Operation, StoredTransaction } from "../store/operations.ts";
 import { Document } from "../text/document.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
+import { stagedConfiguration } from "./staged-configuration.ts";
 import { MAX_OPEN, Transactions } from "./transactions.ts";
 
 const TEXT = `backend one
@@ -70,8 +71,11 @@ async function world() {
   const clock = new ManualClock(1_000_000);
   const open = async () => {
     const transactions = new Transactions({
-      ...{ commit, store, clock, logger: pino({ level: "silent" }), owns: () => false },
-      context: () => ({ etags, version: undefined, etagsCount: true }),
+      subject: stagedConfiguration({
+        ...{ commit, owns: () => false },
+        context: () => ({ etags, version: undefined, etagsCount: true }),
+      }),
+      ...{ store, clock, logger: pino({ level: "silent" }) },
     });
     await transactions.start();
     return transactions;

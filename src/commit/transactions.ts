@@ -1,19 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
-import { ApplyRequestSchema, WriteOptionsSchema } from "../../gen/haplane/v1/configuration_pb.js";
-import type { Changed, Extent } from "../config/apply-changes.ts";
-import { type ApplyInput, applyRequest, fingerprint } from "../config/apply-request.ts";
-import type { Owns } from "../config/desired-changes.ts";
-import { readResourceId, writeResourceId } from "../config/locate.ts";
-import type { WriteContext } from "../config/write-context.ts";
+import type { Extent } from "../config/apply-changes.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
 import type { StoredTransaction } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import type { Document } from "../text/document.ts";
-import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 
 /** How many transactions an owner may have open. */
 export const MAX_OPEN = 10;
@@ -22,19 +14,51 @@ export const MAX_STAGED = { writes: 10_000, bytes: 64 * 1024 * 1024 };
 /** How many names of transactions that expired are remembered, to tell those who come late. */
 const MAX_EXPIRED = 1_000;
 
+/** What a write leads to. */
+export interface Staged<D> {
+  readonly document: D;
+  /** Names of the resources that it writes, and how much of each matters to it. */
+  readonly touched: ReadonlyMap<string, Extent>;
+}
+
+/** How a commit is made. */
+export interface CommitRequest {
+  readonly validateOnly: boolean;
+  /** When given, the newest revision must be this one. */
+  readonly baseRevision?: number;
+  readonly message: string;
+}
+
+/** What transactions are about: a document `D` that is written by inputs `I`. A write gives `C`, a commit `O`. */
+export interface Subject<D, I, C extends Staged<D>, O> {
+  /** Begins the names of its transactions. */
+  readonly prefix: string;
+  /** For people: "the configuration". */
+  readonly title: string;
+  readonly document: D;
+  /** Number of the newest revision. */
+  readonly revision: number;
+  /** Makes a write. `again`: it was accepted before, so that its etags and guards do not count any more. */
+  apply(document: D, input: I, again: boolean): C;
+  /** Names of the resources that a write guards without writing them. */
+  guarded(input: I): readonly string[];
+  /** What a resource is: equal as long as nothing of it changes. */
+  fingerprint(document: D, name: string, extent: Extent): string;
+  encode(input: I): Uint8Array;
+  decode(bytes: Uint8Array): I;
+  /** Makes the writes on the newest document, which `edit` does, and that the subject. */
+  commit(
+    edit: { apply(document: D): D; readonly resources: readonly string[]; readonly author: string },
+    request: CommitRequest,
+  ): Promise<O>;
+}
+
 /** What they are built from. */
-export interface TransactionsOptions {
-  readonly commit: {
-    readonly document: Document;
-    readonly revision: number;
-    change(request: ChangeRequest): Promise<ChangeOutcome>;
-  };
+export interface TransactionsOptions<D, I, C extends Staged<D>, O> {
+  readonly subject: Subject<D, I, C, O>;
   readonly store: Pick<Store, "write" | "transactions">;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Asked for at each write: the running HAProxy may have become another. */
-  readonly context: () => WriteContext;
-  readonly owns: Owns;
 }
 
 /** Who uses a transaction. */
@@ -45,15 +69,15 @@ export interface TransactionUser {
 }
 
 /** A transaction as others see it. */
-export interface TransactionView extends StoredTransaction {
+export interface TransactionView<D> extends StoredTransaction {
   readonly writes: number;
   /** Names of the resources that it writes. */
   readonly resources: readonly string[];
   /** Resources that others have changed since, so that a commit would fail. */
   readonly conflicts: readonly string[];
   /** What it began with, and what was made of it. */
-  readonly base: Document;
-  readonly document: Document;
+  readonly base: D;
+  readonly document: D;
 }
 
 /** What a resource was when it was first written or guarded. */
@@ -64,20 +88,15 @@ interface Guarded {
   readonly written: boolean;
 }
 
-interface Staged {
-  readonly input: ApplyInput;
-  readonly bytes: number;
-}
-
-interface Open {
+interface Open<D, I> {
   stored: StoredTransaction;
   /** Calls that change it, one after another. */
   readonly serial: Serial;
-  readonly base: Document;
-  document: Document;
-  /** Why what was staged before a restart cannot be shown on what the configuration has become. */
+  readonly base: D;
+  document: D;
+  /** Why what was staged before a restart cannot be shown on what has become of the document. */
   broken: DomainError | undefined;
-  readonly staged: Staged[];
+  readonly staged: { readonly input: I; readonly bytes: number }[];
   readonly guarded: Map<string, Guarded>;
   ended: boolean;
 }
@@ -86,28 +105,31 @@ interface Open {
  * The open transactions. Each is a snapshot of the document with writes staged on it; nothing is locked. A commit makes the writes again on the newest document, provided that nobody has
  * changed what they write or guard. They are kept in the store, so that a restart does not end them.
  */
-export class Transactions {
-  readonly #options: TransactionsOptions;
-  readonly #open = new Map<string, Open>();
+export class Transactions<D, I, C extends Staged<D>, O> {
+  readonly #options: TransactionsOptions<D, I, C, O>;
+  readonly #subject: Subject<D, I, C, O>;
+  readonly #open = new Map<string, Open<D, I>>();
   readonly #expired = new Set<string>();
   #cancelSweep: (() => void) | undefined;
 
-  constructor(options: TransactionsOptions) {
+  constructor(options: TransactionsOptions<D, I, C, O>) {
     this.#options = options;
+    this.#subject = options.subject;
   }
 
   /** Reads those that a former run left open. */
   async start(): Promise<void> {
-    const { store, commit, clock, logger } = this.#options;
+    const { store, clock, logger } = this.#options;
     const gone: string[] = [];
     for (const { writes, ...stored } of await store.transactions()) {
+      if (!stored.name.startsWith(this.#subject.prefix)) continue;
       if (stored.expireTime <= clock.now()) {
         gone.push(stored.name);
         continue;
       }
-      const open = this.#begun(stored, commit.document);
+      const open = this.#begun(stored, this.#subject.document);
       for (const { request, guards } of writes) {
-        const input = decodeInput(request);
+        const input = this.#subject.decode(request);
         open.staged.push({ input, bytes: request.length });
         for (const guard of JSON.parse(Buffer.from(guards).toString("utf8")) as Guarded[])
           open.guarded.set(guard.name, guard);
@@ -116,7 +138,7 @@ export class Transactions {
       if (open.broken !== undefined)
         logger.warn(
           { transaction: stored.name, err: open.broken },
-          "a transaction does not fit the configuration any more",
+          `a transaction does not fit ${this.#subject.title} any more`,
         );
       this.#open.set(stored.name, open);
     }
@@ -130,8 +152,8 @@ export class Transactions {
   }
 
   /** Begins a transaction. Throws `LIMIT_EXCEEDED` when the owner has too many. */
-  async begin(owner: string, idleMs: number): Promise<TransactionView> {
-    const { commit, clock, store } = this.#options;
+  async begin(owner: string, idleMs: number): Promise<TransactionView<D>> {
+    const { clock, store } = this.#options;
     const own = [...this.#open.values()].filter(({ stored }) => stored.owner === owner).length;
     if (own >= MAX_OPEN) {
       throw new DomainError(
@@ -144,10 +166,10 @@ export class Transactions {
     }
     const now = clock.now();
     const stored: StoredTransaction = {
-      name: `transactions/${randomBytes(9).toString("hex")}`,
-      ...{ owner, idleMs, createTime: now, expireTime: now + idleMs, baseRevision: commit.revision },
+      name: `${this.#subject.prefix}${randomBytes(9).toString("hex")}`,
+      ...{ owner, idleMs, createTime: now, expireTime: now + idleMs, baseRevision: this.#subject.revision },
     };
-    const open = this.#begun(stored, commit.document);
+    const open = this.#begun(stored, this.#subject.document);
     this.#open.set(stored.name, open);
     try {
       await store.write([{ kind: "put-transaction", transaction: stored }]);
@@ -160,20 +182,20 @@ export class Transactions {
   }
 
   /** Throws `RESOURCE_NOT_FOUND` or `TRANSACTION_EXPIRED`. Looking does not count as use. */
-  get(name: string): TransactionView {
+  get(name: string): TransactionView<D> {
     return this.#view(this.#find(name));
   }
 
   /** The open ones, the oldest first. */
-  list(): readonly TransactionView[] {
+  list(): readonly TransactionView<D>[] {
     this.#dropExpired();
     return [...this.#open.values()]
       .sort((a, b) => a.stored.createTime - b.stored.createTime || (a.stored.name < b.stored.name ? -1 : 1))
       .map((open) => this.#view(open));
   }
 
-  /** The configuration as a transaction has it, for reading. Counts as use. */
-  read(name: string, user: TransactionUser): { readonly document: Document; readonly baseRevision: number } {
+  /** The document as a transaction has it, for reading. Counts as use. */
+  read(name: string, user: TransactionUser): { readonly document: D; readonly baseRevision: number } {
     const open = this.#findOwn(name, user);
     if (open.broken !== undefined) throw open.broken;
     this.#renew(open);
@@ -181,14 +203,14 @@ export class Transactions {
   }
 
   /** Stages a write; durable when it resolves. Throws what the write throws, and `LIMIT_EXCEEDED`. With `keep` false it is tried only. */
-  stage(name: string, user: TransactionUser, input: ApplyInput, keep: boolean): Promise<Changed> {
+  stage(name: string, user: TransactionUser, input: I, keep: boolean): Promise<C> {
     return this.#findOwn(name, user).serial.run(async () => {
       const open = this.#findOwn(name, user);
       if (open.broken !== undefined) throw open.broken;
-      const { store, context, owns } = this.#options;
-      const changed = applyRequest(open.document, input, context(), owns);
+      const { store } = this.#options;
+      const changed = this.#subject.apply(open.document, input, false);
       if (!keep) return changed;
-      const request = encodeInput(input);
+      const request = this.#subject.encode(input);
       this.#checkRoom(open, request.length);
       const guards = this.#newGuards(open, changed, input);
       const renewed = this.#renewed(open);
@@ -212,28 +234,22 @@ export class Transactions {
     });
   }
 
-  /** Makes what was staged the configuration. Throws `CONFLICT`, and what `Commit.change` throws; the transaction is then open still. */
-  commit(
-    name: string,
-    user: TransactionUser,
-    request: { readonly validateOnly: boolean; readonly baseRevision?: number; readonly message: string },
-  ): Promise<ChangeOutcome> {
+  /** Makes what was staged the document. Throws `CONFLICT`, and what the subject's commit throws; the transaction is then open still. */
+  commit(name: string, user: TransactionUser, request: CommitRequest): Promise<O> {
     return this.#findOwn(name, user).serial.run(async () => {
       const open = this.#findOwn(name, user);
-      const { commit, store } = this.#options;
-      const { validateOnly, baseRevision, message } = request;
+      const { store } = this.#options;
+      const { validateOnly, message } = request;
       this.#renew(open);
       const written = [...open.guarded.values()].filter((guard) => guard.written).map((guard) => guard.name);
-      const outcome = await commit.change({
-        edit: {
-          apply: (document) => this.#rebased(open, document),
-          resources: written,
-          author: user.name,
-          message: message === "" ? `commits ${name}` : message,
-          servers: [],
-        },
-        validateOnly,
-        ...(baseRevision !== undefined && { baseRevision }),
+      const edit = {
+        apply: (document: D) => this.#rebased(open, document),
+        resources: written,
+        author: user.name,
+      };
+      const outcome = await this.#subject.commit(edit, {
+        ...request,
+        message: message === "" ? `commits ${name}` : message,
       });
       if (!validateOnly) {
         this.#end(open);
@@ -256,7 +272,7 @@ export class Transactions {
     });
   }
 
-  #begun(stored: StoredTransaction, base: Document): Open {
+  #begun(stored: StoredTransaction, base: D): Open<D, I> {
     return {
       ...{ stored, base, document: base, broken: undefined },
       ...{ serial: new Serial(), staged: [], guarded: new Map(), ended: false },
@@ -264,7 +280,7 @@ export class Transactions {
   }
 
   /** The staged writes, made on a document. Throws `CONFLICT` when that is not as the transaction knew it where that matters. */
-  #rebased(open: Open, document: Document): Document {
+  #rebased(open: Open<D, I>, document: D): D {
     const conflicts = this.#conflicts(open, document);
     if (conflicts.length > 0) {
       throw new DomainError(
@@ -276,43 +292,36 @@ export class Transactions {
         },
       );
     }
-    return open.staged.reduce((on, { input }) => this.#make(on, input), document);
+    return open.staged.reduce((on, { input }) => this.#subject.apply(on, input, true).document, document);
   }
 
-  #conflicts(open: Open, document: Document): string[] {
-    const { etags } = this.#options.context();
+  #conflicts(open: Open<D, I>, document: D): string[] {
     return [...open.guarded.values()]
-      .filter(({ name, extent, fingerprint: known }) => fingerprint(document, name, extent, etags) !== known)
+      .filter(
+        ({ name, extent, fingerprint }) => this.#subject.fingerprint(document, name, extent) !== fingerprint,
+      )
       .map(({ name }) => name);
   }
 
-  #replay(open: Open, input: ApplyInput): void {
+  #replay(open: Open<D, I>, input: I): void {
     try {
-      open.document = this.#make(open.document, input);
+      open.document = this.#subject.apply(open.document, input, true).document;
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       open.broken = new DomainError(
         "CONFLICT",
-        `what was staged does not fit the configuration any more: ${error.message}`,
+        `what was staged does not fit ${this.#subject.title} any more: ${error.message}`,
         { resource: { type: "transaction", name: open.stored.name }, cause: error },
       );
     }
   }
 
-  #make(document: Document, input: ApplyInput): Document {
-    const context = { ...this.#options.context(), etagsCount: false };
-    return applyRequest(document, { ...input, guards: [] }, context, this.#options.owns).document;
-  }
-
   /** What is written or guarded for the first time, as the transaction's base has it. */
-  #newGuards(open: Open, { touched }: Changed, { guards }: ApplyInput): Guarded[] {
-    const { etags } = this.#options.context();
+  #newGuards(open: Open<D, I>, { touched }: C, input: I): Guarded[] {
     const wanted = new Map<string, { extent: Extent; written: boolean }>();
     for (const [name, extent] of touched) wanted.set(name, { extent, written: true });
-    for (const { name } of guards) {
-      const own = writeResourceId(readResourceId(name, "options.guards"));
-      if (!wanted.has(own)) wanted.set(own, { extent: "own", written: false });
-    }
+    for (const name of this.#subject.guarded(input))
+      if (!wanted.has(name)) wanted.set(name, { extent: "own", written: false });
     return [...wanted].flatMap(([name, { extent, written }]) => {
       const known = open.guarded.get(name);
       if (
@@ -321,11 +330,11 @@ export class Transactions {
         (known.extent === "whole" || extent === "own")
       )
         return [];
-      return [{ name, extent, written, fingerprint: fingerprint(open.base, name, extent, etags) }];
+      return [{ name, extent, written, fingerprint: this.#subject.fingerprint(open.base, name, extent) }];
     });
   }
 
-  #checkRoom({ staged }: Open, bytes: number): void {
+  #checkRoom({ staged }: Open<D, I>, bytes: number): void {
     const total = staged.reduce((sum, write) => sum + write.bytes, bytes);
     if (staged.length < MAX_STAGED.writes && total <= MAX_STAGED.bytes) return;
     throw new DomainError("LIMIT_EXCEEDED", "the transaction holds as much as it may; commit it", {
@@ -333,17 +342,17 @@ export class Transactions {
     });
   }
 
-  #view(open: Open): TransactionView {
+  #view(open: Open<D, I>): TransactionView<D> {
     const { stored, staged, guarded, base, document } = open;
     return {
       ...stored,
       ...{ writes: staged.length, base, document },
       resources: [...guarded.values()].filter(({ written }) => written).map(({ name }) => name),
-      conflicts: this.#conflicts(open, this.#options.commit.document),
+      conflicts: this.#conflicts(open, this.#subject.document),
     };
   }
 
-  #find(name: string): Open {
+  #find(name: string): Open<D, I> {
     this.#dropExpired();
     const open = this.#open.get(name);
     if (open !== undefined) return open;
@@ -355,25 +364,25 @@ export class Transactions {
     throw new DomainError("RESOURCE_NOT_FOUND", "there is no such transaction", { resource });
   }
 
-  #findOwn(name: string, user: TransactionUser): Open {
+  #findOwn(name: string, user: TransactionUser): Open<D, I> {
     const open = this.#find(name);
     this.#refuseOthers(open, user);
     return open;
   }
 
-  #refuseOthers({ stored }: Open, user: TransactionUser): void {
+  #refuseOthers({ stored }: Open<D, I>, user: TransactionUser): void {
     if (stored.owner === user.name || user.isAdmin) return;
     throw new DomainError("PERMISSION_DENIED", `${stored.name} belongs to ${stored.owner}`, {
       resource: { type: "transaction", name: stored.name },
     });
   }
 
-  #renewed({ stored }: Open): StoredTransaction {
+  #renewed({ stored }: Open<D, I>): StoredTransaction {
     return { ...stored, expireTime: this.#options.clock.now() + stored.idleMs };
   }
 
   /** Reads renew it as well; that is written down when a good part of its time has passed, not each time. */
-  #renew(open: Open): void {
+  #renew(open: Open<D, I>): void {
     const renewed = this.#renewed(open);
     const notable = renewed.expireTime - open.stored.expireTime > open.stored.idleMs / 4;
     if (!notable) return;
@@ -381,7 +390,7 @@ export class Transactions {
     this.#options.store.write([{ kind: "put-transaction", transaction: renewed }]).catch(() => {});
   }
 
-  #end(open: Open): void {
+  #end(open: Open<D, I>): void {
     open.ended = true;
     this.#open.delete(open.stored.name);
   }
@@ -417,14 +426,4 @@ export class Transactions {
       this.#sweepLater();
     });
   }
-}
-
-function encodeInput({ changes, desired, prune, guards }: ApplyInput): Uint8Array {
-  const options = create(WriteOptionsSchema, { guards: [...guards] });
-  return toBinary(ApplyRequestSchema, create(ApplyRequestSchema, { changes, desired, prune, options }));
-}
-
-function decodeInput(bytes: Uint8Array): ApplyInput {
-  const { changes, desired, prune, options } = fromBinary(ApplyRequestSchema, bytes);
-  return { changes, desired, prune, guards: options?.guards ?? [], single: false };
 }

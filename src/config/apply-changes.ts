@@ -3,16 +3,17 @@ import type {
   DeleteChange,
   Guard,
   ListChange,
-  Resource,
   UpdateChange,
 } from "../../gen/haplane/v1/configuration_pb.js";
+import type { SpoeChange, SpoeUpdateChange } from "../../gen/haplane/v1/spoe_pb.js";
 import type { Fields } from "../grammar/slot.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { idOfBind } from "./children.ts";
 import { editList } from "./edit-list.ts";
-import { kindOfCase, type ResourceCase } from "./kinds.ts";
+import type { AnyResource, Language, ResourceCase } from "./kinds.ts";
+import { languageOf } from "./languages.ts";
 import {
   type Located,
   locate,
@@ -37,7 +38,7 @@ import {
 
 /** A change, and where it stands in its request. */
 export interface PlacedChange {
-  readonly change: Change["operation"];
+  readonly change: Change["operation"] | SpoeChange["operation"];
   /** Path of its fields: empty for a request of its own, else `changes[3].update`. */
   readonly path: string;
   /** Path of the resource in it. Default: its field `resource`. */
@@ -85,7 +86,7 @@ export function applyChanges(
 /** Throws `ETAG_MISMATCH` when a guarded resource is not as the caller knows it. */
 export function checkGuards(document: Document, guards: readonly Guard[], { etags }: WriteContext): void {
   for (const [index, { name, etag }] of guards.entries()) {
-    const id = readResourceId(name, `options.guards[${index}].name`);
+    const id = readResourceId(name, `options.guards[${index}].name`, languageOf(document));
     const located = locate(document, id);
     const current = located === undefined ? "" : etags.of(located);
     if (current === etag) continue;
@@ -100,6 +101,7 @@ export function checkGuards(document: Document, guards: readonly Guard[], { etag
 class Run {
   readonly #before: Document;
   readonly #context: WriteContext;
+  readonly #language: Language;
   #document: Document;
   readonly #done: Done[] = [];
   readonly #touched = new Map<string, Extent>();
@@ -110,13 +112,14 @@ class Run {
     this.#before = before;
     this.#document = before;
     this.#context = context;
+    this.#language = languageOf(before);
   }
 
   make(placed: PlacedChange): void {
     const { change, path } = placed;
     switch (change.case) {
       case "create":
-        this.#create(targetOf(change.value.resource, placed), change.value.after, path);
+        this.#create(this.#target(change.value.resource, placed), change.value.after, path);
         break;
       case "update":
         this.#update(change.value, placed);
@@ -135,7 +138,7 @@ class Run {
   finish(): Changed {
     const written: Written[] = [];
     for (const [name, what] of this.#written) {
-      const located = locate(this.#document, readResourceId(name, "name"));
+      const located = locate(this.#document, this.#read(name, "name"));
       if (located !== undefined) written.push({ located, ...what });
     }
     checkReferences(this.#document, written);
@@ -164,9 +167,12 @@ class Run {
     this.#changed(document, "created", id, { path: field, children: true });
   }
 
-  #update({ resource: given, updateMask, allowMissing }: UpdateChange, placed: PlacedChange): void {
+  #update(
+    { resource: given, updateMask, allowMissing }: UpdateChange | SpoeUpdateChange,
+    placed: PlacedChange,
+  ): void {
     const { path } = placed;
-    const target = targetOf(given, placed);
+    const target = this.#target(given, placed);
     const { id, value, resource, path: field } = target;
     if (allowMissing && resource.etag === "" && locate(this.#document, id) === undefined) {
       this.#create(target, "", path);
@@ -184,7 +190,7 @@ class Run {
   }
 
   #delete({ name: given, etag, allowMissing }: DeleteChange, path: string): void {
-    const id = readResourceId(given, joinPath(path, "name"));
+    const id = this.#read(given, joinPath(path, "name"));
     const located = locate(this.#document, id);
     const name = writeResourceId(id);
     if (located === undefined) {
@@ -212,7 +218,7 @@ class Run {
   }
 
   #editList(change: ListChange, path: string): void {
-    const id = readResourceId(change.name, joinPath(path, "name"));
+    const id = this.#read(change.name, joinPath(path, "name"));
     if (id.child !== undefined) throw invalid(joinPath(path, "name"), "must be the name of a section");
     if (change.etag === "")
       throw invalid(joinPath(path, "etag"), "must be set: without it positions mean nothing");
@@ -240,6 +246,14 @@ class Run {
     if (extent === "whole" || !this.#touched.has(name)) this.#touched.set(name, extent);
   }
 
+  #read(name: string, field: string): ResourceId {
+    return readResourceId(name, field, this.#language);
+  }
+
+  #target(resource: AnyResource | undefined, placed: PlacedChange): Target {
+    return targetOf(resource, placed, this.#language);
+  }
+
   #locate(id: ResourceId): Located {
     return locateForWrite(this.#document, id);
   }
@@ -256,7 +270,7 @@ class Run {
   }
 
   #neighbour(id: ResourceId, after: string, field: string): Located {
-    const other = readResourceId(after, field);
+    const other = this.#read(after, field);
     const fits =
       id.child === undefined
         ? other.child === undefined
@@ -276,21 +290,21 @@ class Run {
 /** A resource in a request. */
 interface Target {
   readonly id: ResourceId;
-  readonly resource: Resource;
+  readonly resource: AnyResource;
   readonly value: Fields;
   /** Path of the value: `resource.backend`. */
   readonly path: string;
 }
 
-function targetOf(resource: Resource | undefined, placed: PlacedChange): Target {
+function targetOf(resource: AnyResource | undefined, placed: PlacedChange, language: Language): Target {
   const field = placed.resource ?? joinPath(placed.path, "resource");
   if (resource === undefined) throw invalid(field, "must be set");
-  const id = readResourceId(resource.name, `${field}.name`);
+  const id = readResourceId(resource.name, `${field}.name`, language);
   const expected = id.child?.kind.case ?? id.kind.case;
   const found: ResourceCase | undefined = resource.kind.case;
   if (found !== expected) {
     const name = id.child?.kind.case ?? id.kind.field;
-    const other = found === undefined ? "nothing" : (kindOfCase(found)?.field ?? found);
+    const other = found === undefined ? "nothing" : (language.kindOfCase(found)?.field ?? found);
     throw invalid(`${field}.kind`, `${printableName(resource.name)} is a ${name}, but ${other} is set`);
   }
   return {

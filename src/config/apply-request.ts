@@ -4,6 +4,7 @@ import type { Document } from "../text/document.ts";
 import { applyChanges, type Changed, type Extent, type PlacedChange } from "./apply-changes.ts";
 import { desiredChanges, type Owns } from "./desired-changes.ts";
 import type { Etags } from "./etag.ts";
+import { languageOf } from "./languages.ts";
 import { locate, readResourceId } from "./locate.ts";
 import type { WriteContext } from "./write-context.ts";
 
@@ -42,7 +43,7 @@ function placedChanges(document: Document, input: ApplyInput, owns: Owns): reado
 
 /** What a resource is: equal as long as nothing of it changes; empty when there is none. */
 export function fingerprint(document: Document, name: string, extent: Extent, etags: Etags): string {
-  const located = locate(document, readResourceId(name, "name"));
+  const located = locate(document, readResourceId(name, "name", languageOf(document)));
   if (located === undefined) return "";
   return extent === "whole" && located.child === undefined
     ? etags.ofWhole(located.section)

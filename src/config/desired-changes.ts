@@ -13,7 +13,8 @@ import type { Document } from "../text/document.ts";
 import type { PlacedChange } from "./apply-changes.ts";
 import { type ChildValues, childValues, isAsDesired } from "./as-desired.ts";
 import { childrenOf, idOfBind } from "./children.ts";
-import { type ChildKind, kindOfCollection, type SectionKind } from "./kinds.ts";
+import type { ChildKind, SectionKind } from "./kinds.ts";
+import { languageOf } from "./languages.ts";
 import { locate, namedSections, type ResourceId, readResourceId, writeResourceId } from "./locate.ts";
 import { printableName, splitName } from "./name.ts";
 
@@ -208,7 +209,7 @@ function* childNames(resource: Resource, { kind, section }: ResourceId): Generat
 /** The names in a collection that may be pruned. */
 function* prunedNames(document: Document, collection: string, field: string, owns: Owns): Generator<string> {
   const parts = splitName(collection);
-  const kind = kindOfCollection(parts?.[0] ?? "");
+  const kind = languageOf(document).kindOfCollection(parts?.[0] ?? "");
   const child = kind?.children.find(({ collection: name }) => name === parts?.[2]);
   const fits = parts?.length === 1 || (parts?.length === 3 && child !== undefined);
   if (parts === undefined || kind === undefined || !fits) {

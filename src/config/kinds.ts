@@ -1,12 +1,17 @@
-import type { DescField } from "@bufbuild/protobuf";
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { Naming } from "../../gen/haplane/grammar/v1/grammar_pb.js";
-import { type Resource, ResourceSchema } from "../../gen/haplane/v1/configuration_pb.js";
-import { configGrammar } from "../grammar/config-grammar.ts";
+import type { Resource } from "../../gen/haplane/v1/configuration_pb.js";
+import type { SpoeResource } from "../../gen/haplane/v1/spoe_pb.js";
 import type { Directive } from "../grammar/directive.ts";
+import type { Grammar } from "../grammar/grammar.ts";
 import type { SectionCodec } from "../grammar/section-codec.ts";
+import { sectionsOf } from "../grammar/syntax.ts";
 
-/** The member of `Resource.kind` that a resource has. */
-export type ResourceCase = Exclude<Resource["kind"]["case"], undefined>;
+/** A resource of one of the languages, as it is sent and received. */
+export type AnyResource = Resource | SpoeResource;
+
+/** The member of the choice `kind` that a resource has. */
+export type ResourceCase = Exclude<AnyResource["kind"]["case"], undefined>;
 
 /** A kind of section that is a resource. */
 export interface SectionKind {
@@ -50,41 +55,38 @@ const CHILDREN: Readonly<Record<string, Pick<ChildKind, "case" | "collection">>>
   bind: { case: "bind", collection: "binds" },
 };
 
-/** All kinds of sections, in the order of `Resource.kind`. */
-export function sectionKinds(): readonly SectionKind[] {
-  kinds ??= ResourceSchema.oneofs[0]!.fields.flatMap(sectionKind);
-  return kinds;
+/** Says which lines of a file are resources, what they are called, and by which message each is sent. */
+export interface Language {
+  /** The message of a resource: `name`, `etag`, `ambiguity` and the choice `kind`. */
+  readonly resource: DescMessage;
+  /** Names of resources, for those who sent something else. */
+  readonly examples: string;
+  /** The kind of the sections that a keyword begins; undefined for the lines before the first section. */
+  kindOfKeyword(keyword: string): SectionKind | undefined;
+  /** The kind of the sections whose names begin so. */
+  kindOfCollection(collection: string): SectionKind | undefined;
+  /** The kind of a member of `kind`; undefined for those that are no sections. */
+  kindOfCase(name: ResourceCase): SectionKind | undefined;
 }
 
-let kinds: readonly SectionKind[] | undefined;
-const byKeyword = new Map<string, SectionKind>();
-const byCollection = new Map<string, SectionKind>();
-const byCase = new Map<string, SectionKind>();
-
-/** The kind of the sections that a keyword begins; undefined for the lines before the first section. */
-export function kindOfKeyword(keyword: string): SectionKind | undefined {
-  return indexed(byKeyword, ({ keyword: key }) => key).get(keyword);
+/** Compiles a language: each member of the choice `kind` that is a section of the grammar becomes a kind. */
+export function compileLanguage(resource: DescMessage, grammar: Grammar, examples: string): Language {
+  const kinds = resource.oneofs[0]!.fields.flatMap((field) => sectionKind(field, grammar));
+  const byKeyword = new Map(kinds.map((kind) => [kind.keyword, kind]));
+  const byCollection = new Map(kinds.map((kind) => [kind.collection, kind]));
+  const byCase = new Map(kinds.map((kind) => [kind.case, kind]));
+  return {
+    ...{ resource, examples },
+    kindOfKeyword: (keyword) => byKeyword.get(keyword),
+    kindOfCollection: (collection) => byCollection.get(collection),
+    kindOfCase: (name) => byCase.get(name),
+  };
 }
 
-/** The kind of the sections whose names begin so. */
-export function kindOfCollection(collection: string): SectionKind | undefined {
-  return indexed(byCollection, ({ collection: key }) => key).get(collection);
-}
-
-/** The kind of a member of `Resource.kind`; undefined for those that are lines. */
-export function kindOfCase(name: ResourceCase): SectionKind | undefined {
-  return indexed(byCase, ({ case: key }) => key).get(name);
-}
-
-function indexed(index: Map<string, SectionKind>, key: (kind: SectionKind) => string) {
-  if (index.size === 0) for (const kind of sectionKinds()) index.set(key(kind), kind);
-  return index;
-}
-
-function sectionKind(field: DescField): SectionKind[] {
+function sectionKind(field: DescField, grammar: Grammar): SectionKind[] {
   const message = field.fieldKind === "message" ? field.message : undefined;
-  if (message === undefined || field.localName in CHILDREN) return [];
-  const codec = configGrammar().of(message);
+  if (message === undefined || sectionsOf(message).length === 0) return [];
+  const codec = grammar.of(message);
   const own = field.name.replaceAll("_", "-");
   const keyword = codec.kinds.has(own) ? own : [...codec.kinds.keys()][0]!;
   const syntax = codec.kinds.get(keyword)!;

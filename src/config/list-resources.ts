@@ -2,7 +2,8 @@ import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { type ChildLine, childrenOf } from "./children.ts";
-import { type ChildKind, kindOfCollection, type SectionKind } from "./kinds.ts";
+import type { ChildKind, SectionKind } from "./kinds.ts";
+import { languageOf } from "./languages.ts";
 import { locate, namedSections, type ResourceId, writeResourceId } from "./locate.ts";
 import { formatName, printableName, splitName } from "./name.ts";
 import type { ResourceReader } from "./read-resource.ts";
@@ -22,7 +23,7 @@ export function listResources(document: Document, parent: string, filter: string
   const matches = matcher(filter);
   if (parent === "") return listSections(document, undefined, matches);
   const parts = splitName(parent);
-  const kind = kindOfCollection(parts?.[0] ?? "");
+  const kind = languageOf(document).kindOfCollection(parts?.[0] ?? "");
   if (parts?.length === 1 && kind !== undefined) return listSections(document, kind, matches);
   const child = kind?.children.find(({ collection }) => collection === parts?.[2]);
   if (parts?.length !== 3 || kind === undefined || child === undefined) {

@@ -2,7 +2,8 @@ import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { findChildren } from "./children.ts";
-import { type ChildKind, kindOfCollection, kindOfKeyword, type SectionKind } from "./kinds.ts";
+import type { ChildKind, Language, SectionKind } from "./kinds.ts";
+import { configLanguage, languageOf } from "./languages.ts";
 import { formatName, printableName, splitName } from "./name.ts";
 
 /** A resource name of the configuration, taken apart. */
@@ -25,29 +26,25 @@ export interface Located extends Omit<ResourceId, "section"> {
   readonly ambiguity: string | undefined;
 }
 
-/** Reads a resource name. Throws `FIELD_INVALID` for `field` when it has none of the forms. */
-export function readResourceId(name: string, field: string): ResourceId {
-  const id = tryResourceId(name);
+/** Reads a resource name of a language. Throws `FIELD_INVALID` for `field` when it has none of the forms. */
+export function readResourceId(name: string, field: string, language = configLanguage()): ResourceId {
+  const id = tryResourceId(name, language);
   if (id !== undefined) return id;
-  const description = `must be the name of a resource, such as ${formsOf()}; each id percent-encoded; found "${printableName(name)}"`;
+  const description = `must be the name of a resource, such as ${language.examples}; each id percent-encoded; found "${printableName(name)}"`;
   throw new DomainError("FIELD_INVALID", `${field}: ${description}`, {
     violations: [{ field, description }],
   });
 }
 
-function tryResourceId(name: string): ResourceId | undefined {
+function tryResourceId(name: string, language: Language): ResourceId | undefined {
   const parts = splitName(name);
-  const kind = parts === undefined ? undefined : kindOfCollection(parts[0]!);
+  const kind = parts === undefined ? undefined : language.kindOfCollection(parts[0]!);
   if (parts === undefined || kind === undefined) return undefined;
   if (kind.naming === "none" && parts.length === 1) return { kind, section: "@1", child: undefined };
   if (parts.length === 2) return { kind, section: parts[1]!, child: undefined };
   const child = kind.children.find(({ collection }) => collection === parts[2]);
   if (parts.length !== 4 || child === undefined) return undefined;
   return { kind, section: parts[1]!, child: { kind: child, id: parts[3]! } };
-}
-
-function formsOf(): string {
-  return "global, backends/{backend}, backends/{backend}/servers/{server}, frontends/{frontend}/binds/{bind}";
 }
 
 /** Writes a resource name. */
@@ -118,10 +115,11 @@ export function* namedSections(
   document: Document,
   only?: SectionKind,
 ): Generator<{ kind: SectionKind; id: string; section: Section }> {
+  const language = languageOf(document);
   const unnamed = new Map<SectionKind, number>();
   const sections = only === undefined ? document.sections() : document.list(only.keyword);
   for (const section of sections) {
-    const kind = only ?? kindOfKeyword(section.keyword);
+    const kind = only ?? language.kindOfKeyword(section.keyword);
     if (kind === undefined) continue;
     let id = kind.naming === "none" ? "" : section.name;
     if (id === "") {

@@ -1,5 +1,6 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type Resource, ResourceSchema } from "../../gen/haplane/v1/configuration_pb.js";
+import type { SpoeResourceSchema } from "../../gen/haplane/v1/spoe_pb.js";
 import { withoutSecrets } from "../grammar/secrets.ts";
 import { sectionMessage } from "../grammar/section-message.ts";
 import { type Fields, slotOf } from "../grammar/slot.ts";
@@ -37,21 +38,32 @@ interface KeptChunk {
   readonly bytes: (Uint8Array | undefined)[];
 }
 
+/** A resource of a language as it may leave the process: without secrets. `children`: a section comes with its servers and binds. */
+export function readResource<S extends typeof ResourceSchema | typeof SpoeResourceSchema>(
+  schema: S,
+  etags: Etags,
+  located: Located,
+  children: boolean,
+): MessageShape<S> {
+  const { kind, child, section, index, name, ambiguity } = located;
+  const value =
+    child === undefined
+      ? sectionMessage(kind.codec, section, { children, secrets: false })
+      : childMessage(located, section, index);
+  const resource = create<typeof ResourceSchema>(schema as typeof ResourceSchema, {
+    ...{ name, etag: etags.of(located), ambiguity: ambiguity ?? "" },
+  });
+  resource.kind = { case: child?.kind.case ?? kind.case, value } as Resource["kind"];
+  return resource as MessageShape<S>;
+}
+
 /** Makes a reader. What it has encoded lives as long as the sections and lines do. */
 export function createResourceReader(etags: Etags): ResourceReader {
   const sections = [new WeakMap<Section, KeptSection>(), new WeakMap<Section, KeptSection>()] as const;
   const chunks = new WeakMap<Chunk, KeptChunk>();
 
-  const read = (located: Located, children: boolean): Resource => {
-    const { kind, child, section, index, name, ambiguity } = located;
-    const resource = create(ResourceSchema, { name, etag: etags.of(located), ambiguity: ambiguity ?? "" });
-    const value =
-      child === undefined
-        ? sectionMessage(kind.codec, section, { children, secrets: false })
-        : childMessage(located, section, index);
-    resource.kind = { case: child?.kind.case ?? kind.case, value } as Resource["kind"];
-    return resource;
-  };
+  const read = (located: Located, children: boolean) =>
+    readResource(ResourceSchema, etags, located, children);
 
   const encodeChild: ResourceReader["encodeChild"] = (parent, kind, child, { id, chunk, offset }, name) => {
     let kept = chunks.get(chunk);

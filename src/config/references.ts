@@ -4,7 +4,8 @@ import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { childrenOf, findChildren, readChild } from "./children.ts";
 import { chunkHolds } from "./chunk-holds.ts";
-import { kindOfKeyword, type SectionKind } from "./kinds.ts";
+import type { SectionKind } from "./kinds.ts";
+import { languageOf } from "./languages.ts";
 import { type Reference, referencesIn } from "./line-references.ts";
 import { type Located, namedSections, writeResourceId } from "./locate.ts";
 import { heirsOf } from "./place-section.ts";
@@ -164,7 +165,7 @@ function serverExists(document: Document, section: Section, name: string): boole
   const slash = name.indexOf("/");
   const sections = slash < 0 ? [section] : document.find(["backend", "listen"], name.slice(0, slash));
   return sections.some((holder) => {
-    const kind = kindOfKeyword(holder.keyword);
+    const kind = languageOf(document).kindOfKeyword(holder.keyword);
     const child = kind?.children.find((candidate) => candidate.case === "server");
     if (kind === undefined || child === undefined) return true;
     const own = findChildren(holder, kind, child, name.slice(slash + 1)).length > 0;
@@ -198,7 +199,7 @@ function heirs(before: Document, document: Document, removed: readonly Removed[]
     .flatMap(({ section }) => heirsOf(before, section))
     .flatMap((heir) => {
       const present = document.current(heir);
-      const kind = kindOfKeyword(heir.keyword);
+      const kind = languageOf(document).kindOfKeyword(heir.keyword);
       if (present === undefined || present.from !== undefined || kind === undefined) return [];
       const subject = writeResourceId({ kind, section: heir.name, child: undefined });
       return [{ field: subject, description: "inherits from it, as the last defaults above" }];

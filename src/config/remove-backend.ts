@@ -1,6 +1,6 @@
 import type { Document } from "../text/document.ts";
 import { deleteSection } from "../text/edit-sections.ts";
-import { kindOfKeyword } from "./kinds.ts";
+import { languageOf } from "./languages.ts";
 import { formatName } from "./name.ts";
 import { checkRemoved } from "./references.ts";
 import { backendSection } from "./server.ts";
@@ -8,7 +8,7 @@ import { backendSection } from "./server.ts";
 /** The document without a backend; itself when there is none. Throws `RESOURCE_IN_USE` when a line names it. */
 export function removeBackend(document: Document, name: string): Document {
   const section = backendSection(document, name);
-  const kind = kindOfKeyword("backend");
+  const kind = languageOf(document).kindOfKeyword("backend");
   if (section === undefined || kind === undefined) return document;
   const without = deleteSection(document, section);
   checkRemoved(document, without, [

@@ -1,5 +1,5 @@
 import type { Document, Position } from "../text/document.ts";
-import { kindOfKeyword } from "./kinds.ts";
+import { languageOf } from "./languages.ts";
 import { formatName } from "./name.ts";
 
 /** Name of the resource that a line of the document belongs to; undefined for one that belongs to none, or to a section without a name. */
@@ -7,7 +7,7 @@ export function resourceAt(document: Document, position: Position): string | und
   const place = document.placeAt(position);
   if (place === undefined) return undefined;
   const { section, index } = place;
-  const kind = kindOfKeyword(section.keyword);
+  const kind = languageOf(document).kindOfKeyword(section.keyword);
   if (kind?.naming === "none") return kind.collection;
   if (kind === undefined || section.name === "") return undefined;
   const [keyword, name] = section.lines.at(index)?.words ?? [];

@@ -8,7 +8,8 @@ import {
 import { Role } from "../../gen/haplane/v1/options_pb.js";
 import type { ChangeOutcome, ChangeRequest } from "../commit/change.ts";
 import type { Edit } from "../commit/edit.ts";
-import type { Transactions, TransactionUser } from "../commit/transactions.ts";
+import type { ConfigurationTransactions } from "../commit/staged-configuration.ts";
+import type { TransactionUser } from "../commit/transactions.ts";
 import type { Changed, Done } from "../config/apply-changes.ts";
 import { type ApplyInput, applyRequest } from "../config/apply-request.ts";
 import type { Owns } from "../config/desired-changes.ts";
@@ -31,7 +32,7 @@ export interface ConfigurationCommit {
 /** What writes are made with. */
 export interface WriteTools {
   readonly commit: ConfigurationCommit;
-  readonly transactions: Transactions;
+  readonly transactions: ConfigurationTransactions;
   readonly reader: ResourceReader;
   readonly context: () => WriteContext;
   readonly owns: Owns;

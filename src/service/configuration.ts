@@ -31,6 +31,7 @@ import { checkFields } from "../rpc/fields.ts";
 import { type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { Store } from "../store/store.ts";
+import type { Document } from "../text/document.ts";
 import { messageOf } from "./applied.ts";
 import { checkRequest } from "./check-request.ts";
 import { readDocument, readReplacement, replacementEdit } from "./configuration-document.ts";
@@ -287,7 +288,7 @@ function resourceChange(
   return { name, type: TYPES[type], etag: located === undefined ? "" : context().etags.of(located) };
 }
 
-function toTransaction(view: TransactionView): MessageInitShape<typeof TransactionSchema> {
+function toTransaction(view: TransactionView<Document>): MessageInitShape<typeof TransactionSchema> {
   return {
     ...{ name: view.name, owner: view.owner, writes: view.writes },
     createTime: timestampFromMs(view.createTime),

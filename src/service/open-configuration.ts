@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Commit } from "../commit/commit.ts";
 import type { CommitPolicy } from "../commit/policy.ts";
+import { stagedConfiguration } from "../commit/staged-configuration.ts";
 import { Transactions } from "../commit/transactions.ts";
 import { createEtags } from "../config/etag.ts";
 import { createResourceReader } from "../config/read-resource.ts";
@@ -32,7 +33,10 @@ export async function openConfiguration(parts: ConfigurationParts): Promise<Conf
   const etags = createEtags(store.etagKey);
   const context = (): WriteContext => ({ etags, version: haproxy.capabilities?.version, etagsCount: true });
   const owns = (backend: string) => sources.owns(backend);
-  const transactions = new Transactions({ commit, store, clock, logger, context, owns });
+  const transactions = new Transactions({
+    subject: stagedConfiguration({ commit, context, owns }),
+    ...{ store, clock, logger },
+  });
   await transactions.start();
   return {
     ...{ commit, store, transactions, context, owns },

@@ -6,20 +6,32 @@ import { printSection } from "../../src/grammar/print-section.ts";
 import type { SectionCodec } from "../../src/grammar/section-codec.ts";
 import { sectionMessage } from "../../src/grammar/section-message.ts";
 import type { Fields } from "../../src/grammar/slot.ts";
+import { spoeGrammar } from "../../src/grammar/spoe-grammar.ts";
 import { parseBranch } from "../../src/grammar/version.ts";
 import { DomainError } from "../../src/lib/errors.ts";
 import { Document } from "../../src/text/document.ts";
 import type { Section } from "../../src/text/section.ts";
+import { CONFIG_SECTIONS, SPOE_SECTIONS } from "../../src/text/structure.ts";
 import type { Step } from "./case-file.ts";
 
 /** Does a step, and gives what came of it as text. */
 export function runStep(text: string, step: Step): string {
-  const document = Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(text) }]);
+  const document = parse(text, step.keyword);
   assert.equal(document.print(0).toString(), text);
   const [section] = document.find(step.keyword, step.name);
-  const codec = configGrammar().section(step.keyword);
+  const codec = (isSpoe(step.keyword) ? spoeGrammar() : configGrammar()).section(step.keyword);
   assert.ok(section !== undefined && codec !== undefined, `there is no ${step.keyword} ${step.name}`);
   return step.kind === "means" ? meaning(codec, section) : changed(document, section, codec, step);
+}
+
+/** Sections of SPOE files are told from those of haproxy.cfg by their keywords. */
+function isSpoe(keyword: string): boolean {
+  return SPOE_SECTIONS.has(keyword);
+}
+
+function parse(text: string, keyword: string): Document {
+  const sections = isSpoe(keyword) ? SPOE_SECTIONS : CONFIG_SECTIONS;
+  return Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(text) }], sections);
 }
 
 /** The section's message as JSON. It must print to text that means the same. */
@@ -31,9 +43,7 @@ function meaning(codec: SectionCodec, section: Section): string {
     kind: section.keyword,
     version: undefined,
   });
-  const printed = Document.parse([
-    { path: "printed.cfg", bytes: Buffer.from(`${[header, ...lines].join("\n")}\n`) },
-  ]);
+  const printed = parse(`${[header, ...lines].join("\n")}\n`, section.keyword);
   const [again] = printed.find(section.keyword, section.name);
   const reread = sectionMessage(codec, again!, { children: true, secrets: true });
   assert.equal(jsonOf(codec.desc, reread), jsonOf(codec.desc, withoutUnmodelled(codec, whole)));
