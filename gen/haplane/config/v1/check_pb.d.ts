@@ -39,6 +39,13 @@ export declare type HttpCheckRequest = Message<"haplane.config.v1.HttpCheckReque
    * @generated from field: optional string version = 3;
    */
   version?: string | undefined;
+
+  /**
+   * Header `Host`, a log-format string. It stands with a version only.
+   *
+   * @generated from field: optional string host = 4;
+   */
+  host?: string | undefined;
 };
 
 /**

@@ -18,7 +18,7 @@ export declare const file_haplane_config_v1_load_balancing: GenFile;
  */
 export declare type Balance = Message<"haplane.config.v1.Balance"> & {
   /**
-   * The algorithm.
+   * The algorithm. Default: `roundrobin`.
    *
    * @generated from oneof haplane.config.v1.Balance.algorithm
    */
