@@ -34,6 +34,7 @@ import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
 import { storageService } from "./service/storage.ts";
 import type { Settings } from "./settings.ts";
 import { openDirectories } from "./storage/directories.ts";
+import { createPatternEntries } from "./storage/pattern-entries.ts";
 import { createStorage } from "./storage/storage.ts";
 import { openStore } from "./store/store.ts";
 
@@ -151,9 +152,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   starting.defer(() => configuration.transactions.stop());
 
+  const { sslFiles, patternFiles } = haproxy.runtime;
+  const startedAt = async () => clock.now() - (await haproxy.runtime.info()).uptimeSeconds * 1_000;
   const storage = createStorage({
     directories: storageDirectories,
-    live: haproxy.runtime,
+    live: { sslFiles, patternFiles, startedAt },
+    syncMs: settings.updateMapFilesMs,
     referrers: (roots) => fileReferences(commit.document, roots),
     reload: async () => (await commit.reload()).reload,
     readOnly: settings.readOnly,
@@ -161,6 +165,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     logger: logger.child({ part: "storage" }),
   });
   await storage.start();
+  starting.defer(() => storage.stop());
 
   const metrics = new Registry();
   registerMetrics(metrics, { hub, commit, haproxy, sources, store });
@@ -177,7 +182,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     services: [
       configurationService(configuration),
       serviceDiscoveryService(sources),
-      storageService(storage),
+      storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles })),
       runtimeService(haproxy, commit),
       eventsService(hub, current),
     ],

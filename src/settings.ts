@@ -58,6 +58,13 @@ export const SETTINGS = {
     value: "DIR",
     help: "SPOE files. Default: STATE_DIR/spoe (start), /etc/haproxy/spoe (serve)",
   },
+  "update-map-files": {
+    help: "write entries of maps and ACL files that others change in the running HAProxy back to the files",
+  },
+  "update-map-files-period": {
+    value: "S",
+    help: "how often --update-map-files looks, in seconds. Default 10",
+  },
   "storage-owner": {
     value: "USER",
     help: "who owns the files in these directories, for an HAProxy that reads them as another user: a name or a number. Default: whoever haplane runs as",
@@ -136,6 +143,8 @@ export interface Settings {
   readonly statsSocket: string | undefined;
   /** Where the files are that HAProxy reads beside its configuration. */
   readonly directories: StorageDirectories;
+  /** How often entries that others change are written back, in milliseconds; undefined: never. */
+  readonly updateMapFilesMs: number | undefined;
   /** Names or numbers; undefined: haplane's own. */
   readonly storageOwner: string | undefined;
   readonly storageGroup: string | undefined;
@@ -218,6 +227,9 @@ export function readSettings(
       general: text("general-dir") ?? `${beside}/general`,
       spoe: text("spoe-dir") ?? `${beside}/spoe`,
     },
+    updateMapFilesMs: isSet(text("update-map-files"))
+      ? count("update-map-files-period", 10, 1) * 1_000
+      : undefined,
     storageOwner: text("storage-owner"),
     storageGroup: text("storage-group"),
     reflection: oneOf("reflection", REFLECTION, "local") as ReflectionPolicy,

@@ -12,15 +12,17 @@ import { DomainError } from "../lib/errors.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
 import { type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
+import type { PatternEntries } from "../storage/pattern-entries.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Stored, StoreRequest } from "../storage/stored-file.ts";
 import { appliedOf } from "./applied.ts";
+import { entriesFileOf, entryOf, keyOf, listMapEntries, readEntries } from "./map-entries.ts";
 import { fileOf, kindOf, kindOfParent, modeOf } from "./storage-kinds.ts";
 import { toFile } from "./stored-file.ts";
 import { checkSha256, readUpload } from "./upload.ts";
 
 /** `haplane.v1.Storage` over the stored files. */
-export function storageService(storage: Storage): Service {
+export function storageService(storage: Storage, patterns: PatternEntries): Service {
   return service(StorageDesc, {
     async uploadFile(requests) {
       const { header, pieces, checksum } = await readUpload(requests);
@@ -47,6 +49,33 @@ export function storageService(storage: Storage): Service {
     async deleteFile(request) {
       await deleteFile(storage, request);
       return {};
+    },
+
+    listMapEntries: (request) => listMapEntries(patterns, request),
+
+    async addMapEntry({ parent, entry, etag, apply }) {
+      const { kind, name } = entriesFileOf(parent, "parent");
+      const edit = { kind: "add", entry: entryOf(entry) } as const;
+      return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply") }));
+    },
+
+    async setMapEntry({ parent, entry, allowMissing, etag, apply }) {
+      const { kind, name } = entriesFileOf(parent, "parent");
+      const edit = { kind: "set", entry: entryOf(entry), allowMissing } as const;
+      return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply") }));
+    },
+
+    async deleteMapEntry({ parent, key, etag, apply }) {
+      const { kind, name } = entriesFileOf(parent, "parent");
+      const edit = { kind: "delete", key: keyOf(key, "key") } as const;
+      return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply") }));
+    },
+
+    async replaceMapEntries(requests) {
+      const { header, entries } = await readEntries(requests);
+      const { kind, name } = entriesFileOf(header.parent, "header.parent");
+      const how = { etag: header.etag, apply: modeOf(header.apply, "header.apply") };
+      return answerOf(await patterns.replace(kind, name, entries, how));
     },
   });
 }

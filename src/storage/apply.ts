@@ -18,6 +18,8 @@ export interface ApplyOptions {
   readonly live: LiveFiles;
   readonly referrersOf: ReferrersOf;
   readonly reload: ReloadFiles;
+  /** By path, the etag of the content that HAProxy was last brought to. */
+  readonly followed: Map<string, string>;
   readonly logger: Logger;
 }
 
@@ -49,7 +51,14 @@ export interface Apply {
 const MAX_ATTEMPTS = 3;
 
 /** Makes the one way by which files change. */
-export function createApply({ directories, live, referrersOf, reload, logger }: ApplyOptions): Apply {
+export function createApply({
+  directories,
+  live,
+  referrersOf,
+  reload,
+  followed,
+  logger,
+}: ApplyOptions): Apply {
   const bring = async (kind: FileKind, name: string, mode: ApplyMode, former: string): Promise<Brought> => {
     const referrers = (await referrersOf())(kind, name);
     if (mode === "force-reload") return reloaded("it was asked for");
@@ -138,6 +147,7 @@ export function createApply({ directories, live, referrersOf, reload, logger }: 
         throw error;
       }
       await installed.keep();
+      if (applied.via !== "none") followed.set(installed.facts.path, installed.facts.etag);
       return { facts: installed.facts, applied };
     },
 

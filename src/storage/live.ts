@@ -3,6 +3,8 @@
  * answers, anything else when it refuses.
  */
 export interface LiveFiles {
+  /** When the worker that accepts connections was started, in milliseconds since 1970, to the second. */
+  startedAt(): Promise<number>;
   readonly sslFiles: LiveSslFiles;
   readonly patternFiles: LivePatternFiles;
 }

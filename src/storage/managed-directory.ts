@@ -15,7 +15,7 @@ import { type BigIntStats, constants } from "node:fs";
 import * as nodeFs from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError } from "../lib/errors.ts";
-import { Serial } from "../lib/serial.ts";
+import { KeyedSerial } from "../lib/keyed-serial.ts";
 import { checkFileName, isFileName } from "./file-name.ts";
 import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
 import { type Content, type FileAttributes, RESERVED, STAGED_PREFIX, StagedFile } from "./staged-file.ts";
@@ -94,7 +94,7 @@ export class ManagedDirectory {
   readonly attributes: FileAttributes;
   readonly #fs: StorageFs;
   readonly #known = new Map<string, Known>();
-  readonly #serials = new Map<string, { readonly serial: Serial; users: number }>();
+  readonly #serials = new KeyedSerial();
 
   private constructor({ path, secret = false, owner, fs = nodeFs }: DirectoryOptions) {
     this.path = path;
@@ -180,16 +180,8 @@ export class ManagedDirectory {
   }
 
   /** Runs what changes a file when nobody else does. */
-  async exclusively<T>(name: string, task: () => Promise<T>): Promise<T> {
-    const entry = this.#serials.get(name) ?? { serial: new Serial(), users: 0 };
-    this.#serials.set(name, entry);
-    entry.users += 1;
-    try {
-      return await entry.serial.run(task);
-    } finally {
-      entry.users -= 1;
-      if (entry.users === 0) this.#serials.delete(name);
-    }
+  exclusively<T>(name: string, task: () => Promise<T>): Promise<T> {
+    return this.#serials.run(name, task);
   }
 
   /** Throws `ETAG_MISMATCH`, `RESOURCE_EXISTS` or `RESOURCE_NOT_FOUND` unless a file is as expected. Returns what is known of it. */
@@ -265,21 +257,24 @@ export class ManagedDirectory {
   /** Replaces a file, or makes it, from bytes. */
   write(name: string, bytes: Uint8Array, expected: Expected = {}): Promise<FileFacts> {
     this.pathOf(name);
-    return this.exclusively(name, async () => {
-      const staged = await this.stage();
-      try {
-        const content = await writing(this.path, async () => {
-          await staged.write(bytes);
-          return staged.seal(this.attributes);
-        });
-        const former = await this.check(name, expected);
-        const installed = await this.install(name, staged, content, former);
-        await installed.keep();
-        return installed.facts;
-      } finally {
-        await staged.discard();
-      }
-    });
+    return this.exclusively(name, () => this.writeWithin(name, bytes, expected));
+  }
+
+  /** The same for a task that runs exclusively already. */
+  async writeWithin(name: string, bytes: Uint8Array, expected: Expected): Promise<FileFacts> {
+    const staged = await this.stage();
+    try {
+      const content = await writing(this.path, async () => {
+        await staged.write(bytes);
+        return staged.seal(this.attributes);
+      });
+      const former = await this.check(name, expected);
+      const installed = await this.install(name, staged, content, former);
+      await installed.keep();
+      return installed.facts;
+    } finally {
+      await staged.discard();
+    }
   }
 
   /** Removes a file durably. Throws `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH`. */

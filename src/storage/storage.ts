@@ -11,6 +11,7 @@ import { invalidContent } from "./invalid-content.ts";
 import { FILE_KINDS, type FileKind, KINDS } from "./kinds.ts";
 import type { LiveFiles, PatternFile, ReloadFiles } from "./live.ts";
 import type { FileFacts } from "./managed-directory.ts";
+import { createPatternSync } from "./pattern-sync.ts";
 import { type ConfigurationReferrers, createReferrers } from "./referrers.ts";
 import type { StagedFile } from "./staged-file.ts";
 import type { Content, FileApplied, Stored, StoredFile, StoreRequest } from "./stored-file.ts";
@@ -21,6 +22,8 @@ export interface StorageOptions {
   readonly live: LiveFiles;
   readonly referrers: ConfigurationReferrers;
   readonly reload: ReloadFiles;
+  /** How often entries that others change in the running HAProxy are written back to their files; undefined: never. */
+  readonly syncMs: number | undefined;
   /** Nothing may be written. */
   readonly readOnly: boolean;
   readonly clock: Clock;
@@ -31,6 +34,8 @@ export interface StorageOptions {
 export interface Storage {
   /** Brings HAProxy to the files that a former process had replaced and perhaps not applied. HAProxy has been started. */
   start(): Promise<void>;
+  /** Ends what goes on by itself. */
+  stop(): Promise<void>;
   /**
    * Stores a file from pieces; `checksum` is asked when they have all come. Resolves when HAProxy has it. Rejects with everything as before: `FIELD_INVALID` for content that is not what it is said to be, `LIMIT_EXCEEDED`,
    * `ETAG_MISMATCH`, `RESOURCE_EXISTS`, `RESOURCE_NOT_FOUND`, `STORE_UNAVAILABLE`, `HAPROXY_UNAVAILABLE`, and what a reload rejects with.
@@ -58,11 +63,13 @@ export interface Storage {
   ): Promise<void>;
 }
 
-/** Makes the storage over opened directories. */
+/** Makes the storage over opened directories; `start` has to be called before anything is stored. */
 export function createStorage(options: StorageOptions): Storage {
   const { directories, live, readOnly, clock, logger } = options;
   const referrersOf = createReferrers(directories, options.referrers);
-  const apply = createApply({ ...options, referrersOf } satisfies ApplyOptions);
+  const followed = new Map<string, string>();
+  const apply = createApply({ ...options, referrersOf, followed } satisfies ApplyOptions);
+  const sync = createPatternSync({ ...options, followed });
 
   const store: Storage["store"] = async (request, pieces, checksum) => {
     if (readOnly) throw notWritten();
@@ -138,7 +145,12 @@ export function createStorage(options: StorageOptions): Storage {
   };
 
   return {
-    start: () => (readOnly ? Promise.resolve() : apply.recover()),
+    async start() {
+      if (readOnly) return;
+      await apply.recover();
+      if (options.syncMs !== undefined) sync.start(options.syncMs);
+    },
+    stop: () => sync.stop(),
     store,
     async get(kind, name) {
       const [file] = await describe([{ kind, facts: await find(kind, name) }]);

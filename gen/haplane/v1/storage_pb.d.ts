@@ -756,6 +756,457 @@ export declare type DeleteFileResponse = Message<"haplane.v1.DeleteFileResponse"
 export declare const DeleteFileResponseSchema: GenMessage<DeleteFileResponse>;
 
 /**
+ * An entry of a map, or a pattern of an ACL file.
+ *
+ * @generated from message haplane.v1.MapEntry
+ */
+export declare type MapEntry = Message<"haplane.v1.MapEntry"> & {
+  /**
+   * What is compared: a value, prefix, regular expression, network … as the converter that uses the map says. In a map it has no blanks.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * What a map gives for it; blanks inside are kept. Empty in ACL files.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message haplane.v1.MapEntry.
+ * Use `create(MapEntrySchema)` to create a new message.
+ */
+export declare const MapEntrySchema: GenMessage<MapEntry>;
+
+/**
+ * Request of ListMapEntries.
+ *
+ * @generated from message haplane.v1.ListMapEntriesRequest
+ */
+export declare type ListMapEntriesRequest = Message<"haplane.v1.ListMapEntriesRequest"> & {
+  /**
+   * Name of the file, `files/maps/{file}` or `files/acls/{file}`.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The most to return; 0 means 1,000, more than 10,000 counts as 10,000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * Only entries with this key; empty means all.
+   *
+   * @generated from field: string key = 4;
+   */
+  key: string;
+
+  /**
+   * Only entries whose key begins so.
+   *
+   * @generated from field: string key_prefix = 5;
+   */
+  keyPrefix: string;
+
+  /**
+   * Only entries whose key or value holds this.
+   *
+   * @generated from field: string contains = 6;
+   */
+  contains: string;
+
+  /**
+   * Reads the running HAProxy instead of the file: what others have changed there is in it. Fails with FAILED_PRECONDITION when it has not loaded the file.
+   *
+   * @generated from field: bool runtime = 7;
+   */
+  runtime: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.ListMapEntriesRequest.
+ * Use `create(ListMapEntriesRequestSchema)` to create a new message.
+ */
+export declare const ListMapEntriesRequestSchema: GenMessage<ListMapEntriesRequest>;
+
+/**
+ * Answer of ListMapEntries.
+ *
+ * @generated from message haplane.v1.ListMapEntriesResponse
+ */
+export declare type ListMapEntriesResponse = Message<"haplane.v1.ListMapEntriesResponse"> & {
+  /**
+   * The entries of this page.
+   *
+   * @generated from field: repeated haplane.v1.MapEntry entries = 1;
+   */
+  entries: MapEntry[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * The file's etag.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListMapEntriesResponse.
+ * Use `create(ListMapEntriesResponseSchema)` to create a new message.
+ */
+export declare const ListMapEntriesResponseSchema: GenMessage<ListMapEntriesResponse>;
+
+/**
+ * Request of AddMapEntry.
+ *
+ * @generated from message haplane.v1.AddMapEntryRequest
+ */
+export declare type AddMapEntryRequest = Message<"haplane.v1.AddMapEntryRequest"> & {
+  /**
+   * Name of the file.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The entry. Required.
+   *
+   * @generated from field: haplane.v1.MapEntry entry = 2;
+   */
+  entry?: MapEntry | undefined;
+
+  /**
+   * When set, the file has to have this etag.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * How it is to reach HAProxy.
+   *
+   * @generated from field: haplane.v1.ApplyMode apply = 4;
+   */
+  apply: ApplyMode;
+};
+
+/**
+ * Describes the message haplane.v1.AddMapEntryRequest.
+ * Use `create(AddMapEntryRequestSchema)` to create a new message.
+ */
+export declare const AddMapEntryRequestSchema: GenMessage<AddMapEntryRequest>;
+
+/**
+ * Answer of AddMapEntry.
+ *
+ * @generated from message haplane.v1.AddMapEntryResponse
+ */
+export declare type AddMapEntryResponse = Message<"haplane.v1.AddMapEntryResponse"> & {
+  /**
+   * The file after the change.
+   *
+   * @generated from field: haplane.v1.File file = 1;
+   */
+  file?: File | undefined;
+
+  /**
+   * How it reached HAProxy.
+   *
+   * @generated from field: haplane.v1.Applied applied = 2;
+   */
+  applied?: Applied | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.AddMapEntryResponse.
+ * Use `create(AddMapEntryResponseSchema)` to create a new message.
+ */
+export declare const AddMapEntryResponseSchema: GenMessage<AddMapEntryResponse>;
+
+/**
+ * Request of SetMapEntry.
+ *
+ * @generated from message haplane.v1.SetMapEntryRequest
+ */
+export declare type SetMapEntryRequest = Message<"haplane.v1.SetMapEntryRequest"> & {
+  /**
+   * Name of the file.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The entry. Required.
+   *
+   * @generated from field: haplane.v1.MapEntry entry = 2;
+   */
+  entry?: MapEntry | undefined;
+
+  /**
+   * Adds the entry when the key is not there.
+   *
+   * @generated from field: bool allow_missing = 3;
+   */
+  allowMissing: boolean;
+
+  /**
+   * When set, the file has to have this etag.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+
+  /**
+   * How it is to reach HAProxy.
+   *
+   * @generated from field: haplane.v1.ApplyMode apply = 5;
+   */
+  apply: ApplyMode;
+};
+
+/**
+ * Describes the message haplane.v1.SetMapEntryRequest.
+ * Use `create(SetMapEntryRequestSchema)` to create a new message.
+ */
+export declare const SetMapEntryRequestSchema: GenMessage<SetMapEntryRequest>;
+
+/**
+ * Answer of SetMapEntry.
+ *
+ * @generated from message haplane.v1.SetMapEntryResponse
+ */
+export declare type SetMapEntryResponse = Message<"haplane.v1.SetMapEntryResponse"> & {
+  /**
+   * The file after the change.
+   *
+   * @generated from field: haplane.v1.File file = 1;
+   */
+  file?: File | undefined;
+
+  /**
+   * How it reached HAProxy.
+   *
+   * @generated from field: haplane.v1.Applied applied = 2;
+   */
+  applied?: Applied | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.SetMapEntryResponse.
+ * Use `create(SetMapEntryResponseSchema)` to create a new message.
+ */
+export declare const SetMapEntryResponseSchema: GenMessage<SetMapEntryResponse>;
+
+/**
+ * Request of DeleteMapEntry.
+ *
+ * @generated from message haplane.v1.DeleteMapEntryRequest
+ */
+export declare type DeleteMapEntryRequest = Message<"haplane.v1.DeleteMapEntryRequest"> & {
+  /**
+   * Name of the file.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The key. Required.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * When set, the file has to have this etag.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * How it is to reach HAProxy.
+   *
+   * @generated from field: haplane.v1.ApplyMode apply = 4;
+   */
+  apply: ApplyMode;
+};
+
+/**
+ * Describes the message haplane.v1.DeleteMapEntryRequest.
+ * Use `create(DeleteMapEntryRequestSchema)` to create a new message.
+ */
+export declare const DeleteMapEntryRequestSchema: GenMessage<DeleteMapEntryRequest>;
+
+/**
+ * Answer of DeleteMapEntry.
+ *
+ * @generated from message haplane.v1.DeleteMapEntryResponse
+ */
+export declare type DeleteMapEntryResponse = Message<"haplane.v1.DeleteMapEntryResponse"> & {
+  /**
+   * The file after the change.
+   *
+   * @generated from field: haplane.v1.File file = 1;
+   */
+  file?: File | undefined;
+
+  /**
+   * How it reached HAProxy.
+   *
+   * @generated from field: haplane.v1.Applied applied = 2;
+   */
+  applied?: Applied | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.DeleteMapEntryResponse.
+ * Use `create(DeleteMapEntryResponseSchema)` to create a new message.
+ */
+export declare const DeleteMapEntryResponseSchema: GenMessage<DeleteMapEntryResponse>;
+
+/**
+ * A message of ReplaceMapEntries' stream.
+ *
+ * @generated from message haplane.v1.ReplaceMapEntriesRequest
+ */
+export declare type ReplaceMapEntriesRequest = Message<"haplane.v1.ReplaceMapEntriesRequest"> & {
+  /**
+   * The header first, then entries.
+   *
+   * @generated from oneof haplane.v1.ReplaceMapEntriesRequest.part
+   */
+  part: {
+    /**
+     * What is replaced.
+     *
+     * @generated from field: haplane.v1.ReplaceMapEntriesHeader header = 1;
+     */
+    value: ReplaceMapEntriesHeader;
+    case: "header";
+  } | {
+    /**
+     * The next entries.
+     *
+     * @generated from field: haplane.v1.MapEntries entries = 2;
+     */
+    value: MapEntries;
+    case: "entries";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message haplane.v1.ReplaceMapEntriesRequest.
+ * Use `create(ReplaceMapEntriesRequestSchema)` to create a new message.
+ */
+export declare const ReplaceMapEntriesRequestSchema: GenMessage<ReplaceMapEntriesRequest>;
+
+/**
+ * Begins a replacement of all entries.
+ *
+ * @generated from message haplane.v1.ReplaceMapEntriesHeader
+ */
+export declare type ReplaceMapEntriesHeader = Message<"haplane.v1.ReplaceMapEntriesHeader"> & {
+  /**
+   * Name of the file.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * When set, the file has to have this etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * How it is to reach HAProxy.
+   *
+   * @generated from field: haplane.v1.ApplyMode apply = 3;
+   */
+  apply: ApplyMode;
+};
+
+/**
+ * Describes the message haplane.v1.ReplaceMapEntriesHeader.
+ * Use `create(ReplaceMapEntriesHeaderSchema)` to create a new message.
+ */
+export declare const ReplaceMapEntriesHeaderSchema: GenMessage<ReplaceMapEntriesHeader>;
+
+/**
+ * Some entries.
+ *
+ * @generated from message haplane.v1.MapEntries
+ */
+export declare type MapEntries = Message<"haplane.v1.MapEntries"> & {
+  /**
+   * The entries, in order.
+   *
+   * @generated from field: repeated haplane.v1.MapEntry entries = 1;
+   */
+  entries: MapEntry[];
+};
+
+/**
+ * Describes the message haplane.v1.MapEntries.
+ * Use `create(MapEntriesSchema)` to create a new message.
+ */
+export declare const MapEntriesSchema: GenMessage<MapEntries>;
+
+/**
+ * Answer of ReplaceMapEntries.
+ *
+ * @generated from message haplane.v1.ReplaceMapEntriesResponse
+ */
+export declare type ReplaceMapEntriesResponse = Message<"haplane.v1.ReplaceMapEntriesResponse"> & {
+  /**
+   * The file after the change.
+   *
+   * @generated from field: haplane.v1.File file = 1;
+   */
+  file?: File | undefined;
+
+  /**
+   * How it reached HAProxy.
+   *
+   * @generated from field: haplane.v1.Applied applied = 2;
+   */
+  applied?: Applied | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.ReplaceMapEntriesResponse.
+ * Use `create(ReplaceMapEntriesResponseSchema)` to create a new message.
+ */
+export declare const ReplaceMapEntriesResponseSchema: GenMessage<ReplaceMapEntriesResponse>;
+
+/**
  * What a file is for.
  *
  * @generated from enum haplane.v1.FileKind
@@ -930,6 +1381,56 @@ export declare const Storage: GenService<{
     methodKind: "unary";
     input: typeof DeleteFileRequestSchema;
     output: typeof DeleteFileResponseSchema;
+  },
+  /**
+   * Lists the entries of a map or ACL file in their order, which is that in which HAProxy looks at them.
+   *
+   * @generated from rpc haplane.v1.Storage.ListMapEntries
+   */
+  listMapEntries: {
+    methodKind: "unary";
+    input: typeof ListMapEntriesRequestSchema;
+    output: typeof ListMapEntriesResponseSchema;
+  },
+  /**
+   * Adds an entry at the end of a map or ACL file, and to the running HAProxy. Fails with ALREADY_EXISTS when the key is there.
+   *
+   * @generated from rpc haplane.v1.Storage.AddMapEntry
+   */
+  addMapEntry: {
+    methodKind: "unary";
+    input: typeof AddMapEntryRequestSchema;
+    output: typeof AddMapEntryResponseSchema;
+  },
+  /**
+   * Sets the value of a key in file and running HAProxy; of all its entries where it stands more than once. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Storage.SetMapEntry
+   */
+  setMapEntry: {
+    methodKind: "unary";
+    input: typeof SetMapEntryRequestSchema;
+    output: typeof SetMapEntryResponseSchema;
+  },
+  /**
+   * Removes all entries of a key from file and running HAProxy. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Storage.DeleteMapEntry
+   */
+  deleteMapEntry: {
+    methodKind: "unary";
+    input: typeof DeleteMapEntryRequestSchema;
+    output: typeof DeleteMapEntryResponseSchema;
+  },
+  /**
+   * Replaces all entries by those of a stream: a header, then entries. Comments of the file go with them. The file is made when it is missing.
+   *
+   * @generated from rpc haplane.v1.Storage.ReplaceMapEntries
+   */
+  replaceMapEntries: {
+    methodKind: "client_streaming";
+    input: typeof ReplaceMapEntriesRequestSchema;
+    output: typeof ReplaceMapEntriesResponseSchema;
   },
 }>;
 
