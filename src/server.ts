@@ -8,6 +8,7 @@ import { EventSchema, EventType } from "../gen/haplane/v1/events_pb.js";
 import { Role } from "../gen/haplane/v1/options_pb.js";
 import { Commit } from "./commit/commit.ts";
 import { fileReferences } from "./config/file-references.ts";
+import { templateWords } from "./config/server-template.ts";
 import { createSources } from "./discovery/create-sources.ts";
 import type { Sources } from "./discovery/sources.ts";
 import { createEventHub } from "./events/create-event-hub.ts";
@@ -139,6 +140,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     etag: (bytes) => createHmac("sha256", store.etagKey).update(bytes).digest("base64url").slice(0, 22),
     clock,
     logger: logger.child({ part: "discovery" }),
+    templateWords: (template, version) =>
+      templateWords(
+        template,
+        version === "running" ? haproxy.capabilities?.version : undefined,
+        "source.server_template",
+      ),
   });
   starting.defer(sources.subscribe((change) => publish([sourceChangeEvent(change, clock.now())])));
   await sources.start();

@@ -62,8 +62,8 @@ export function addition(
 }
 
 /** The command that takes a server out of the worker once its connections have ended. */
-export function removal(backend: string, server: string): ServerChange {
-  return { kind: "delete", backend, server, drainMs: DRAIN_MS, shutdownSessions: true };
+export function removal(backend: string, server: string, drainMs = DRAIN_MS): ServerChange {
+  return { kind: "delete", backend, server, drainMs, shutdownSessions: true };
 }
 
 function difference(

@@ -411,11 +411,11 @@ function finderWithout(document: Document, untold: TouchedServers): FindServer {
   return (backend, server) => (untold.get(backend)?.has(server) ? undefined : find(backend, server));
 }
 
-function backendEdit({ name, servers }: NewBackend, author: string): Edit {
+function backendEdit({ name, defaults, servers }: NewBackend, author: string): Edit {
   const resource = formatName("backends", name);
   return {
     apply: (document) =>
-      backendSection(document, name) === undefined ? addBackend(document, name, servers) : document,
+      backendSection(document, name) === undefined ? addBackend(document, name, servers, defaults) : document,
     resources: [resource, ...servers.map((server) => formatName("backends", name, "servers", server.name))],
     author,
     message: `adds ${resource}`,

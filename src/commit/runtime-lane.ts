@@ -308,7 +308,11 @@ function plan(document: Document, backend: string, change: ServerChange, author:
       return planned({ type: "added", backend, server }, "adds", addition(backend, server, inherited));
     }
     case "remove":
-      return planned({ type: "removed", backend, server: present }, "removes", removal(backend, change.name));
+      return planned(
+        { type: "removed", backend, server: present },
+        "removes",
+        removal(backend, change.name, change.drainMs),
+      );
     case "set-address": {
       const { address, port } = change;
       const server = { ...present, address, port };

@@ -22,6 +22,8 @@ export interface ServerDraft {
   readonly weight: number;
   /** HAProxy's numeric id: explicit, so that a reload does not number the servers anew. */
   readonly id: number;
+  /** Words that follow on its line. */
+  readonly options?: readonly string[];
 }
 
 /** A change of one server of a backend. */
@@ -55,14 +57,19 @@ export function editServer(document: Document, backend: string, edit: ServerEdit
 }
 
 /** The words of a server's line behind its address. */
-export function serverWords({ weight, id }: ServerDraft): string[] {
-  return ["id", String(id), ...(weight === 1 ? [] : ["weight", String(weight)])];
+export function serverWords({ weight, id, options = [] }: ServerDraft): string[] {
+  return ["id", String(id), ...(weight === 1 ? [] : ["weight", String(weight)]), ...options];
 }
 
 /**
- * The document with a backend at the end of its last file, with these servers. Refused with `NOT_SUPPORTED` when the document holds no section yet; with `RESOURCE_EXISTS` when the name is taken.
+ * The document with a backend at the end of its last file, with these servers; `defaults` is the section that it names, empty for none. Refused with `NOT_SUPPORTED` when the document holds no section yet; with `RESOURCE_EXISTS` when the name is taken.
  */
-export function addBackend(document: Document, name: string, servers: readonly ServerDraft[]): Document {
+export function addBackend(
+  document: Document,
+  name: string,
+  servers: readonly ServerDraft[],
+  defaults = "",
+): Document {
   if (document.find(["backend", "listen"], name).length > 0) {
     throw new DomainError("RESOURCE_EXISTS", `there is a backend ${name} already`, {
       resource: { type: "backend", name: formatName("backends", name) },
@@ -70,7 +77,7 @@ export function addBackend(document: Document, name: string, servers: readonly S
   }
   const last = document.list("backend").at(-1);
   const placement = last === undefined ? { endOf: document.parts.length - 1 } : { after: last };
-  const header = line(["backend", name]);
+  const header = line(["backend", name, ...(defaults === "" ? [] : ["from", defaults])]);
   return insertSection(document, placement, header, servers.map(serverLine)).document;
 }
 

@@ -6,6 +6,7 @@ import { createBackendNames } from "./backend-names.ts";
 import { CONSUL_DEFAULTS, createConsulRegistry } from "./consul/registry.ts";
 import { consulSettings } from "./consul/settings.ts";
 import { createDepartures } from "./departures.ts";
+import { durationMs } from "./durations.ts";
 import { decodeMemory, NO_MEMORY } from "./memory.ts";
 import { pruneBackends } from "./prune.ts";
 import type { Registry } from "./registry.ts";
@@ -33,11 +34,16 @@ export function createSources(options: SourcesOptions): Sources {
     },
     store,
     etag: options.etag,
+    templateWords: options.templateWords,
     openRegistry: options.openRegistry ?? openConsul,
   };
 
   function openConsul(settings: SourceSettings): Registry {
     return createConsulRegistry(consulSettings(settings), { ...CONSUL_DEFAULTS, clock });
+  }
+
+  function checkTemplate({ serverTemplate }: SourceSettings): void {
+    if (serverTemplate !== undefined) options.templateWords(serverTemplate, "running");
   }
 
   function publish(type: SourceChange["type"], source: SourceMessage): void {
@@ -75,6 +81,7 @@ export function createSources(options: SourcesOptions): Sources {
         const settings = readSettings(name, message, "source");
         if (sources.has(name)) throw exists(name, `${name} exists already`);
         refuseSharedRegistry(sources.values(), settings);
+        checkTemplate(settings);
         const source = new Source(settings, NO_MEMORY, parts, onState);
         await source.save();
         sources.set(name, source);
@@ -96,7 +103,9 @@ export function createSources(options: SourcesOptions): Sources {
         if (message === undefined) throw required("source");
         const source = find(message.name);
         refuseStale(source, message.etag);
-        await source.change(updateSettings(source.settings, message, request.updateMask?.paths));
+        const settings = updateSettings(source.settings, message, request.updateMask?.paths);
+        checkTemplate(settings);
+        await source.change(settings);
         const updated = source.describe();
         publish("updated", updated);
         return updated;
@@ -119,7 +128,7 @@ export function createSources(options: SourcesOptions): Sources {
         const backends = await source.erase();
         sources.delete(name);
         publish("removed", last);
-        return prune ? pruneBackends(target, backends, name) : [];
+        return prune ? pruneBackends(target, backends, name, durationMs(source.settings.drainTime)) : [];
       }),
 
     subscribe(listener) {

@@ -13,6 +13,10 @@ export interface FollowerContext {
   readonly clock: Clock;
   /** On whose behalf: `sources/{source}`. */
   readonly author: string;
+  /** The `defaults` section of new backends; empty for none. */
+  readonly defaults: string;
+  /** How long a server that is removed may take to end its connections, in milliseconds. */
+  readonly drainMs: number;
 }
 
 /** Makes one backend what it should be, and keeps at it. */
@@ -78,7 +82,14 @@ export function createFollower(backend: string, context: FollowerContext, onChan
     isCreating = true;
     const isRetry = rejection !== undefined;
     const refused = await context.newBackends
-      .create({ name: backend, servers: firstServers(goal) }, isRetry)
+      .create(
+        {
+          name: backend,
+          servers: firstServers(goal),
+          ...(context.defaults !== "" && { defaults: context.defaults }),
+        },
+        isRetry,
+      )
       .then(() => undefined, sentence);
     isBusy = false;
     isCreating = false;
@@ -97,7 +108,9 @@ export function createFollower(backend: string, context: FollowerContext, onChan
   async function remove(plan: Plan, present: readonly TargetServer[]): Promise<void> {
     const leaving = new Set(plan.removals);
     for (const { name, id } of present) if (leaving.has(name)) departures.begin(backend, name, id);
-    const refused = await send(plan.removals.map((name) => ({ kind: "remove", name })));
+    const refused = await send(
+      plan.removals.map((name) => ({ kind: "remove", name, drainMs: context.drainMs })),
+    );
     for (const name of leaving) departures.end(backend, name);
     if (refused !== undefined) fail(refused);
     else step(plan);

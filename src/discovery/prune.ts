@@ -16,6 +16,7 @@ export async function pruneBackends(
   target: Target,
   backends: readonly string[],
   author: string,
+  drainMs: number,
 ): Promise<Kept[]> {
   const there = backends.filter((backend) => target.servers(backend) !== undefined);
   const [own, shared] = [there.filter((backend) => !isShared(backend)), there.filter(isShared)];
@@ -34,7 +35,7 @@ export async function pruneBackends(
   function empty(backend: string): void {
     const managed = (target.servers(backend) ?? []).filter(isManaged);
     if (managed.length === 0) return;
-    const removals = managed.map(({ name }) => ({ kind: "remove", name }) as const);
+    const removals = managed.map(({ name }) => ({ kind: "remove", name, drainMs }) as const);
     // The document has it at once; what HAProxy does not take, it is brought to by the commit.
     target.changeServers(backend, removals, author).catch(() => {});
   }

@@ -14,6 +14,8 @@ export interface Desired {
   readonly servers: ReadonlyMap<string, Endpoint>;
   /** Names that are not desired and yet stay, since their loss is not believed. */
   readonly keep: ReadonlySet<string>;
+  /** What servers that are added have on their lines beside. */
+  readonly options?: readonly string[];
 }
 
 /** The way from what is there to what is desired. */
@@ -44,7 +46,7 @@ export function reconcile(
     if (servers === undefined) {
       const free = freeName(name, taken);
       taken.add(free);
-      changes.push({ kind: "add", ...newServer(free, endpoint, ++id) });
+      changes.push({ kind: "add", ...newServer(free, endpoint, ++id, desired.options) });
       continue;
     }
     const kept = servers.find((server) => hasSameAddress(server, endpoint)) ?? (servers[0] as TargetServer);
@@ -60,7 +62,9 @@ export function reconcile(
 
 /** The servers of a backend that does not exist yet. */
 export function firstServers(desired: Desired): NewServer[] {
-  return [...desired.servers].map(([name, endpoint], index) => newServer(name, endpoint, index + 1));
+  return [...desired.servers].map(([name, endpoint], index) =>
+    newServer(name, endpoint, index + 1, desired.options),
+  );
 }
 
 /** Whether a server in the document is discovery's own. */
@@ -109,6 +113,11 @@ function hasSameAddress(server: TargetServer, endpoint: Endpoint): boolean {
   return server.address === endpoint.address && server.port === endpoint.port;
 }
 
-function newServer(name: string, { address, port, weight }: Endpoint, id: number): NewServer {
-  return { name, address, port, weight, id };
+function newServer(
+  name: string,
+  { address, port, weight }: Endpoint,
+  id: number,
+  options: readonly string[] = [],
+): NewServer {
+  return { name, address, port, weight, id, ...(options.length > 0 && { options }) };
 }

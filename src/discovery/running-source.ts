@@ -41,6 +41,16 @@ export interface SourceContext {
   readonly logger: Logger;
 }
 
+/** How a source makes backends and servers, and takes servers away. */
+export interface Making {
+  /** The `defaults` section of new backends; empty for none. */
+  readonly defaults: string;
+  /** Words behind the address of new servers. */
+  readonly options: readonly string[];
+  /** How long a server that is removed may take to end its connections, in milliseconds. */
+  readonly drainMs: number;
+}
+
 /** What one source is to do. */
 export interface SourceTask {
   /** `sources/{source}`; the author of its changes. */
@@ -52,6 +62,8 @@ export interface SourceTask {
   readonly retry: BackoffOptions;
   /** Which losses are not believed at once. */
   readonly losses: LossLimits;
+  /** How its backends and servers are made and taken away. */
+  readonly making: Making;
   /** Where the run before this one ended. */
   readonly memory: Memory;
   /** Called when the kind of its state has changed. */
@@ -122,6 +134,8 @@ export class RunningSource {
       newBackends: this.#newBackends,
       clock,
       author: task.name,
+      defaults: task.making.defaults,
+      drainMs: task.making.drainMs,
     };
     for (const [service, backend] of task.memory.backends) this.#add(service, backend);
     if (this.#doubt !== "") this.#steady.doubt(this.#doubt);
@@ -316,7 +330,7 @@ export class RunningSource {
     }
     service.servers = servers;
     service.live = undefined;
-    service.follower.follow({ servers: named, keep });
+    service.follower.follow({ servers: named, keep, options: this.#task.making.options });
   }
 
   #add(name: string, remembered?: string): void {

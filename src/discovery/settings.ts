@@ -16,6 +16,7 @@ const DEFAULT_PORT = 8500;
 const DEFAULT_RETRY_MS = 1_000;
 const DEFAULT_ACCEPT_LOSS_MS = 30_000;
 const DEFAULT_LOSS_PERCENT = 50;
+const DEFAULT_DRAIN_MS = 600_000;
 const MAX_RETRY_FACTOR = 30;
 
 /** The waits after failed queries. */
@@ -53,6 +54,9 @@ export function withDefaults(source: Source): SourceSettings {
     backendName: source.backendName === "" ? DEFAULT_BACKEND_NAME : source.backendName,
     acceptLossAfter: source.acceptLossAfter ?? duration(DEFAULT_ACCEPT_LOSS_MS),
     lossPercent: source.lossPercent ?? DEFAULT_LOSS_PERCENT,
+    defaults: source.defaults,
+    serverTemplate: source.serverTemplate,
+    drainTime: source.drainTime ?? duration(DEFAULT_DRAIN_MS),
   });
   if (source.registry.case === "consul") {
     const value = clone(ConsulRegistrySchema, source.registry.value);

@@ -10,6 +10,7 @@ export type SourceSettings = Source & {
   readonly retryTimeout: Duration;
   readonly acceptLossAfter: Duration;
   readonly lossPercent: number;
+  readonly drainTime: Duration;
   readonly registry: {
     readonly case: "consul";
     readonly value: ConsulRegistry & { readonly port: number };

@@ -14,6 +14,7 @@ import { RunningSource, type SourceContext } from "./running-source.ts";
 import { backendNaming, retryDelays, toSource } from "./settings.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
+import type { SourcesOptions } from "./sources.ts";
 import { type Status, toSourceStatus } from "./status.ts";
 
 /** What all sources are given. */
@@ -21,6 +22,8 @@ export interface SourceParts {
   readonly context: SourceContext;
   readonly store: SourceStore;
   readonly etag: (bytes: Uint8Array) => string;
+  /** See `SourcesOptions`. */
+  readonly templateWords: SourcesOptions["templateWords"];
   /** The registry that the settings describe. */
   readonly openRegistry: (settings: SourceSettings) => Registry;
 }
@@ -81,6 +84,11 @@ export class Source {
         registry: openRegistry(settings),
         nameBackend: backendNaming(settings),
         retry: retryDelays(settings),
+        making: {
+          defaults: settings.defaults,
+          options: templateOptions(settings, this.#parts.templateWords),
+          drainMs: durationMs(settings.drainTime),
+        },
         losses: {
           holdMs: durationMs(settings.acceptLossAfter),
           percent: settings.lossPercent,
@@ -180,6 +188,14 @@ export class Source {
       unbelieved: this.#memory.doubt,
     };
   }
+}
+
+/** The words of the template, which were good when it was set. What a HAProxy of another version does not take, it refuses by itself. */
+function templateOptions(
+  { serverTemplate }: SourceSettings,
+  words: SourcesOptions["templateWords"],
+): readonly string[] {
+  return serverTemplate === undefined ? [] : words(serverTemplate, "any-version");
 }
 
 /** Whether a watch goes on unchanged: the description is for people only. */

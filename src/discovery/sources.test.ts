@@ -489,6 +489,39 @@ test("backends are called as the template says", async () => {
   assert.match(odd ?? "", /^s:a-b-[0-9a-f]{8}\.8500$/);
 });
 
+test("new backends and servers are made as the source says, and leave in the time that it gives", async () => {
+  const discovery = await startDiscovery();
+  await discovery.createSource({
+    ...{ defaults: "tuned", drainTime: { seconds: 5n } },
+    serverTemplate: { check: true, inter: "2s", maxconn: 50, sni: "str(a b)" },
+  });
+  const { registry, target } = discovery;
+  registry.list({ web: [instance("a"), instance("b"), instance("c")] });
+  await discovery.pass(50);
+  registry.instances("web", [instance("a"), instance("b"), instance("d")]);
+  await discovery.settle();
+  const options = ["maxconn", "50", "check", "inter", "2s", "sni", "str(a b)"];
+  const [created, ...changes] = target.sent;
+  assert.ok(created?.kind === "create");
+  const [backend] = created.backends;
+  assert.equal(backend?.defaults, "tuned");
+  assert.deepEqual(backend?.servers[0]?.options, options);
+  const sent = changes.flatMap((change) => (change.kind === "change" ? change.changes : []));
+  assert.ok(sent.some((change) => change.kind === "add" && change.options?.join() === options.join()));
+  assert.ok(sent.some((change) => change.kind === "remove" && change.drainMs === 5_000));
+});
+
+test("a template cannot say what is each server's own, nor what no server can have", async () => {
+  const { createSource } = await startDiscovery();
+  const serverTemplate = { name: "x", port: 1, weight: 2, tcpMd5sig: "s", inter: "soon" };
+  await assert.rejects(
+    createSource({ serverTemplate }),
+    refusedFields(
+      ["name", "port", "weight", "tcp_md5sig", "inter"].map((field) => `source.server_template.${field}`),
+    ),
+  );
+});
+
 test("a listener that leaves hears nothing more", async () => {
   const { sources, createSource } = await startDiscovery();
   let heard = 0;

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Server } from "../../gen/haplane/config/v1/server_pb.js";
 import type {
   CreateSourceRequest,
   DeleteSourceRequest,
@@ -59,6 +60,11 @@ export interface SourcesOptions {
   readonly etag: (bytes: Uint8Array) => string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /**
+   * The words that a template puts behind the address of each server. Throws `FIELD_INVALID` with paths below `source.server_template`: also for what the HAProxy that runs does not know,
+   * unless any version will do.
+   */
+  readonly templateWords: (template: Server, version: "running" | "any-version") => readonly string[];
   /** Makes the registry that a source's settings describe. Default: a Consul over HTTP. */
   readonly openRegistry?: (settings: SourceSettings) => Registry;
 }

@@ -57,6 +57,8 @@ export interface TargetServer {
 /** A backend that does not exist yet, and the servers that it starts with (perhaps none). */
 export interface NewBackend {
   readonly name: string;
+  /** The `defaults` section that it is to name. Default: none. */
+  readonly defaults?: string;
   readonly servers: readonly NewServer[];
 }
 
@@ -72,6 +74,8 @@ export interface NewServer {
   readonly weight: number;
   /** From 1; unique in the backend. */
   readonly id: number;
+  /** Words that follow on its line: parameters of HAProxy's `server`. Default: none. */
+  readonly options?: readonly string[];
 }
 
 /** One change of a backend's servers. */
@@ -85,8 +89,8 @@ export type ServerChange =
       readonly port: number;
     }
   | { readonly kind: "set-weight"; readonly name: string; readonly weight: number }
-  /** Takes no new connection from now on, and goes when those that are open have ended or the target's drain time is over. */
-  | { readonly kind: "remove"; readonly name: string };
+  /** Takes no new connection from now on, and goes when those that are open have ended or the drain time is over (default 10 min). */
+  | { readonly kind: "remove"; readonly name: string; readonly drainMs?: number };
 
 /** What became of one change. */
 export type ChangeResult = { readonly ok: true } | { readonly ok: false; readonly error: DomainError };

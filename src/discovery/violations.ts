@@ -7,7 +7,9 @@ import type { SourceSettings } from "./source-settings.ts";
 const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 300_000;
 const MAX_ACCEPT_LOSS_MS = 86_400_000;
+const MAX_DRAIN_MS = 86_400_000;
 const MAX_DESCRIPTION = 1_024;
+const DEFAULTS_NAME = /^[A-Za-z0-9_.:-]{0,128}$/;
 
 /** Notes what is wrong with a field, by its path in the source; undefined is nothing. */
 export type Note = (field: string, description: string | undefined) => void;
@@ -29,6 +31,11 @@ export function violationsOf(settings: SourceSettings, path: string): FieldViola
     "accept_loss_after",
     outside(durationMs(settings.acceptLossAfter), 0, MAX_ACCEPT_LOSS_MS, "0 to 1 day"),
   );
+  note(
+    "defaults",
+    DEFAULTS_NAME.test(settings.defaults) ? undefined : "must be letters, digits, -, _, . and :, at most 128",
+  );
+  note("drain_time", outside(durationMs(settings.drainTime), 0, MAX_DRAIN_MS, "0 to 1 day"));
   note("loss_percent", outside(settings.lossPercent, 1, 100, "1 to 100"));
   return violations;
 }

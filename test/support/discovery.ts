@@ -6,6 +6,7 @@ import {
   type SourceSchema,
   SourceState,
 } from "../../gen/haplane/v1/service_discovery_pb.js";
+import { templateWords } from "../../src/config/server-template.ts";
 import { createSources } from "../../src/discovery/create-sources.ts";
 import type { SourceStore, StoredSource } from "../../src/discovery/source-store.ts";
 import type { SourceChange, Sources } from "../../src/discovery/sources.ts";
@@ -75,6 +76,7 @@ export async function startDiscovery(
     logger: silent,
     etag: (bytes) => createHash("sha256").update(bytes).digest("base64url"),
     openRegistry: () => registry,
+    templateWords: (template) => templateWords(template, undefined, "source.server_template"),
   });
   sources.subscribe((change) => changes.push(change));
   await sources.start();

@@ -5,6 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Server } from "../config/v1/server_pb.js";
 
 /**
  * Describes the file haplane/v1/service_discovery.proto.
@@ -92,6 +93,28 @@ export declare type Source = Message<"haplane.v1.Source"> & {
    * @generated from field: optional uint32 loss_percent = 9;
    */
   lossPercent?: number | undefined;
+
+  /**
+   * The named `defaults` section that new backends take their settings from (`backend … from …`). Default: as HAProxy has it, the last `defaults` section above them.
+   *
+   * @generated from field: string defaults = 10;
+   */
+  defaults: string;
+
+  /**
+   * What new servers are given beside address, weight and id: checks, TLS, maxconn and all else that HAProxy knows. Name, address, port, id, guid, weight, disabled and secrets cannot be
+   * set. A parameter that HAProxy does not take at runtime costs a reload for each new server, or for several that come together. Servers that are there already are left as they are.
+   *
+   * @generated from field: haplane.config.v1.Server server_template = 11;
+   */
+  serverTemplate?: Server | undefined;
+
+  /**
+   * How long a server that is removed may take to end its connections; then they are closed. It takes no new ones meanwhile. 0 closes them at once. Up to 1 day; default 10 min.
+   *
+   * @generated from field: google.protobuf.Duration drain_time = 12;
+   */
+  drainTime?: Duration | undefined;
 
   /**
    * What the watch is doing now. Output only.
