@@ -68,6 +68,8 @@ export interface WordSyntax extends FieldSyntax {
   readonly place: Place;
   /** What joins a suffix to the value before it. */
   readonly suffix: string;
+  /** Its place among others of this kind means something. */
+  readonly ordered: boolean;
 }
 
 /** A kind of section. */
@@ -148,6 +150,7 @@ function readWord(field: DescField): WordSyntax {
     no: no === "" ? undefined : wordsOf(field, no),
     place: option?.place.case ?? "keyword",
     suffix: option?.place.case === "suffix" ? option.place.value : "",
+    ordered: option?.ordered ?? false,
   };
 }
 

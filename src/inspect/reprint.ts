@@ -20,9 +20,7 @@ export function reprint(grammar: Grammar, bytes: Buffer): Buffer {
 /** What stands for a line's words; undefined where they stay. */
 function printOf(line: InspectedLine): string | Buffer | undefined {
   if (line.kind === "header") return line.printed;
-  if (line.kind !== "typed") return undefined;
-  const printed = line.print();
-  return printed.ok ? printed.text : undefined;
+  return line.kind === "typed" ? line.print() : undefined;
 }
 
 function replaced(line: Line, printed: string | Buffer): Buffer[] {

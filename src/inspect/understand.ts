@@ -1,5 +1,5 @@
-import { type LineText, printLine } from "../grammar/line-text.ts";
-import { Order } from "../grammar/order.ts";
+import { printLine } from "../grammar/line-text.ts";
+import { isAsDeclared, Order } from "../grammar/order.ts";
 import { describeReason, HIDDEN, readLineOf } from "../grammar/read-section.ts";
 import { holdsSecret } from "../grammar/secrets.ts";
 import type { SectionCodec, TypedLine } from "../grammar/section-codec.ts";
@@ -11,8 +11,8 @@ import { countWords, type WordCount } from "./count-words.ts";
 export type Understood =
   | {
       readonly kind: "typed";
-      /** Prints the line from its message alone: no indentation, no comment. */
-      readonly print: () => LineText;
+      /** Prints the line from its message alone: no indentation, no comment. Undefined when that would not say the same. */
+      readonly print: () => string | Buffer | undefined;
       readonly count: WordCount;
     }
   | { readonly kind: "text"; readonly words: readonly string[]; readonly why: string };
@@ -25,9 +25,13 @@ export function understand(codec: SectionCodec, kind: string, line: Line): Under
   const reading = readLineOf(codec, kind, line);
   if (reading.kind === "text") return untyped(codec, line, describeReason(reading.reason));
   const { directive, value } = reading;
-  if (!givesSameWords(reading, line))
+  const order = orderOf(reading, line);
+  if (!givesSameWords(reading, line, order))
     return untyped(codec, line, "its message does not give back the same words");
-  const print = () => printLine(directive, value, "the line");
+  const print = () => {
+    const printed = isAsDeclared(order) ? printLine(directive, value, "the line") : undefined;
+    return printed?.ok ? printed.text : undefined;
+  };
   return { kind: "typed", print, count: countWords(directive, value, line.words.length) };
 }
 
@@ -56,11 +60,14 @@ function untyped(codec: SectionCodec, line: Line, why: string): Understood {
   return { kind: "text", words, why };
 }
 
-function givesSameWords({ directive, value, keyword }: TypedLine, { words }: Line): boolean {
-  const { spelling, start } = keyword;
+function orderOf({ directive, keyword }: TypedLine, { words }: Line): Order {
   const order = new Order();
-  directive.read(words, start, spelling, order);
-  const written = directive.write(value, { spelling, order });
+  directive.read(words, keyword.start, keyword.spelling, order);
+  return order;
+}
+
+function givesSameWords({ directive, value, keyword }: TypedLine, { words }: Line, order: Order): boolean {
+  const written = directive.write(value, { spelling: keyword.spelling, order });
   if (written.length !== words.length) return false;
   for (let i = 0; i < written.length; i++) if (written[i] !== words[i]!.value) return false;
   return true;

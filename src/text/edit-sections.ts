@@ -67,13 +67,15 @@ export function insertSection(
 
 /**
  * Deletes a section with the comments inside it; those behind its last line, which belong to the next header, stay.
- * Throws FIELD_INVALID when a conditional block starts or ends inside the section.
+ * Throws FIELD_INVALID when a conditional block starts or ends inside the section, or the scope of those below does.
  */
 export function deleteSection(document: Document, section: Section): Document {
   if (section.keyword === "") throw new RangeError("the lines before the first section are no section");
   const end = ownEnd(section);
   if (!isBalanced(section, end))
     refuse({ kind: "if", offset: 0 }, "the section holds one end of a conditional block");
+  if (section.marks.some(({ kind, index }) => kind === "scope" && index < end))
+    refuse({ kind: "scope", offset: 0 }, "the section holds a scope line among its own lines");
   const before = document.neighbour(section, -1)!;
   let rest = end;
   const above = before.lines.at(before.length - 1);

@@ -242,6 +242,7 @@ const deleted: readonly (readonly [name: string, text: string, expected: string]
   ["alone", "backend x\n  mode tcp", ""],
   ["with a block of its own", "backend x\n.if 1\n  mode tcp\n.else\n.endif\nbackend b\n", "backend b\n"],
   ["out of a block", ".if 1\nbackend x\n.endif\nbackend b\n", ".if 1\n.endif\nbackend b\n"],
+  ["before a scope", "backend x\n  mode tcp\n[scope]\nbackend b\n", "[scope]\nbackend b\n"],
   ["before a block", "backend x\n.if 1\nbackend b\n.endif\n", ".if 1\nbackend b\n.endif\n"],
 ];
 
@@ -256,8 +257,9 @@ for (const text of [
   ".if 1\nbackend x\n.endif\n  mode tcp\nbackend b\n",
   "backend x\n.if 1\n  mode tcp\nbackend b\n.endif\n",
   ".if 1\nbackend x\n.else\n  mode tcp\n.endif\n",
+  "backend x\n[scope]\n  mode tcp\nbackend b\n",
 ]) {
-  test(`a section is not deleted when it holds one end of a block: ${JSON.stringify(text)}`, () => {
+  test(`a section is not deleted when it holds one end of a block, or the scope of those below: ${JSON.stringify(text)}`, () => {
     const document = parse(text);
     assert.throws(() => deleteSection(document, section(document, "backend x")), { reason: "FIELD_INVALID" });
   });

@@ -78,6 +78,15 @@ for (const file of files) {
   });
 }
 
+test("a line whose order means something is not put in another", () => {
+  // The first certificate is the one for clients that name no server.
+  const text = "frontend f\n  bind :443 ssl crt-list list crt first\n  bind :444 crt a crt-list list ssl\n";
+  assert.equal(
+    reprint(grammar, Buffer.from(text)).toString(),
+    "frontend f\n  bind :443 ssl crt-list list crt first\n  bind :444 ssl crt a crt-list list\n",
+  );
+});
+
 test("a configuration of today is understood", () => {
   const { unmodelled: _, ...report } = inspectFile(grammar, "edge.cfg", bytesOf("edge.cfg"));
   assert.equal(report.sections, 20);

@@ -390,6 +390,13 @@ export declare type Word = Message<"haplane.grammar.v1.Word"> & {
    * @generated from field: repeated string without = 18;
    */
   without: string[];
+
+  /**
+   * Its place among the others of this kind means something to HAProxy: a line that has them in another order than they are declared in is not printed anew.
+   *
+   * @generated from field: bool ordered = 19;
+   */
+  ordered: boolean;
 };
 
 /**
