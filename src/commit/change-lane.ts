@@ -1,45 +1,30 @@
-import type { Logger } from "pino";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
-import type { Haproxy } from "../haproxy/haproxy.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
-import type { NewIntent } from "../store/operations.ts";
-import type { Store } from "../store/store.ts";
-import type { Document, PartInput } from "../text/document.ts";
+import type { Document } from "../text/document.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
-import { type ConfigFiles, printed, type StagedFiles } from "./config-files.ts";
+import { printed } from "./config-files.ts";
+import { DurableChange } from "./durable-change.ts";
 import { type Edit, remembered, withApply } from "./edit.ts";
-import type { FileWriter } from "./file-writer.ts";
+import { requireUsable } from "./file-state.ts";
 import type { History } from "./history.ts";
+import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import type { RuntimeLane } from "./runtime-lane.ts";
 import { eventNow, serverEvent } from "./server-event.ts";
-import type { WorkingDocument } from "./working-document.ts";
+import type { Pin } from "./working-document.ts";
 
 /** How often a change is begun anew because somebody edited the file in the middle of it. */
 const MAX_ATTEMPTS = 5;
 
 /** What the lane is given. */
-export interface ChangeLaneOptions {
-  readonly haproxy: Haproxy;
-  readonly fs: FileSystem;
-  readonly store: Store;
-  readonly working: WorkingDocument;
-  readonly files: ConfigFiles;
-  readonly writer: FileWriter;
-  readonly history: History;
+export interface ChangeLaneOptions extends CommitParts {
   readonly runtime: RuntimeLane;
   readonly reloads: ReloadLane;
-  readonly clock: Clock;
-  readonly logger: Logger;
   readonly publishEphemeral: (events: readonly Event[]) => void;
   /** Resolves when an edit by hand that a write came upon has been looked at. */
   readonly lookAtForeign: () => Promise<void>;
-  /** Why nothing may be written, if so. */
-  readonly held: () => DomainError | undefined;
 }
 
 /**
@@ -55,13 +40,12 @@ export class ChangeLane {
 
   /** See `Commit.change`. */
   async change(request: ChangeRequest): Promise<ChangeOutcome> {
-    const { clock, writer } = this.#options;
+    const { clock, writer, files } = this.#options;
     const start = clock.monotonic();
     const edit = guarded({ ...request, edit: remembered(request.edit) }, this.#options.history);
     if (request.validateOnly === true) return this.#validate(edit, start);
     for (let attempt = 1; ; attempt++) {
-      const held = this.#options.held();
-      if (held !== undefined) throw held;
+      requireUsable(files.state);
       if (this.#options.haproxy.state.kind !== "running") throw notRunning();
       const tried = await writer.exclusive(() => this.#tryRuntime(edit));
       switch (tried.kind) {
@@ -102,65 +86,47 @@ export class ChangeLane {
 
   /** Inside the writer's turn: what needs no reload is written durably, and its revision with it. */
   async #tryRuntime(edit: Edit): Promise<Tried> {
-    const { working, files, store, writer, history, clock, publishEphemeral } = this.#options;
+    const { working, writer, clock, publishEphemeral } = this.#options;
     const first = this.#judge(edit);
     if (first.kind !== "runtime") return first;
-    const next = printed(first.after);
-    const intent = history.intent(files.believed, next, "put-back");
-    const finish = [{ kind: "finish-intent", id: intent.id }] as const;
-    let staged = await this.#announce(intent, next);
+    const change = await DurableChange.begin(this.#options, printed(first.after));
     // Discovery does not wait for turns, so the document may have changed meanwhile.
-    const judged = working.current === first.before ? first : this.#judge(edit);
-    if (judged.kind !== "runtime" || judged !== first) await files.discard(staged);
+    const judged = working.current === first.before ? first : this.#judgeAgain(edit);
     if (judged.kind !== "runtime") {
-      await store.write(finish).catch(() => writer.owe(finish));
+      await change.close();
+      if (judged.kind === "failed") throw judged.error;
       return judged;
     }
     const { before, classification } = judged;
     const told: Edit = { ...edit, servers: classification.servers };
     const pin = working.pin();
+    const takeBack = () => {
+      pin.takeBack(new Set([told]));
+      pin.release();
+    };
     working.apply(told);
     const end = working.position;
     const document = working.current;
-    const takeBack = () => working.rebase(before, pin.position, (other) => other !== told);
     try {
-      if (judged !== first) staged = await files.stage(printed(document));
-      if ((await files.place(staged)).kind === "foreign") {
+      if (judged !== first) await change.restage(printed(document));
+      if ((await change.place()) === "foreign") {
         takeBack();
-        pin.release();
-        await store.write(finish).catch(() => writer.owe(finish));
+        await change.close();
         return { kind: "foreign" };
       }
       publishEphemeral(
         classification.servers.map((facts) => eventNow(serverEvent(facts, true), clock.now(), edit)),
       );
       const lane = classification.via === "runtime" ? "runtime" : "reload";
-      const edits = working.since(writer.written).slice(0, end - writer.written);
-      await history.append({ parts: files.believed, lane, edits, with: () => finish });
+      await change.record({ lane, edits: working.since(writer.written).slice(0, end - writer.written) });
     } catch (error) {
       takeBack();
-      pin.release();
-      writer.owe(finish);
-      writer.restore();
+      await change.undo();
       throw error;
     }
     working.goesLive(told);
     writer.settle(end);
     return { kind: "written", before, after: document, classification, edit: told, pin };
-  }
-
-  /** Announces a write, and meanwhile stages it. */
-  async #announce(intent: NewIntent, next: readonly PartInput[]): Promise<StagedFiles> {
-    const { store, files, writer } = this.#options;
-    const [announced, staged] = await Promise.allSettled([
-      store.write([{ kind: "begin-intent", intent }]),
-      files.stage(next),
-    ]);
-    if (announced.status === "fulfilled" && staged.status === "fulfilled") return staged.value;
-    if (staged.status === "fulfilled") await files.discard(staged.value);
-    if (announced.status === "rejected") throw announced.reason;
-    writer.owe([{ kind: "finish-intent", id: intent.id }]);
-    throw (staged as PromiseRejectedResult).reason;
   }
 
   /** Sends the commands of what was written; where HAProxy does not take them, one reload of the durable file does, and if not even that, the change is taken back. */
@@ -194,12 +160,12 @@ export class ChangeLane {
   }
 
   /** Undoes an edit that was recorded, as a revision of its own; what others did since stays. */
-  async #takeBack({ before, edit, pin }: Written): Promise<void> {
+  async #takeBack({ edit, pin }: Written): Promise<void> {
     const { working, writer, runtime } = this.#options;
     await writer.exclusive(async () => {
       const former = working.current;
       const written = working.since(pin.position).slice(0, writer.written - pin.position);
-      working.rebase(before, pin.position, (other) => other !== edit);
+      pin.takeBack(new Set([edit]));
       writer.settle(pin.position + written.filter((other) => other !== edit).length);
       const reverse: Edit = {
         ...edit,
@@ -216,8 +182,17 @@ export class ChangeLane {
     await runtime.catchUp([edit]);
   }
 
+  /** The same, where something has been begun that has to be ended first. */
+  #judgeAgain(edit: Edit): Judgement | { readonly kind: "failed"; readonly error: unknown } {
+    try {
+      return this.#judge(edit);
+    } catch (error) {
+      return { kind: "failed", error };
+    }
+  }
+
   /** What an edit means on the document of this moment. Throws what the edit throws. */
-  #judge(edit: Edit): NeedsReload | Unchanged | Judged {
+  #judge(edit: Edit): Judgement {
     const before = this.#options.working.current;
     const after = edit.apply(before);
     if (after === before) return { kind: "unchanged", before };
@@ -258,6 +233,9 @@ interface Judged {
   readonly classification: Classification;
 }
 
+/** What an edit means on the document of a moment. */
+type Judgement = NeedsReload | Unchanged | Judged;
+
 /** What was found inside the writer's turn. */
 type Tried =
   | Written
@@ -286,7 +264,7 @@ interface Written {
   readonly classification: Classification;
   readonly edit: Edit;
   /** Keeps the edits from this one on, until it is known that HAProxy runs it. */
-  readonly pin: ReturnType<WorkingDocument["pin"]>;
+  readonly pin: Pin;
 }
 
 const NOTHING: Classification = { via: "none", reasons: [], commands: [], servers: [] };

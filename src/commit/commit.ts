@@ -4,53 +4,34 @@ import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
 import { removeBackend } from "../config/remove-backend.ts";
-import {
-  backendSection,
-  type ConfiguredServer,
-  findServer,
-  numberAfter,
-  serversByName,
-  serversOf,
-} from "../config/server.ts";
+import { backendSection, findServer, numberAfter, serversOf } from "../config/server.ts";
 import { addBackend } from "../config/server-edits.ts";
 import type { ChangeResult, NewBackend, ServerChange, Target, TargetServer } from "../discovery/target.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { ProcessState } from "../haproxy/process-state.ts";
-import type { ServerState } from "../haproxy/server-states.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
-import { DomainError } from "../lib/errors.ts";
+import type { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { ChangeLane } from "./change-lane.ts";
-import { mergeTouched, type TouchedServers, touchedServers } from "./classify.ts";
 import { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
+import { readOnly } from "./file-state.ts";
 import { FileWriter } from "./file-writer.ts";
 import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
-import { type FindServer, givenBack } from "./given-back.ts";
 import { History } from "./history.ts";
 import { clearLeftovers } from "./leftovers.ts";
+import type { CommitParts } from "./parts.ts";
 import { type CommitPolicy, DEFAULT_POLICY } from "./policy.ts";
 import { formerContent, recover } from "./recovery.ts";
-import {
-  type FollowUp,
-  type PlannedReload,
-  type ReloadDone,
-  type Reloaded,
-  ReloadLane,
-  type ReloadStage,
-} from "./reload-lane.ts";
+import type { ReloadDone } from "./reload-group.ts";
+import { ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { requireReplaceable } from "./replaceable.ts";
 import { asDomainError, RuntimeLane } from "./runtime-lane.ts";
-import {
-  createStateFile,
-  EMPTY_STATE_FILE,
-  stateFileContent,
-  stateFileOf,
-  writeStateFile,
-} from "./state-file.ts";
+import { createStateFile } from "./state-file.ts";
+import { createHandover, type Handover } from "./worker-handover.ts";
 import { WorkingDocument } from "./working-document.ts";
 
 /** What the commit is built from. */
@@ -93,6 +74,7 @@ export class Commit implements Target {
   readonly #runtime: RuntimeLane;
   readonly #changes: ChangeLane;
   readonly #foreign: ForeignEdits;
+  readonly #handover: Handover;
   readonly #listeners = new Set<() => void>();
   #unsubscribe: (() => void) | undefined;
 
@@ -109,45 +91,29 @@ export class Commit implements Target {
     const working = new WorkingDocument(document);
     const onForeign = async () => void (await this.#foreign.takeOver());
     const writer = new FileWriter({
-      working,
-      files,
-      history,
-      store,
-      clock,
-      logger,
+      ...{ working, files, history, store, clock, logger },
       onForeign: () => void onForeign(),
     });
-    const reloads = new ReloadLane({
-      ...{ haproxy, fs, store, working, files, writer, history, clock, logger, policy, onForeign },
-      beforeReload: (reload) => this.#beforeReload(reload),
-      afterReload: (reloaded) => this.#afterReload(reloaded),
-    });
+    const parts: CommitParts = {
+      ...{ haproxy, fs, store, working, files, writer, history, clock, logger, policy },
+    };
+    // The lanes need each other: what is asked for later is looked up then.
+    const handover: Handover = {
+      before: (planned) => this.#handover.before(planned),
+      after: (reloaded) => this.#handover.after(reloaded),
+    };
+    const reloads = new ReloadLane({ ...parts, handover, onForeign });
+    const runtime = new RuntimeLane({ ...parts, reloads, publishEphemeral });
     this.#working = working;
     this.#writer = writer;
     this.#reloads = reloads;
-    this.#runtime = new RuntimeLane({ haproxy, working, writer, reloads, clock, logger, publishEphemeral });
+    this.#runtime = runtime;
+    this.#handover = createHandover({ haproxy, fs, logger, runtime });
     this.#changes = new ChangeLane({
-      ...{
-        haproxy,
-        fs,
-        store,
-        working,
-        files,
-        writer,
-        history,
-        runtime: this.#runtime,
-        reloads,
-        clock,
-        logger,
-        publishEphemeral,
-      },
+      ...{ ...parts, runtime, reloads, publishEphemeral },
       lookAtForeign: () => this.#foreign.look(),
-      held: () => this.#foreign.held,
     });
-    this.#foreign = new ForeignEdits({
-      ...{ haproxy, fs, store, working, files, writer, reloads, history, clock, logger, policy },
-      onAdopted: () => this.#notify(),
-    });
+    this.#foreign = new ForeignEdits({ ...parts, reloads, onAdopted: () => this.#notify() });
   }
 
   /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing or cannot be replaced. The configuration is left alone, and HAProxy need not run yet. */
@@ -178,7 +144,7 @@ export class Commit implements Target {
   async start(): Promise<void> {
     const [files, history] = [this.#files, this.#history];
     this.#unsubscribe = this.#haproxy.subscribe((state, previous) => this.#processChanged(state, previous));
-    if (this.#policy.readOnly) this.#observeOnly();
+    if (this.#policy.readOnly) files.state = { kind: "observed" };
     else await this.#endWhatWasLeftOpen();
     const document = Document.parse(files.believed);
     this.#working.rebase(document, this.#writer.written);
@@ -203,12 +169,6 @@ export class Commit implements Target {
     await recover({ haproxy: this.#haproxy, fs: this.#fs, store, files, history, logger: this.#logger });
   }
 
-  /** Nothing of ours is written or reloaded. */
-  #observeOnly(): void {
-    this.#writer.observe();
-    this.#reloads.hold(readOnly());
-  }
-
   /** Brings the file after what is live, and stops. */
   async stop(): Promise<void> {
     this.#foreign.stop();
@@ -221,7 +181,7 @@ export class Commit implements Target {
   /** Lets go of what would keep the process awake, without finishing anything: for a process that cannot go on. */
   abandon(): void {
     this.#foreign.stop();
-    this.#writer.rest();
+    this.#writer.stop();
     this.#unsubscribe?.();
   }
 
@@ -232,7 +192,9 @@ export class Commit implements Target {
 
   /** What there is to see. */
   get status(): CommitStatus {
-    return { stage: this.#reloads.stage, lagging: this.#writer.failure, held: this.#foreign.held };
+    const { state } = this.#files;
+    const held = state.kind === "held" ? state.why : undefined;
+    return { stage: this.#reloads.stage, lagging: this.#writer.failure, held };
   }
 
   /** Number of the newest revision. */
@@ -317,51 +279,6 @@ export class Commit implements Target {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Reads what the old worker runs, and tells the new one by the state file where the configuration loads one. */
-  async #beforeReload({ before, after, untold }: PlannedReload): Promise<readonly ServerState[]> {
-    const old = await this.#haproxy.runtime.serverStates().catch((error: unknown) => {
-      this.#logger.warn(
-        { err: error },
-        "what was set at runtime could not be read and is lost with the reload",
-      );
-      return [];
-    });
-    await this.#writeStateFile(after, () =>
-      stateFileContent(old, finderWithout(before, untold), finder(after)),
-    );
-    return old;
-  }
-
-  async #writeStateFile(document: Document, content: () => string): Promise<void> {
-    const path = stateFileOf(document);
-    if (path === undefined) return;
-    await writeStateFile(this.#fs, path, content()).catch((error: unknown) => {
-      this.#logger.warn(
-        { err: error, path },
-        "the server state file cannot be written; what was set at runtime is given back by commands",
-      );
-    });
-  }
-
-  async #afterReload({ old, before, after, untold, since }: Reloaded): Promise<FollowUp | undefined> {
-    this.#runtime.workerChanged("from-document");
-    // A later start, after a crash say, is not to begin with states of long ago.
-    await this.#writeStateFile(after, () => EMPTY_STATE_FILE);
-    const followUp = await this.#runtime.catchUp(since);
-    const caughtUp = touchedServers(since.flatMap((edit) => edit.servers));
-    const changes = givenBack(old, finderWithout(before, mergeTouched([untold, caughtUp])), finder(after));
-    if (changes.length === 0) return followUp;
-    const outcomes = await this.#haproxy.runtime.applyServers(changes);
-    for (const [index, outcome] of outcomes.entries()) {
-      if (!outcome.ok)
-        this.#logger.error(
-          { change: changes[index], err: outcome.error },
-          "what was set at runtime could not be given back after the reload",
-        );
-    }
-    return followUp;
-  }
-
   /** A worker that we did not reload ourselves: it was started from the files as they were, or has been there before us. */
   #processChanged(state: ProcessState, previous: ProcessState): void {
     if (state.kind !== "running" || this.#reloads.stage === "reloading") return;
@@ -383,32 +300,6 @@ export class Commit implements Target {
       this.#notify();
     });
   }
-}
-
-/** Finds many servers of one document: a backend's are read once. */
-function finder(document: Document): FindServer {
-  const known = new Map<string, ReadonlyMap<string, ConfiguredServer | undefined>>();
-  return (backend, server) => {
-    let servers = known.get(backend);
-    if (servers === undefined) {
-      const section = backendSection(document, backend);
-      servers = section === undefined ? new Map() : serversByName(section);
-      known.set(backend, servers);
-    }
-    return servers.get(server);
-  };
-}
-
-function readOnly(): DomainError {
-  return new DomainError("NOT_SUPPORTED", "haplane only looks (--read-only): it writes and reloads nothing", {
-    metadata: { needs: "a haplane that is not read-only" },
-  });
-}
-
-/** The same, without servers of which the document says more than a worker was told. */
-function finderWithout(document: Document, untold: TouchedServers): FindServer {
-  const find = finder(document);
-  return (backend, server) => (untold.get(backend)?.has(server) ? undefined : find(backend, server));
 }
 
 function backendEdit({ name, defaults, servers }: NewBackend, author: string): Edit {

@@ -8,6 +8,7 @@ import {
 } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Document, type PartInput } from "../text/document.ts";
+import type { FileState } from "./file-state.ts";
 
 /** How a write ended. */
 export type Written =
@@ -33,6 +34,8 @@ export class ConfigFiles {
   readonly paths: readonly string[];
   readonly #fs: FileSystem;
   #believed: readonly Buffer[] = [];
+  /** Whose they are; kept by those who find out. */
+  state: FileState = { kind: "ours" };
 
   constructor(paths: readonly string[], fs: FileSystem) {
     this.paths = paths;

@@ -19,7 +19,7 @@ export interface FileWriterOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called when a write found that somebody else had changed a file. The writer rests until `resume`. */
+  /** Called when a write found that somebody else had changed a file. Nothing is written until the files are ours again. */
   readonly onForeign: () => void;
 }
 
@@ -34,8 +34,6 @@ export class FileWriter {
   #written: Position;
   #cancelTimer: (() => void) | undefined;
   #retryMs = RETRY_MS.first;
-  #resting = false;
-  #observing = false;
   /** The files may hold something else than the document although no edit waits: a failed reload is to be undone. */
   #behind = false;
   /** What goes into the store with the next revision. */
@@ -58,15 +56,12 @@ export class FileWriter {
     return this.#written;
   }
 
-  /** From now on nothing is written: what is live stays so, and is not remembered. */
-  observe(): void {
-    this.#observing = true;
-  }
-
-  /** Says that the document has edits that the files lack. */
+  /** Says that the document has edits that the files lack, or that the files can be written again. */
   touch(): void {
-    if (this.#observing) this.settle(this.#options.working.position);
-    else if (this.#cancelTimer === undefined && !this.#resting) this.#schedule(COALESCE_MS);
+    const { files, working } = this.#options;
+    // What is live stays so, and is not remembered.
+    if (files.state.kind === "observed") this.settle(working.position);
+    else if (this.#cancelTimer === undefined && this.#hasWork()) this.#schedule(COALESCE_MS);
   }
 
   /** Says that the files have to be made to hold the document, whether or not edits wait. */
@@ -92,23 +87,15 @@ export class FileWriter {
     this.#options.working.forget(position);
   }
 
-  /** Writes nothing until `resume`: somebody's edit has to be looked at first. */
-  rest(): void {
-    this.#resting = true;
+  /** Writes nothing any more by itself. */
+  stop(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-  }
-
-  /** Writes again. */
-  resume(): void {
-    this.#resting = false;
-    if (this.#hasWork()) this.touch();
   }
 
   /** Writes what there is to write now, once. Resolves also when it could not be written. */
   async flush(): Promise<void> {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.stop();
     await this.exclusive(() => this.#write());
   }
 
@@ -125,14 +112,14 @@ export class FileWriter {
 
   async #write(): Promise<void> {
     const { working, files, history, store, clock, logger, onForeign } = this.#options;
-    if (this.#resting || this.#observing || !this.#hasWork()) return;
+    if (files.state.kind !== "ours" || !this.#hasWork()) return;
     const edits = working.since(this.#written);
     const position = working.position;
     const owed = this.#owed;
     try {
       const outcome = await files.write(working.current);
       if (outcome.kind === "foreign") {
-        this.rest();
+        files.state = { kind: "foreign" };
         onForeign();
         return;
       }

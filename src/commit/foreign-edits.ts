@@ -1,20 +1,12 @@
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { Logger } from "pino";
-import type { Haproxy } from "../haproxy/haproxy.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
-import type { Store } from "../store/store.ts";
 import type { Document } from "../text/document.ts";
 import { checkCandidate } from "./candidate.ts";
-import type { ConfigFiles } from "./config-files.ts";
+import { DurableChange } from "./durable-change.ts";
 import type { Edit } from "./edit.ts";
-import type { FileWriter } from "./file-writer.ts";
-import type { History } from "./history.ts";
-import type { CommitPolicy } from "./policy.ts";
+import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
-import type { WorkingDocument } from "./working-document.ts";
 
 /** An editor writes in several steps; it is looked at this long after the last of them. */
 const SETTLE_MS = 150;
@@ -23,18 +15,8 @@ const SETTLE_MS = 150;
 const RETRY_MS = { first: 1_000, most: 30_000 };
 
 /** What it is given. */
-export interface ForeignEditsOptions {
-  readonly haproxy: Haproxy;
-  readonly fs: FileSystem;
-  readonly store: Store;
-  readonly working: WorkingDocument;
-  readonly files: ConfigFiles;
-  readonly writer: FileWriter;
+export interface ForeignEditsOptions extends CommitParts {
   readonly reloads: ReloadLane;
-  readonly history: History;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly policy: CommitPolicy;
   /** Called when servers or backends may have changed by somebody else's edit. */
   readonly onAdopted: () => void;
 }
@@ -48,16 +30,10 @@ export class ForeignEdits {
   readonly #stopping = new AbortController();
   #watchers: FSWatcher[] = [];
   #cancelLook: (() => void) | undefined;
-  #held: DomainError | undefined;
   #retryMs = RETRY_MS.first;
 
   constructor(options: ForeignEditsOptions) {
     this.#options = options;
-  }
-
-  /** Why somebody's edit is not adopted; undefined when there is none. */
-  get held(): DomainError | undefined {
-    return this.#held;
   }
 
   /** Begins to watch the files' directories. */
@@ -97,7 +73,7 @@ export class ForeignEdits {
     try {
       const adopted = await this.#options.writer.exclusive(() => this.#adopt(asked));
       this.#retryMs = RETRY_MS.first;
-      return { running: adopted === undefined ? Promise.resolve() : this.#run(adopted.intent) };
+      return { running: adopted === undefined ? Promise.resolve() : this.#run(adopted) };
     } catch (error) {
       // Nothing is known of the edit: the check did not end, the store or the disk fails. Nothing of ours is written meanwhile.
       if (!this.#stopping.signal.aborted) {
@@ -112,14 +88,13 @@ export class ForeignEdits {
     }
   }
 
-  async #run(intent: string): Promise<void> {
-    const { reloads, writer, store, logger } = this.#options;
+  async #run(adopted: DurableChange): Promise<void> {
+    const { reloads, logger } = this.#options;
     await reloads.submit(undefined, "the configuration file was edited by hand").catch((error: unknown) => {
       if (!this.#stopping.signal.aborted)
         logger.error({ err: error }, "HAProxy does not run an edit by hand that its check accepted");
     });
-    const finish = [{ kind: "finish-intent", id: intent }] as const;
-    await store.write(finish).catch(() => writer.owe(finish));
+    await adopted.close();
   }
 
   #lookSoon(): void {
@@ -132,8 +107,8 @@ export class ForeignEdits {
     this.#cancelLook = this.#options.clock.after(ms, () => void this.look());
   }
 
-  async #adopt(asked: boolean): Promise<{ readonly intent: string } | undefined> {
-    const { working, files, writer, store, history, logger, policy, onAdopted } = this.#options;
+  async #adopt(asked: boolean): Promise<DurableChange | undefined> {
+    const { working, files, writer, history, logger, policy, onAdopted } = this.#options;
     if (!(await files.isForeign())) {
       if (!policy.readOnly) this.#release();
       return undefined;
@@ -154,7 +129,7 @@ export class ForeignEdits {
       onAdopted();
       return undefined;
     }
-    writer.rest();
+    if (files.state.kind === "ours") files.state = { kind: "foreign" };
     try {
       await checkCandidate(this.#options, found.document, this.#stopping.signal);
     } catch (error) {
@@ -169,8 +144,7 @@ export class ForeignEdits {
       this.#hold(new DomainError("FILE_HELD", "edits by hand wait until somebody asks for a reload"));
       return undefined;
     }
-    const intent = history.intent(files.believed, found.parts, "leave");
-    await store.write([{ kind: "begin-intent", intent }]);
+    const change = await DurableChange.found(this.#options, found.parts);
     await history.append({
       parts: found.parts,
       lane: "external",
@@ -186,26 +160,26 @@ export class ForeignEdits {
     }
     this.#release();
     onAdopted();
-    return { intent: intent.id };
+    return change;
   }
 
   #hold(error: unknown): void {
     const alerts = error instanceof DomainError ? error.alerts : [];
     const why = error instanceof Error ? error.message : String(error);
-    this.#held = new DomainError(
+    const held = new DomainError(
       "FILE_HELD",
       `the configuration file was edited by hand, so nothing is written for now: ${why}`,
       { alerts, cause: error },
     );
-    this.#options.reloads.hold(this.#held);
-    this.#options.logger.error({ alerts }, this.#held.message);
+    this.#options.files.state = { kind: "held", why: held };
+    this.#options.logger.error({ alerts }, held.message);
   }
 
   #release(): void {
-    if (this.#held !== undefined) this.#options.logger.info("the configuration file can be used again");
-    this.#held = undefined;
-    this.#options.reloads.hold(undefined);
-    this.#options.writer.resume();
+    const { files, writer, logger } = this.#options;
+    if (files.state.kind === "held") logger.info("the configuration file can be used again");
+    files.state = { kind: "ours" };
+    writer.touch();
   }
 }
 

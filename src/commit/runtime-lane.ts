@@ -1,31 +1,23 @@
-import type { Logger } from "pino";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
 import { backendSection, type ConfiguredServer, findServer } from "../config/server.ts";
 import { editServer, serverWords } from "../config/server-edits.ts";
 import type { ChangeResult, ServerChange } from "../discovery/target.ts";
-import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { ServerChange as Command, ServerOutcome } from "../haproxy/server-change.ts";
-import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { addition, alignBackend, removal, type Scope } from "./alignment.ts";
 import { mergeTouched, type RuntimeCommand, type TouchedServers, touchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
-import type { FileWriter } from "./file-writer.ts";
+import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import { eventNow, type ServerEventFacts, serverEvent } from "./server-event.ts";
-import type { WorkingDocument } from "./working-document.ts";
 
 /** What the lane is given. */
-export interface RuntimeLaneOptions {
-  readonly haproxy: Haproxy;
-  readonly working: WorkingDocument;
-  readonly writer: FileWriter;
+export interface RuntimeLaneOptions
+  extends Pick<CommitParts, "haproxy" | "working" | "writer" | "clock" | "logger"> {
   readonly reloads: ReloadLane;
-  readonly clock: Clock;
-  readonly logger: Logger;
   /** Hands events to the streams that are open, before it returns. */
   readonly publishEphemeral: (events: readonly Event[]) => void;
 }

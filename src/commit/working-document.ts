@@ -4,6 +4,14 @@ import type { Edit } from "./edit.ts";
 /** A place in the sequence of edits; edits made from then on are "since" it. */
 export type Position = number;
 
+/** A position that can be gone back to. */
+export interface Pin {
+  readonly position: Position;
+  /** Takes edits made since out of the document. What others made stays; returns those that could not be made without them, which are gone. */
+  takeBack(edits: ReadonlySet<Edit>): readonly Edit[];
+  release(): void;
+}
+
 /**
  * The document as it is to be, and the edits that led to it from the oldest point that somebody may have to go back to: the last write of the file, the
  * beginning of a group of the reload lane, a pin. Edits are made synchronously: nothing here waits.
@@ -69,11 +77,16 @@ export class WorkingDocument {
     return this.#edits.slice(position - this.#first);
   }
 
-  /** Keeps the edits from the present position on until it is released. */
-  pin(): { readonly position: Position; release(): void } {
+  /** Keeps the edits from the present position on, so that some of them can be taken back, until it is released. */
+  pin(): Pin {
     const pin = { position: this.position };
+    const before = this.#current;
     this.#pins.add(pin);
-    return { ...pin, release: () => this.#pins.delete(pin) };
+    return {
+      ...pin,
+      takeBack: (edits) => this.rebase(before, pin.position, (edit) => !edits.has(edit)),
+      release: () => this.#pins.delete(pin),
+    };
   }
 
   /** Lets go of the edits before a position, but for what is pinned. */

@@ -1,0 +1,113 @@
+import type { Operation } from "../store/operations.ts";
+import type { PartInput } from "../text/document.ts";
+import type { StagedFiles } from "./config-files.ts";
+import type { Entry } from "./history.ts";
+import type { CommitParts } from "./parts.ts";
+
+/** What a durable change works on. */
+export type ChangeParts = Pick<CommitParts, "store" | "files" | "writer" | "working" | "history" | "logger">;
+
+/**
+ * One change of the files that a crash may interrupt anywhere: *announced* in the store with the former content and *staged* beside the files, then *placed*, then *recorded* as a
+ * revision together with the end of the announcement, or *undone*. Made inside the writer's turn. Whoever makes one ends it: by `record`, `close` or `undo`.
+ */
+export class DurableChange {
+  readonly #parts: ChangeParts;
+  readonly #end: Operation;
+  #staged: StagedFiles | undefined;
+
+  private constructor(parts: ChangeParts, intent: string, staged: StagedFiles | undefined) {
+    this.#parts = parts;
+    this.#end = { kind: "finish-intent", id: intent };
+    this.#staged = staged;
+  }
+
+  /** Announces what the files are about to hold, in one transaction with other operations, and meanwhile stages it. Nothing is left of it when this rejects. */
+  static async begin(
+    parts: ChangeParts,
+    next: readonly PartInput[],
+    operations: readonly Operation[] = [],
+  ): Promise<DurableChange> {
+    const { store, files, writer, history } = parts;
+    const intent = history.intent(files.believed, next, "put-back");
+    const [announced, staged] = await Promise.allSettled([
+      store.write([{ kind: "begin-intent", intent }, ...operations]),
+      files.stage(next),
+    ]);
+    if (announced.status === "rejected") {
+      if (staged.status === "fulfilled") await files.discard(staged.value);
+      throw announced.reason;
+    }
+    if (staged.status === "fulfilled") return new DurableChange(parts, intent.id, staged.value);
+    writer.owe([{ kind: "finish-intent", id: intent.id }]);
+    throw staged.reason;
+  }
+
+  /** Announces what somebody has written into the files already: HAProxy has to take it. It is never undone. */
+  static async found(parts: ChangeParts, found: readonly PartInput[]): Promise<DurableChange> {
+    const { store, files, history } = parts;
+    const intent = history.intent(files.believed, found, "leave");
+    await store.write([{ kind: "begin-intent", intent }]);
+    return new DurableChange(parts, intent.id, undefined);
+  }
+
+  /** Stages something else instead: the document went on. */
+  async restage(next: readonly PartInput[]): Promise<void> {
+    await this.#discard();
+    this.#staged = await this.#parts.files.stage(next);
+  }
+
+  /** Puts what was staged in place. `foreign`: somebody else has changed a file, and all of them are as before. */
+  async place(): Promise<"placed" | "foreign"> {
+    const staged = this.#staged;
+    this.#staged = undefined;
+    if (staged === undefined) return "placed";
+    return (await this.#parts.files.place(staged)).kind === "foreign" ? "foreign" : "placed";
+  }
+
+  /** Appends the revision, and ends the announcement in the same transaction. Rejects as `History.append` does, and can then be tried again or be undone. */
+  async record(entry: Omit<Entry, "parts">): Promise<void> {
+    const { history, files } = this.#parts;
+    await history.append({
+      ...entry,
+      parts: files.believed,
+      with: (revision) => [...(entry.with?.(revision) ?? []), this.#end],
+    });
+  }
+
+  /** Ends it without a revision, with other operations, now or with the writer's next try: nothing was placed, or it is in the history already. */
+  async close(operations: readonly Operation[] = []): Promise<void> {
+    await this.#discard();
+    const ended = [...operations, this.#end];
+    await this.#parts.store.write(ended).catch(() => this.#parts.writer.owe(ended));
+  }
+
+  /** Leaves its end, with other operations, to the writer: HAProxy runs it, and the history is to catch up. */
+  owe(operations: readonly Operation[]): void {
+    this.#parts.writer.owe([...operations, this.#end]);
+  }
+
+  /** Puts the files back to what the document, from which the change was taken, says now, and ends it. Where that fails, the writer goes on trying, and it ends only then. */
+  async undo(operations: readonly Operation[] = []): Promise<void> {
+    const { files, working, writer, logger } = this.#parts;
+    try {
+      await this.#discard();
+      const outcome = await files.write(working.current);
+      if (outcome.kind !== "foreign") {
+        await this.close(operations);
+        writer.touch();
+        return;
+      }
+    } catch (error) {
+      logger.error({ err: error }, "the configuration file could not be put back; it is tried again");
+    }
+    writer.restore();
+    this.owe(operations);
+  }
+
+  async #discard(): Promise<void> {
+    const staged = this.#staged;
+    this.#staged = undefined;
+    if (staged !== undefined) await this.#parts.files.discard(staged);
+  }
+}
