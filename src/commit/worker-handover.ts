@@ -7,7 +7,6 @@ import type { Document } from "../text/document.ts";
 import { mergeTouched, type TouchedServers, touchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
 import { type FindServer, givenBack } from "./given-back.ts";
-import type { RuntimeLane } from "./runtime-lane.ts";
 import { EMPTY_STATE_FILE, stateFileContent, stateFileOf, writeStateFile } from "./state-file.ts";
 
 /** A reload that is about to be made. */
@@ -47,7 +46,11 @@ export interface HandoverOptions {
   readonly haproxy: Haproxy;
   readonly fs: FileSystem;
   readonly logger: Logger;
-  readonly runtime: Pick<RuntimeLane, "workerChanged" | "catchUp">;
+  /** What brings a worker in step: the runtime lane. */
+  readonly runtime: {
+    workerChanged(started: "from-document"): void;
+    catchUp(since: readonly Edit[]): Promise<FollowUp | undefined>;
+  };
 }
 
 /** The handover between workers of one HAProxy. */
