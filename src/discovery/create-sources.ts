@@ -6,11 +6,13 @@ import { createBackendNames } from "./backend-names.ts";
 import { CONSUL_DEFAULTS, createConsulRegistry } from "./consul/registry.ts";
 import { consulSettings } from "./consul/settings.ts";
 import { createDepartures } from "./departures.ts";
+import { createDnsRegistry } from "./dns/registry.ts";
+import { dnsSettings } from "./dns/settings.ts";
 import { durationMs } from "./durations.ts";
 import { decodeMemory, NO_MEMORY } from "./memory.ts";
 import { pruneBackends } from "./prune.ts";
 import type { Registry } from "./registry.ts";
-import { readSettings, withDefaults } from "./settings.ts";
+import { readSettings, retryDelays, withDefaults } from "./settings.ts";
 import { Source, type SourceParts } from "./source.ts";
 import { readSourceName } from "./source-name.ts";
 import type { SourceSettings } from "./source-settings.ts";
@@ -35,11 +37,18 @@ export function createSources(options: SourcesOptions): Sources {
     store,
     etag: options.etag,
     templateWords: options.templateWords,
-    openRegistry: options.openRegistry ?? openConsul,
+    openRegistry: options.openRegistry ?? open,
   };
 
-  function openConsul(settings: SourceSettings): Registry {
-    return createConsulRegistry(consulSettings(settings), { ...CONSUL_DEFAULTS, clock });
+  function open(settings: SourceSettings): Registry {
+    const { registry } = settings;
+    const retry = retryDelays(settings);
+    switch (registry.case) {
+      case "consul":
+        return createConsulRegistry(consulSettings(registry.value, retry), { ...CONSUL_DEFAULTS, clock });
+      case "dns":
+        return createDnsRegistry(dnsSettings(registry.value, retry), clock);
+    }
   }
 
   function checkTemplate({ serverTemplate }: SourceSettings): void {
@@ -142,12 +151,13 @@ export function createSources(options: SourcesOptions): Sources {
 function refuseSharedRegistry(sources: Iterable<Source>, settings: SourceSettings): void {
   for (const { name, settings: other } of sources) {
     if (identityOf(other) === identityOf(settings))
-      throw exists(name, `${name} watches this Consul under the same backend names already`);
+      throw exists(name, `${name} watches this registry under the same backend names already`);
   }
 }
 
-function identityOf({ backendName, registry: { value } }: SourceSettings): string {
-  const { address, port, datacenter, namespace, partition } = value;
+function identityOf({ backendName, registry }: SourceSettings): string {
+  if (registry.case === "dns") return JSON.stringify([registry.value.servers, backendName]);
+  const { address, port, datacenter, namespace, partition } = registry.value;
   return JSON.stringify([address.toLowerCase(), port, datacenter, namespace, partition, backendName]);
 }
 

@@ -1,18 +1,19 @@
 import { clone, create } from "@bufbuild/protobuf";
 import {
-  type ConsulRegistry,
   ConsulRegistrySchema,
+  DnsRegistrySchema,
   type Source,
   SourceSchema,
 } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { BackoffOptions } from "../lib/backoff.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
-import { DEFAULT_BACKEND_NAME, fillTemplate } from "./backend-template.ts";
+import { DEFAULT_BACKEND_NAMES, fillTemplate } from "./backend-template.ts";
 import { duration, durationMs } from "./durations.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import { violationsOf } from "./violations.ts";
 
 const DEFAULT_PORT = 8500;
+const DEFAULT_INTERVAL_MS = 5_000;
 const DEFAULT_RETRY_MS = 1_000;
 const DEFAULT_ACCEPT_LOSS_MS = 30_000;
 const DEFAULT_LOSS_PERCENT = 50;
@@ -27,7 +28,7 @@ export function retryDelays({ retryTimeout }: SourceSettings): BackoffOptions {
 
 /** How a source calls the backends of its services. */
 export function backendNaming({ name, backendName, registry }: SourceSettings): (service: string) => string {
-  const { address, port } = registry.value;
+  const { address, port } = registry.case === "consul" ? registry.value : { address: "", port: "" };
   const source = name.slice("sources/".length);
   return (service) => fillTemplate(backendName, { service, address, port: String(port), source });
 }
@@ -37,7 +38,7 @@ export function backendNaming({ name, backendName, registry }: SourceSettings): 
  */
 export function readSettings(name: string, source: Source, path: string): SourceSettings {
   if (source.registry.case === undefined)
-    throw refusal([{ field: `${path}.consul`, description: "is required" }]);
+    throw refusal([{ field: `${path}.consul`, description: "is required, or another registry" }]);
   const settings = withDefaults(source);
   settings.name = name;
   refuse(violationsOf(settings, path));
@@ -51,7 +52,7 @@ export function withDefaults(source: Source): SourceSettings {
     description: source.description,
     enabled: source.enabled ?? true,
     retryTimeout: source.retryTimeout ?? duration(DEFAULT_RETRY_MS),
-    backendName: source.backendName === "" ? DEFAULT_BACKEND_NAME : source.backendName,
+    backendName: source.backendName || DEFAULT_BACKEND_NAMES[source.registry.case ?? "consul"],
     acceptLossAfter: source.acceptLossAfter ?? duration(DEFAULT_ACCEPT_LOSS_MS),
     lossPercent: source.lossPercent ?? DEFAULT_LOSS_PERCENT,
     defaults: source.defaults,
@@ -65,6 +66,11 @@ export function withDefaults(source: Source): SourceSettings {
     if (value.tls !== undefined) value.tls.clientKeySet = false;
     settings.registry = { case: "consul", value };
   }
+  if (source.registry.case === "dns") {
+    const value = clone(DnsRegistrySchema, source.registry.value);
+    value.interval ??= duration(DEFAULT_INTERVAL_MS);
+    settings.registry = { case: "dns", value };
+  }
   return settings as SourceSettings;
 }
 
@@ -72,7 +78,8 @@ export function withDefaults(source: Source): SourceSettings {
 export function toSource(settings: SourceSettings, etag: string): Source {
   const source = clone(SourceSchema, settings);
   source.etag = etag;
-  const consul = source.registry.value as ConsulRegistry;
+  if (source.registry.case !== "consul") return source;
+  const consul = source.registry.value;
   consul.tokenSet = consul.token !== "";
   consul.token = "";
   if (consul.tls !== undefined) {

@@ -1,5 +1,5 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
-import type { ConsulRegistry, Source } from "../../gen/haplane/v1/service_discovery_pb.js";
+import type { ConsulRegistry, DnsRegistry, Source } from "../../gen/haplane/v1/service_discovery_pb.js";
 
 /**
  * The settings of a source: a `Source` message in which every default is filled in, the secrets are there, and what is output only (etag, status, …_set) is not. It is
@@ -11,8 +11,7 @@ export type SourceSettings = Source & {
   readonly acceptLossAfter: Duration;
   readonly lossPercent: number;
   readonly drainTime: Duration;
-  readonly registry: {
-    readonly case: "consul";
-    readonly value: ConsulRegistry & { readonly port: number };
-  };
+  readonly registry:
+    | { readonly case: "consul"; readonly value: ConsulRegistry & { readonly port: number } }
+    | { readonly case: "dns"; readonly value: DnsRegistry & { readonly interval: Duration } };
 };

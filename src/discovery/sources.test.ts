@@ -5,8 +5,10 @@ import { describe, test } from "node:test";
 import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import {
   type AddressChoice,
+  type ConsulRegistry,
   CreateSourceRequestSchema,
   DeleteSourceRequestSchema,
+  DnsRecords,
   type HealthPolicy,
   type Source,
   SourceSchema,
@@ -26,6 +28,11 @@ function consul(
   value: Extract<NonNullable<MessageInitShape<typeof SourceSchema>["registry"]>, { case: "consul" }>["value"],
 ) {
   return { case: "consul", value } as const;
+}
+
+/** What is told of a source's Consul. */
+function consulOf({ registry }: Source): ConsulRegistry | undefined {
+  return registry.case === "consul" ? registry.value : undefined;
 }
 
 const here = consul({ address: "127.0.0.1" });
@@ -61,7 +68,7 @@ describe("create", () => {
     assert.equal(source.name, "sources/main");
     assert.equal(source.enabled, true);
     assert.equal(source.retryTimeout?.seconds, 1n);
-    const { port, token, tokenSet } = source.registry.value ?? {};
+    const { port, token, tokenSet } = consulOf(source) ?? {};
     assert.deepEqual({ port, token, tokenSet }, { port: 8500, token: "", tokenSet: true });
     assert.notEqual(source.etag, "");
     assert.equal(source.status?.state, SourceState.STARTING);
@@ -127,6 +134,33 @@ describe("create", () => {
           (field) => `source.consul.${field}`,
         ),
         ...["backend_name", "accept_loss_after", "loss_percent"].map((field) => `source.${field}`),
+      ],
+    },
+    "names in DNS that cannot be": {
+      request: {
+        sourceId: "s",
+        source: {
+          backendName: "x-{address}-{service}",
+          registry: {
+            case: "dns",
+            value: {
+              servers: ["localhost", "::1%lo", "1.2.3.4:0", "[::1]:53", "10.0.0.1"],
+              names: [
+                { service: "", name: "a b" },
+                { service: "a", name: "a", port: 1 },
+                { service: "a", name: "a", records: DnsRecords.A },
+              ],
+              interval: { nanos: 1 },
+            },
+          },
+        },
+      },
+      fields: [
+        ...[0, 1, 2].map((index) => `source.dns.servers[${index}]`),
+        ...["[0].service", "[0].name", "[1].port", "[2].service", "[2].port"].map(
+          (part) => `source.dns.names${part}`,
+        ),
+        ...["dns.interval", "backend_name"].map((field) => `source.${field}`),
       ],
     },
     "everything wrong": {
@@ -263,12 +297,12 @@ describe("update", () => {
         source: { name: "sources/s", ...source },
         ...(mask === undefined ? {} : { updateMask: { paths: mask } }),
       });
-      const { description, enabled, retryTimeout, registry } = updated;
+      const { description, enabled, retryTimeout } = updated;
       const found = {
         description,
         enabled,
         seconds: retryTimeout?.seconds,
-        tokenSet: registry.value?.tokenSet,
+        tokenSet: consulOf(updated)?.tokenSet,
       };
       assert.deepEqual(found, after);
       assert.deepEqual(discovery.sources.get("sources/s"), updated);
@@ -308,8 +342,8 @@ describe("update", () => {
     await discovery.createSource();
     const filterAfter = async (value: Parameters<typeof consul>[0], ...paths: string[]) => {
       const source = { name: "sources/s", registry: consul(value) };
-      const { registry } = await updating(discovery, { source, updateMask: { paths } });
-      const { allow, deny } = registry.value?.filter ?? {};
+      const updated = await updating(discovery, { source, updateMask: { paths } });
+      const { allow, deny } = consulOf(updated)?.filter ?? {};
       return { allow, deny };
     };
     const filter = { allow: ["a"], deny: ["b"] };
@@ -331,15 +365,12 @@ describe("update", () => {
     const pem = await readFile(files, "utf8");
     const tls = { clientCertificate: pem, clientKey: pem };
     const created = await discovery.createSource({ registry: consul({ address: "h", tls }) });
-    assert.equal(created.registry.value?.tls?.clientKeySet, true);
-    assert.equal(created.registry.value?.tls?.clientKey, "");
-    const change = async (value: Parameters<typeof consul>[0], ...paths: string[]) =>
-      (
-        await updating(discovery, {
-          source: { name: "sources/s", registry: consul(value) },
-          updateMask: { paths },
-        })
-      ).registry.value?.tls;
+    assert.equal(consulOf(created)?.tls?.clientKeySet, true);
+    assert.equal(consulOf(created)?.tls?.clientKey, "");
+    const change = async (value: Parameters<typeof consul>[0], ...paths: string[]) => {
+      const source = { name: "sources/s", registry: consul(value) };
+      return consulOf(await updating(discovery, { source, updateMask: { paths } }))?.tls;
+    };
     const renamed = await change({ tls: { clientCertificate: pem, serverName: "n" } }, "consul.tls");
     assert.deepEqual([renamed?.clientKeySet, renamed?.serverName], [true, "n"]);
     assert.equal(await change({}, "consul.tls"), undefined);

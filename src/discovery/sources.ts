@@ -65,6 +65,6 @@ export interface SourcesOptions {
    * unless any version will do.
    */
   readonly templateWords: (template: Server, version: "running" | "any-version") => readonly string[];
-  /** Makes the registry that a source's settings describe. Default: a Consul over HTTP. */
+  /** Makes the registry that a source's settings describe. Default: a Consul over HTTP, or DNS. */
   readonly openRegistry?: (settings: SourceSettings) => Registry;
 }

@@ -1,6 +1,7 @@
 import type { FieldViolation } from "../lib/errors.ts";
 import { templateViolation } from "./backend-template.ts";
 import { consulViolations } from "./consul/violations.ts";
+import { dnsViolations } from "./dns/violations.ts";
 import { durationMs } from "./durations.ts";
 import type { SourceSettings } from "./source-settings.ts";
 
@@ -21,12 +22,14 @@ export function violationsOf(settings: SourceSettings, path: string): FieldViola
     if (description !== undefined) violations.push({ field: `${path}.${field}`, description });
   };
   note("description", longerThan(settings.description, MAX_DESCRIPTION));
-  consulViolations(settings.registry.value, note);
+  const { registry } = settings;
+  if (registry.case === "consul") consulViolations(registry.value, note);
+  else dnsViolations(registry.value, note);
   note(
     "retry_timeout",
     outside(durationMs(settings.retryTimeout), MIN_RETRY_MS, MAX_RETRY_MS, "100 ms to 5 min"),
   );
-  note("backend_name", templateViolation(settings.backendName));
+  note("backend_name", templateViolation(settings.backendName, registry.case));
   note(
     "accept_loss_after",
     outside(durationMs(settings.acceptLossAfter), 0, MAX_ACCEPT_LOSS_MS, "0 to 1 day"),

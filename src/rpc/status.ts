@@ -44,6 +44,7 @@ export const REASONS: Readonly<Record<ErrorReason | "INTERNAL", ReasonRule>> = {
   STORE_UNAVAILABLE: { code: Code.UNAVAILABLE, retryAfterMs: 1_000 },
   INTERNAL: { code: Code.INTERNAL },
   CONSUL_UNAVAILABLE: { code: Code.UNAVAILABLE, retryAfterMs: 1_000 },
+  DNS_UNAVAILABLE: { code: Code.UNAVAILABLE, retryAfterMs: 1_000 },
   CANCELLED: { code: Code.CANCELLED },
   STATE_LOCKED: { code: Code.FAILED_PRECONDITION },
   RESOURCE_IN_USE: { code: Code.FAILED_PRECONDITION },

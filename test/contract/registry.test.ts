@@ -1,7 +1,9 @@
 import { CONSUL_DEFAULTS, createConsulRegistry } from "../../src/discovery/consul/registry.ts";
+import { createDnsRegistry } from "../../src/discovery/dns/registry.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { startConsul } from "../support/consul.ts";
 import { plainSettings } from "../support/consul-settings.ts";
+import { startDns } from "../support/dns-server.ts";
 import { type ScriptedInstance, startScriptedConsul } from "../support/scripted-consul.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { registryContract } from "./registry-contract.ts";
@@ -76,5 +78,54 @@ registryContract("scripted HTTP server", async () => {
       return async () => server.misbehave(undefined);
     },
     stop: () => server.stop(),
+  };
+});
+
+registryContract("DNS", async () => {
+  const dns = await startDns();
+  const services = new Map<string, Map<string, { port: number; weight: number; isHealthy: boolean }>>();
+  const names = ["web", "ill", "app", "strict", "end"].map(
+    (service) => ({ service, name: `_${service}._tcp.test`, records: "SRV", port: 0 }) as const,
+  );
+  for (const id of ["a", "b"]) dns.set(`${id}.test`, [{ type: "A", address: "127.0.0.1" }]);
+
+  /** An instance that is not healthy has no record; a service without instances has no name. */
+  function publish(service: string): void {
+    const instances = [...(services.get(service) ?? [])];
+    const records = instances
+      .filter(([, { isHealthy }]) => isHealthy)
+      .map(
+        ([id, { port, weight }]) =>
+          ({ type: "SRV", target: `${id}.test`, port, weight, priority: 1 }) as const,
+      );
+    dns.set(`_${service}._tcp.test`, instances.length === 0 ? undefined : records);
+  }
+
+  return {
+    registry: createDnsRegistry(
+      { servers: [dns.address], names, intervalMs: 20, retry: { firstMs: 20, maxMs: 60 } },
+      systemClock,
+    ),
+    hasIndex: false,
+    idOf: (id, port) => `${id}.test:${port}`,
+    async register(service, id, port, { isHealthy = true, weight = 1 } = {}) {
+      const instances = services.get(service) ?? new Map();
+      services.set(service, instances.set(id, { port, weight, isHealthy }));
+      publish(service);
+    },
+    async deregister(service, id) {
+      services.get(service)?.delete(id);
+      publish(service);
+    },
+    async setHealthy(service, id, isHealthy) {
+      const instance = services.get(service)?.get(id);
+      if (instance !== undefined) instance.isHealthy = isHealthy;
+      publish(service);
+    },
+    async interrupt() {
+      dns.fail(2);
+      return async () => dns.fail(undefined);
+    },
+    stop: () => dns.stop(),
   };
 });

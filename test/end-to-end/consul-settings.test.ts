@@ -66,8 +66,13 @@ describe("settings of a source, with the real Consul", () => {
       registry: { case: "consul", value: { address: "127.0.0.1", port: consul.port, ...value } },
     });
     const settings = readSettings("sources/s", source, "source");
+    assert.ok(settings.registry.case === "consul");
+    const retry = { firstMs: 50, maxMs: 500 };
     return observe(
-      createConsulRegistry(consulSettings(settings), { ...CONSUL_DEFAULTS, clock: systemClock }),
+      createConsulRegistry(consulSettings(settings.registry.value, retry), {
+        ...CONSUL_DEFAULTS,
+        clock: systemClock,
+      }),
     );
   }
 

@@ -211,6 +211,13 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_SOURCE_DISABLED = 27;
    */
   SOURCE_DISABLED = 27,
+
+  /**
+   * DNS does not answer, or refuses to. UNAVAILABLE with RetryInfo.
+   *
+   * @generated from enum value: ERROR_REASON_DNS_UNAVAILABLE = 28;
+   */
+  DNS_UNAVAILABLE = 28,
 }
 
 /**

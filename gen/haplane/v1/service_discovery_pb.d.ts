@@ -59,6 +59,14 @@ export declare type Source = Message<"haplane.v1.Source"> & {
      */
     value: ConsulRegistry;
     case: "consul";
+  } | {
+    /**
+     * Names in DNS.
+     *
+     * @generated from field: haplane.v1.DnsRegistry dns = 13;
+     */
+    value: DnsRegistry;
+    case: "dns";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -71,7 +79,8 @@ export declare type Source = Message<"haplane.v1.Source"> & {
 
   /**
    * How the backends are called: text with `{service}` in it, and perhaps `{address}` and `{port}` of the registry and `{source}`, the last part of this name. Other
-   * characters are those of HAProxy's names: letters, digits, `-`, `_`, `.` and `:`. At most 128. Default `consul-backend-{address}-{port}-{service}`. A service whose name has
+   * characters are those of HAProxy's names: letters, digits, `-`, `_`, `.` and `:`. At most 128. Default `consul-backend-{address}-{port}-{service}`, and
+   * for DNS, which has no address and port, `{source}-{service}`. A service whose name has
    * other characters, or whose backend's name is taken by another service, gets a short hash at the end. Cannot be changed.
    *
    * @generated from field: string backend_name = 7;
@@ -241,6 +250,81 @@ export declare type ConsulRegistry = Message<"haplane.v1.ConsulRegistry"> & {
  * Use `create(ConsulRegistrySchema)` to create a new message.
  */
 export declare const ConsulRegistrySchema: GenMessage<ConsulRegistry>;
+
+/**
+ * Services whose instances are the records of DNS names. They are looked up again and again, since DNS tells nobody of changes; a name that does not exist is a service that is not there.
+ *
+ * @generated from message haplane.v1.DnsRegistry
+ */
+export declare type DnsRegistry = Message<"haplane.v1.DnsRegistry"> & {
+  /**
+   * Addresses of the DNS servers, with a port where it is not 53: `192.0.2.1`, `192.0.2.1:5353`, `[2001:db8::1]:53`. At most 8. Default: those of the system.
+   *
+   * @generated from field: repeated string servers = 1;
+   */
+  servers: string[];
+
+  /**
+   * The names. Required; at most 1,000.
+   *
+   * @generated from field: repeated haplane.v1.DnsName names = 2;
+   */
+  names: DnsName[];
+
+  /**
+   * How long to wait between two rounds of lookups. 500 ms to 1 h; default 5 s. After failures retry_timeout holds.
+   *
+   * @generated from field: google.protobuf.Duration interval = 3;
+   */
+  interval?: Duration | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.DnsRegistry.
+ * Use `create(DnsRegistrySchema)` to create a new message.
+ */
+export declare const DnsRegistrySchema: GenMessage<DnsRegistry>;
+
+/**
+ * A DNS name that stands for a service.
+ *
+ * @generated from message haplane.v1.DnsName
+ */
+export declare type DnsName = Message<"haplane.v1.DnsName"> & {
+  /**
+   * The service, for the name of its backend. Required; one of its own for each name.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * The name, such as `_http._tcp.example.com`. Required.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Which records are its instances. Default: SRV.
+   *
+   * @generated from field: haplane.v1.DnsRecords records = 3;
+   */
+  records: DnsRecords;
+
+  /**
+   * Port of all instances. Required for A and AAAA, and only for those.
+   *
+   * @generated from field: uint32 port = 4;
+   */
+  port: number;
+};
+
+/**
+ * Describes the message haplane.v1.DnsName.
+ * Use `create(DnsNameSchema)` to create a new message.
+ */
+export declare const DnsNameSchema: GenMessage<DnsName>;
 
 /**
  * HTTPS to a Consul. All texts are PEM, at most 64 KB each.
@@ -931,6 +1015,47 @@ export declare type DiscoveredServer = Message<"haplane.v1.DiscoveredServer"> & 
  * Use `create(DiscoveredServerSchema)` to create a new message.
  */
 export declare const DiscoveredServerSchema: GenMessage<DiscoveredServer>;
+
+/**
+ * Kinds of DNS records that are instances.
+ *
+ * @generated from enum haplane.v1.DnsRecords
+ */
+export enum DnsRecords {
+  /**
+   * The default: SRV.
+   *
+   * @generated from enum value: DNS_RECORDS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Names with ports, priorities and weights (RFC 2782). Only those of the first priority get traffic; weights are scaled to HAProxy's where one is above 256. Of a name's addresses the IPv4
+   * ones are taken, or the IPv6 ones when it has no other; each is a server.
+   *
+   * @generated from enum value: DNS_RECORDS_SRV = 1;
+   */
+  SRV = 1,
+
+  /**
+   * IPv4 addresses.
+   *
+   * @generated from enum value: DNS_RECORDS_A = 2;
+   */
+  A = 2,
+
+  /**
+   * IPv6 addresses.
+   *
+   * @generated from enum value: DNS_RECORDS_AAAA = 3;
+   */
+  AAAA = 3,
+}
+
+/**
+ * Describes the enum haplane.v1.DnsRecords.
+ */
+export declare const DnsRecordsSchema: GenEnum<DnsRecords>;
 
 /**
  * When an instance of Consul gets traffic; its checks are those of the service and of its node.

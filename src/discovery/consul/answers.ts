@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { AddressChoice } from "../../../gen/haplane/v1/service_discovery_pb.js";
 import type { Instance, LeftOut } from "../registry.ts";
+import type { ServiceAnswer } from "../same-answer.ts";
 import { type Fields, malformed, object, optionalObject, text } from "./fields.ts";
 import {
   type Check,
@@ -16,13 +17,6 @@ export interface ServiceList {
   readonly taken: ReadonlySet<string>;
   /** The others, each with why it is not. */
   readonly ignored: ReadonlyMap<string, string>;
-}
-
-/** What an answer about a service holds. */
-export interface ServiceAnswer {
-  readonly instances: readonly Instance[];
-  /** The others. */
-  readonly leftOut: readonly LeftOut[];
 }
 
 const MAX_WEIGHT = 256;

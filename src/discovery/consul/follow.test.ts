@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DomainError } from "../../lib/errors.ts";
 import { ManualClock } from "../../lib/manual-clock.ts";
+import { createPauses } from "../pause.ts";
 import type { Answer, QueryMode } from "./client.ts";
 import { type FollowContext, follow } from "./follow.ts";
-import { createPauses } from "./pause.ts";
 import { createRefresh } from "./refresh.ts";
 
 /** A query that a test answers by hand, followed by a clock that it turns. */

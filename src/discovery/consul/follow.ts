@@ -1,8 +1,8 @@
 import type { Backoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { DomainError } from "../../lib/errors.ts";
+import type { Pauses } from "../pause.ts";
 import type { Answer, QueryMode } from "./client.ts";
-import type { Pauses } from "./pause.ts";
 import type { Refresh } from "./refresh.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 

@@ -1,10 +1,10 @@
 import { createBackoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { createPauses } from "../pause.ts";
 import type { Registry } from "../registry.ts";
 import { readInstances, readLeader, readServices, type ServiceList } from "./answers.ts";
 import { type ClientLimits, createConsulClient } from "./client.ts";
 import { type FollowContext, follow } from "./follow.ts";
-import { createPauses } from "./pause.ts";
 import { createRefresh } from "./refresh.ts";
 import { isSameList } from "./same.ts";
 import { createServiceWatches, type ServiceWatches, type WatchParts } from "./service-watches.ts";

@@ -1,8 +1,8 @@
 import type { RegistryEvent } from "../registry.ts";
-import { readInstances, type ServiceAnswer } from "./answers.ts";
+import { isSameAnswer, type ServiceAnswer } from "../same-answer.ts";
+import { readInstances } from "./answers.ts";
 import type { ConsulClient } from "./client.ts";
 import { type FollowContext, follow } from "./follow.ts";
-import { isSameAnswer } from "./same.ts";
 import type { Selection } from "./selection.ts";
 
 /** What the queries for the instances of services are given. */

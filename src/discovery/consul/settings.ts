@@ -1,6 +1,5 @@
 import { AddressChoice, type ConsulTls, HealthPolicy } from "../../../gen/haplane/v1/service_discovery_pb.js";
 import type { BackoffOptions } from "../../lib/backoff.ts";
-import { retryDelays } from "../settings.ts";
 import type { SourceSettings } from "../source-settings.ts";
 import { compilePattern } from "./name-pattern.ts";
 import type { Selection } from "./selection.ts";
@@ -25,8 +24,10 @@ export interface ConsulSettings {
 }
 
 /** How the Consul of a source is asked. */
-export function consulSettings(settings: SourceSettings): ConsulSettings {
-  const consul = settings.registry.value;
+export function consulSettings(
+  consul: Extract<SourceSettings["registry"], { case: "consul" }>["value"],
+  retry: BackoffOptions,
+): ConsulSettings {
   const { address, port, token, tls, datacenter, namespace, partition, filter } = consul;
   return {
     ...{ address, port, token, tls, datacenter, namespace, partition },
@@ -42,6 +43,6 @@ export function consulSettings(settings: SourceSettings): ConsulSettings {
       taggedAddress: consul.taggedAddress,
       weightMetadata: consul.weightMetadata,
     },
-    retry: retryDelays(settings),
+    retry,
   };
 }

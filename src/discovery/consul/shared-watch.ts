@@ -1,8 +1,8 @@
 import type { DomainError } from "../../lib/errors.ts";
-import { readInstances, type ServiceAnswer } from "./answers.ts";
+import { isSameAnswer, type ServiceAnswer } from "../same-answer.ts";
+import { readInstances } from "./answers.ts";
 import { type Checks, changedChecks, readChecks } from "./checks.ts";
 import { follow } from "./follow.ts";
-import { isSameAnswer } from "./same.ts";
 import type { ServiceWatches, WatchParts } from "./service-watches.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 

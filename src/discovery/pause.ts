@@ -1,4 +1,4 @@
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 
 /** Waits that can be cut short together: when one query gets through again, the others need not sit out their backoff. */
 export interface Pauses {
