@@ -17,12 +17,13 @@ import type { Haproxy, StopRequest } from "./haproxy/haproxy.ts";
 import type { Address } from "./lib/address.ts";
 import type { Clock } from "./lib/clock.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
-import { hashToken, tokenVerifier } from "./rpc/auth.ts";
+import { anyVerifier, certificateVerifier, hashToken, tokenVerifier } from "./rpc/auth.ts";
 import { createConnectListener } from "./rpc/connect.ts";
 import { createEdge } from "./rpc/edge.ts";
 import { createGrpcListener } from "./rpc/grpc.ts";
 import { createHealth } from "./rpc/health.ts";
 import type { ListenAddress, Listener, ListenerPolicy } from "./rpc/listener.ts";
+import { readTls, refusePlaintext } from "./rpc/read-tls.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
 import { healthRoute, keepHealth } from "./service/health.ts";
@@ -33,7 +34,7 @@ import { runtimeService } from "./service/runtime.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
 import { storageService } from "./service/storage.ts";
-import type { Settings } from "./settings.ts";
+import type { RoleName, Settings } from "./settings.ts";
 import { openDirectories } from "./storage/directories.ts";
 import { createPatternEntries } from "./storage/pattern-entries.ts";
 import { createStorage } from "./storage/storage.ts";
@@ -82,6 +83,10 @@ export function serverPaths(stateDir: string): ServerPaths {
 /** Builds all parts, starts them in order, and puts the services on listeners. When one fails, those before it are stopped again. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { settings, logger, clock, pid, haproxyBinary } = options;
+  // What cannot be listened with is said before anything is started.
+  const tls = settings.tls === undefined ? undefined : await readTls(settings.tls);
+  if (tls === undefined && !settings.allowPlaintext)
+    for (const address of [settings.grpc, settings.connect]) refusePlaintext(tcp(address));
   await using starting = new AsyncDisposableStack();
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   const paths = serverPaths(settings.stateDir);
@@ -194,7 +199,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       eventsService(hub, current),
     ],
     health,
-    verify: tokenVerifier([{ caller: { name: "admin", role: Role.ADMIN }, sha256: hashToken(adminToken) }]),
+    verify: anyVerifier([
+      tokenVerifier([{ caller: { name: "admin", role: Role.ADMIN }, sha256: hashToken(adminToken) }]),
+      certificateVerifier(ROLES[settings.tlsClientRole]),
+    ]),
     log: logger.child({ part: "rpc" }),
     metrics,
   });
@@ -209,9 +217,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     listeners.push(bound);
     return bound.address;
   };
-  const grpc = await listen(createGrpcListener(edge, { address: tcp(settings.grpc), policy }));
+  const grpc = await listen(createGrpcListener(edge, { address: tcp(settings.grpc), policy, tls }));
   const connect = await listen(
-    createConnectListener(edge, { address: tcp(settings.connect), policy, routes }),
+    createConnectListener(edge, { address: tcp(settings.connect), policy, routes, tls }),
   );
   await listen(createGrpcListener(edge, { address: { kind: "unix", path: paths.grpcSocket }, policy }));
   await listen(
@@ -231,6 +239,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
   };
 }
+
+const ROLES: Readonly<Record<RoleName, Role>> = {
+  viewer: Role.VIEWER,
+  operator: Role.OPERATOR,
+  editor: Role.EDITOR,
+  admin: Role.ADMIN,
+};
 
 function tcp({ host, port }: Address): ListenAddress {
   return { kind: "tcp", host, port };

@@ -58,3 +58,26 @@ for (const [argv, expected] of [
     );
   });
 }
+
+test("TLS needs a certificate and its key; the environment of the Data Plane API is known too", () => {
+  const env = {
+    TLS_CERTIFICATE: "/c",
+    TLS_PRIVATE_KEY: "/k",
+    TLS_CA_CERTIFICATE: "/a",
+    HAPLANE_TLS_KEY: "/ours",
+  };
+  assert.deepEqual(readSettings("serve", ["--tls-client-role=viewer"], env).tls, {
+    ...{ certificate: "/c", key: "/ours", ca: "/a" },
+  });
+  assert.equal(readSettings("serve", [], {}).tls, undefined);
+  for (const [args, missing] of [
+    [["--tls-certificate=/c"], "tls-key"],
+    [["--tls-key=/k"], "tls-certificate"],
+    [["--tls-ca=/a"], "tls-certificate"],
+  ] as const)
+    assert.throws(
+      () => readSettings("serve", args, {}),
+      new SettingsError(`--${missing} is missing: TLS needs a certificate and its key`),
+    );
+  assert.throws(() => readSettings("serve", ["--tls-client-role=root"], {}), SettingsError);
+});

@@ -9,6 +9,8 @@ interface Setting {
   readonly value?: string;
   /** The flag may be given more than once. */
   readonly multiple?: boolean;
+  /** Further environment variables, known from the Data Plane API. */
+  readonly variables?: readonly string[];
 }
 
 /**
@@ -73,6 +75,24 @@ export const SETTINGS = {
     value: "GROUP",
     help: "their group, likewise; it may read what is not secret. Default: whichever haplane runs as",
   },
+  "tls-certificate": {
+    value: "FILE",
+    help: "certificate of the TCP listeners with its issuers, PEM; with --tls-key they serve TLS and nothing else",
+    variables: ["TLS_CERTIFICATE"],
+  },
+  "tls-key": { value: "FILE", help: "its private key, PEM", variables: ["TLS_PRIVATE_KEY"] },
+  "tls-ca": {
+    value: "FILE",
+    help: "authorities of client certificates, PEM: on the TCP listeners a certificate that they signed is enough, without token or password",
+    variables: ["TLS_CA_CERTIFICATE"],
+  },
+  "tls-client-role": {
+    value: "ROLE",
+    help: "what a client with such a certificate may do: viewer, operator, editor or admin. Default admin",
+  },
+  "allow-plaintext": {
+    help: "listen beyond this machine without TLS, so that tokens can be read on the way",
+  },
   reflection: {
     value: "WHEN",
     help: "who may list the services without credentials: on (anyone), local (loopback and sockets), off. Default local",
@@ -118,6 +138,7 @@ type SettingName = keyof typeof SETTINGS;
 export type ReflectionPolicy = "on" | "local" | "off";
 
 const REFLECTION: readonly string[] = ["on", "local", "off"] satisfies ReflectionPolicy[];
+const ROLES: readonly string[] = ["viewer", "operator", "editor", "admin"] satisfies RoleName[];
 const EXTERNAL_EDITS: readonly string[] = ["adopt", "hold"];
 const LOG_LEVELS: readonly string[] = ["trace", "debug", "info", "warn", "error", "silent"];
 
@@ -128,6 +149,17 @@ export interface StorageDirectories {
   readonly general: string;
   readonly spoe: string;
 }
+
+/** Where what TLS is served with is, as PEM. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+  /** Undefined: clients are not asked for a certificate. */
+  readonly ca: string | undefined;
+}
+
+/** Roles by the words that settings have for them. */
+export type RoleName = "viewer" | "operator" | "editor" | "admin";
 
 /** The settings of one run, checked. */
 export interface Settings {
@@ -148,6 +180,10 @@ export interface Settings {
   /** Names or numbers; undefined: haplane's own. */
   readonly storageOwner: string | undefined;
   readonly storageGroup: string | undefined;
+  /** Undefined: plain text. */
+  readonly tls: TlsFiles | undefined;
+  readonly tlsClientRole: RoleName;
+  readonly allowPlaintext: boolean;
   readonly reflection: ReflectionPolicy;
   readonly readOnly: boolean;
   readonly reloadDelayMs: number;
@@ -180,9 +216,12 @@ export function readSettings(
   const all = (name: SettingName): string[] | undefined => {
     const flag = flags[name];
     if (flag !== undefined) return [flag].flat().map(String);
-    const variable = env[environmentName(name)];
-    if (variable === undefined || variable === "") return undefined;
-    return "multiple" in SETTINGS[name] ? variable.split(",") : [variable];
+    const setting: Setting = SETTINGS[name];
+    const variable = [environmentName(name), ...(setting.variables ?? [])]
+      .map((each) => env[each])
+      .find((value) => value !== undefined && value !== "");
+    if (variable === undefined) return undefined;
+    return setting.multiple === true ? variable.split(",") : [variable];
   };
   const text = (name: SettingName): string | undefined => {
     const value = all(name)?.at(-1);
@@ -232,6 +271,9 @@ export function readSettings(
       : undefined,
     storageOwner: text("storage-owner"),
     storageGroup: text("storage-group"),
+    tls: tlsFiles(text("tls-certificate"), text("tls-key"), text("tls-ca")),
+    tlsClientRole: oneOf("tls-client-role", ROLES, "admin") as RoleName,
+    allowPlaintext: isSet(text("allow-plaintext")),
     reflection: oneOf("reflection", REFLECTION, "local") as ReflectionPolicy,
     readOnly: isSet(text("read-only")),
     reloadDelayMs: count("reload-delay", 5),
@@ -243,6 +285,17 @@ export function readSettings(
     http: address("http", "127.0.0.1:8080"),
     consul: isSet(text("no-consul")) ? undefined : address("consul", "127.0.0.1:8500"),
   };
+}
+
+function tlsFiles(
+  certificate: string | undefined,
+  key: string | undefined,
+  ca: string | undefined,
+): TlsFiles | undefined {
+  if (certificate !== undefined && key !== undefined) return { certificate, key, ca };
+  if (certificate === undefined && key === undefined && ca === undefined) return undefined;
+  const missing = certificate === undefined ? "tls-certificate" : "tls-key";
+  throw new SettingsError(`--${missing} is missing: TLS needs a certificate and its key`);
 }
 
 /** The environment variable of a setting. */

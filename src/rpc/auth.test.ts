@@ -4,7 +4,17 @@ import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { ServiceDiscovery } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
 import { DomainError } from "../lib/errors.ts";
-import { type Access, createGate, hashToken, requiredRole, serves, tokenVerifier } from "./auth.ts";
+import {
+  type Access,
+  anyVerifier,
+  certificateVerifier,
+  createGate,
+  hashToken,
+  type Proof,
+  requiredRole,
+  serves,
+  tokenVerifier,
+} from "./auth.ts";
 import type { ListenAddress, ListenerPolicy } from "./listener.ts";
 
 const loopback: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 1 };
@@ -28,12 +38,16 @@ async function ask(
   authorization?: string,
 ): Promise<string> {
   try {
-    const caller = await createGate(address, policy, verify)(access, authorization);
+    const caller = await createGate(address, policy, verify)(access, header(authorization));
     return caller.name;
   } catch (error) {
     assert.ok(error instanceof DomainError);
     return error.reason;
   }
+}
+
+function header(authorization: string | undefined): Proof {
+  return { authorization, certificate: () => undefined };
 }
 
 const cases: {
@@ -143,16 +157,34 @@ for (const { says, address, policy, access, authorization } of cases) {
 
 test("a verifier may take its time", async () => {
   const gate = createGate(loopback, token, async () => ({ name: "slow", role: Role.ADMIN }));
-  assert.equal((await gate(role(Role.ADMIN), "Bearer x")).name, "slow");
+  assert.equal((await gate(role(Role.ADMIN), header("Bearer x"))).name, "slow");
   const refusing = createGate(loopback, token, async () => undefined);
-  await assert.rejects(async () => refusing(role(Role.ADMIN), "Bearer x"), {
+  await assert.rejects(async () => refusing(role(Role.ADMIN), header("Bearer x")), {
     reason: "UNAUTHENTICATED",
+  });
+});
+
+test("a verified client certificate is enough, but a wrong header beside it is refused", async () => {
+  const gate = createGate(outside, token, anyVerifier([verify, certificateVerifier(Role.EDITOR)]));
+  const certificate = () => ({ commonName: "", names: ["DNS:mesh.example"] });
+  const caller = await gate(role(Role.EDITOR), { authorization: undefined, certificate });
+  assert.deepEqual(caller, { name: "DNS:mesh.example", role: Role.EDITOR });
+  assert.equal((await gate(role(Role.VIEWER), { authorization: "Bearer vic's", certificate })).name, "vic");
+  for (const [access, authorization] of [
+    [role(Role.VIEWER), "Bearer wrong"],
+    [role(Role.VIEWER), "Basic YTpi"],
+  ] as const)
+    await assert.rejects(async () => gate(access, { authorization, certificate }), {
+      reason: "UNAUTHENTICATED",
+    });
+  await assert.rejects(async () => gate(role(Role.ADMIN), { authorization: undefined, certificate }), {
+    reason: "PERMISSION_DENIED",
   });
 });
 
 test("a permission that is missing is named", async () => {
   const gate = createGate(loopback, token, verify);
-  assert.throws(() => gate(role(Role.EDITOR), "Bearer vic's"), {
+  assert.throws(() => gate(role(Role.EDITOR), header("Bearer vic's")), {
     metadata: { role: "viewer", needs: "editor" },
   });
 });

@@ -4,11 +4,21 @@ import { Role, RoleSchema, role as roleOption } from "../../gen/haplane/v1/optio
 import { DomainError } from "../lib/errors.ts";
 import type { Caller } from "./handler.ts";
 import { isLoopback, type ListenAddress, type ListenerPolicy } from "./listener.ts";
+import type { ClientCertificate } from "./tls.ts";
 
-/** What a client sends to prove who it is. */
-export interface Credentials {
-  readonly scheme: "bearer";
-  readonly token: string;
+/** What a client proves with who it is. */
+export type Credentials =
+  | { readonly scheme: "bearer"; readonly token: string }
+  | { readonly scheme: "basic"; readonly user: string; readonly password: string }
+  /** Verified in the TLS handshake. */
+  | { readonly scheme: "certificate"; readonly certificate: ClientCertificate };
+
+/** What came with a call that may prove who makes it. */
+export interface Proof {
+  /** The header `authorization`. */
+  readonly authorization: string | undefined;
+  /** Whom the connection's verified client certificate is for, if there is one. */
+  readonly certificate: () => ClientCertificate | undefined;
 }
 
 /** Says who the credentials belong to, or `undefined` when they are wrong. Takes the same time for every wrong one. */
@@ -35,13 +45,34 @@ export interface TokenRecord {
 
 /** Knows bearer tokens by their hash. Compares with all of them, each in constant time. */
 export function tokenVerifier(records: readonly TokenRecord[]): Verifier {
-  return ({ token }) => {
-    const hash = hashToken(token);
+  return (credentials) => {
+    if (credentials.scheme !== "bearer") return undefined;
+    const hash = hashToken(credentials.token);
     let found: Caller | undefined;
     for (const record of records) {
       if (timingSafeEqual(hash, record.sha256)) found = record.caller;
     }
     return found;
+  };
+}
+
+/** Takes every verified client certificate; the caller is named after its subject, else after its first alternative name. */
+export function certificateVerifier(role: Role): Verifier {
+  return (credentials) => {
+    if (credentials.scheme !== "certificate") return undefined;
+    const { commonName, names } = credentials.certificate;
+    return { name: commonName || (names[0] ?? "certificate"), role };
+  };
+}
+
+/** Asks verifiers one after another. */
+export function anyVerifier(verifiers: readonly Verifier[]): Verifier {
+  return async (credentials) => {
+    for (const verify of verifiers) {
+      const caller = await verify(credentials);
+      if (caller !== undefined) return caller;
+    }
+    return undefined;
   };
 }
 
@@ -60,7 +91,7 @@ export function requiredRole(method: DescMethod): Access {
 }
 
 /** Decides who may call what on one listener: made once, asked for every call before its body is read. */
-export type Gate = (access: Access, authorization: string | undefined) => Caller | Promise<Caller>;
+export type Gate = (access: Access, proof: Proof) => Caller | Promise<Caller>;
 
 /** The gate of a listener. It throws `UNAUTHENTICATED` or `PERMISSION_DENIED`. What the policy switches off is not served at all (see `serves`). */
 export function createGate(address: ListenAddress, policy: ListenerPolicy, verify: Verifier): Gate {
@@ -70,11 +101,11 @@ export function createGate(address: ListenAddress, policy: ListenerPolicy, verif
   const openReflection =
     policy.reflection === "on" || ((policy.reflection ?? "local") === "local" && isLoopback(address));
 
-  return (access, authorization) => {
+  return (access, { authorization, certificate }) => {
     if (access.kind === "health" || (access.kind === "reflection" && openReflection)) return ANONYMOUS;
     const needs = access.kind === "role" ? access.role : Role.VIEWER;
     if (authorization === undefined && policy.authentication === "peer") return SOCKET_OWNER;
-    const credentials = parseAuthorization(authorization);
+    const credentials = credentialsOf(authorization, certificate);
     if (credentials === undefined) throw unauthenticated();
     const caller = verify(credentials);
     return caller instanceof Promise ? caller.then((found) => admit(found, needs)) : admit(caller, needs);
@@ -97,12 +128,28 @@ function admit(caller: Caller | undefined, needs: Role): Caller {
 
 /** One answer for all: whether credentials are missing, malformed or wrong is nobody's business. */
 function unauthenticated(): DomainError {
-  return new DomainError("UNAUTHENTICATED", "send valid credentials: authorization: Bearer TOKEN");
+  return new DomainError(
+    "UNAUTHENTICATED",
+    "send valid credentials: authorization: Bearer TOKEN, or Basic, or a client certificate where the listener takes one",
+  );
 }
 
-function parseAuthorization(header: string | undefined): Credentials | undefined {
-  const token = header === undefined ? undefined : /^bearer +([\x21-\x7e]{1,4096})$/i.exec(header)?.[1];
-  return token === undefined ? undefined : { scheme: "bearer", token };
+/** What is said in the header counts before the certificate: who sends a wrong token is refused. */
+function credentialsOf(
+  header: string | undefined,
+  certificateOf: Proof["certificate"],
+): Credentials | undefined {
+  if (header === undefined) {
+    const certificate = certificateOf();
+    return certificate === undefined ? undefined : { scheme: "certificate", certificate };
+  }
+  const [, scheme, value = ""] = /^(bearer|basic) +([\x21-\x7e]{1,4096})$/i.exec(header) ?? [];
+  if (scheme === undefined) return undefined;
+  if (scheme.toLowerCase() === "bearer") return { scheme: "bearer", token: value };
+  const decoded = Buffer.from(value, "base64").toString("utf8");
+  const colon = decoded.indexOf(":");
+  if (colon < 0) return undefined;
+  return { scheme: "basic", user: decoded.slice(0, colon), password: decoded.slice(colon + 1) };
 }
 
 /** The word for a role, as in `viewer`. */

@@ -16,6 +16,7 @@ import { answerOnce, answerStream, connectError, type Exchange, requestsOf, sett
 import type { Peer } from "./handler.ts";
 import { createSink, peerOf, toUniversalRequest } from "./http-message.ts";
 import type { ListenAddress } from "./listener.ts";
+import { type ClientCertificate, certificateOf } from "./tls.ts";
 
 /** What the handler needs of its listener. */
 export interface ConnectHandlerOptions {
@@ -33,6 +34,7 @@ export interface ConnectHandlerOptions {
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 const peerKey = createContextKey<Peer | undefined>(undefined);
+const certificateKey = createContextKey<() => ClientCertificate | undefined>(() => undefined);
 const exchangeKey = createContextKey<Exchange | undefined>(undefined);
 
 /** Answers HTTP requests: RPCs in the Connect, gRPC-Web and gRPC protocols, and everything else by the fallback. */
@@ -53,7 +55,9 @@ export function connectHandler(
     const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
     if (handler === undefined) return fallback(request, response);
     const sink = createSink(response);
-    const values = createContextValues().set(peerKey, peerOf(request, address));
+    const values = createContextValues()
+      .set(peerKey, peerOf(request, address))
+      .set(certificateKey, () => certificateOf(request.socket));
     const universal = toUniversalRequest(request, response, values);
     if (universal === undefined) {
       response.writeHead(400);
@@ -95,7 +99,10 @@ function admission({
     if (context.signal.aborted) finish();
     else context.signal.addEventListener("abort", finish, { once: true });
     try {
-      call.caller = await gate(method.access, header("authorization"));
+      call.caller = await gate(method.access, {
+        authorization: header("authorization"),
+        certificate: context.values.get(certificateKey),
+      });
     } catch (error) {
       throw connectError(call, error);
     }

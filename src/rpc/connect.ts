@@ -1,5 +1,11 @@
-import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer as createHttp1Server,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import { createGate, serves } from "./auth.ts";
 import { trackCalls } from "./calls.ts";
@@ -19,6 +25,7 @@ import {
 import { observeCalls } from "./observe-calls.ts";
 import { type Route, routeHandler } from "./routes.ts";
 import { sniffHttp } from "./sniff-http.ts";
+import { acceptVerified, tlsOptions } from "./tls.ts";
 
 /** What a Connect listener is given. */
 export interface ConnectListenerOptions extends ListenerOptions {
@@ -51,19 +58,24 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
   });
 
   let closing = false;
-  const http1 = createHttp1Server(
-    {
-      headersTimeout: limits.handshakeTimeoutMs,
-      keepAliveTimeout: 60_000,
-      connectionsCheckingInterval: 1_000,
-    },
-    (request, response) => {
-      response.once("close", () => {
-        if (closing) http1.closeIdleConnections();
-      });
-      handle(request, response);
-    },
-  );
+  const http1Options = {
+    headersTimeout: limits.handshakeTimeoutMs,
+    keepAliveTimeout: 60_000,
+    connectionsCheckingInterval: 1_000,
+  };
+  const http1: HttpServer | HttpsServer =
+    options.tls === undefined
+      ? createHttp1Server(http1Options)
+      : createHttpsServer({
+          ...http1Options,
+          ...tlsOptions(options.tls, { alpn: ["h2", "http/1.1"], limits }),
+        });
+  http1.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    response.once("close", () => {
+      if (closing) http1.closeIdleConnections();
+    });
+    handle(request, response);
+  });
   const http2 = createHttp2Server(
     {
       settings: { maxConcurrentStreams: limits.maxConcurrentStreams, initialWindowSize: limits.windowBytes },
@@ -73,15 +85,18 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
       handle(request as unknown as IncomingMessage, response as unknown as ServerResponse),
   );
   const sessions = superviseSessions(http2, limits);
-  const [serveHttp1] = http1.listeners("connection") as ((socket: Socket) => void)[];
+  const connected = options.tls === undefined ? "connection" : "secureConnection";
+  const [serveHttp1] = http1.listeners(connected) as ((socket: Socket) => void)[];
   if (serveHttp1 === undefined) throw new Error("this version of Node serves HTTP/1.1 in another way");
-  http1.removeAllListeners("connection");
-  http1.on("connection", (socket: Socket) => {
+  http1.removeAllListeners(connected);
+  const serve = (socket: Socket) => {
     sniffHttp(socket, limits.handshakeTimeoutMs, {
       http1: (it) => serveHttp1.call(http1, it),
       http2: (it) => http2.emit("connection", it),
     });
-  });
+  };
+  if (options.tls === undefined) http1.on(connected, serve);
+  else http1.on(connected, acceptVerified(serve));
   const connections = trackConnections(http1, {
     listener,
     max: limits.maxConnections,

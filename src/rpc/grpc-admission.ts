@@ -13,6 +13,7 @@ import type { Calls } from "./calls.ts";
 import { fail, type GrpcStatus, type Link } from "./grpc-call.ts";
 import type { Peer } from "./handler.ts";
 import { formatListenAddress, type ListenAddress, type ListenerLimits } from "./listener.ts";
+import { identify } from "./tls.ts";
 
 /** What admission needs of its listener. */
 export interface AdmissionOptions {
@@ -55,7 +56,10 @@ export function admission(options: AdmissionOptions): ServerInterceptor {
               pass(metadata);
             };
             try {
-              const caller = gate(method.access, header("authorization"));
+              const caller = gate(method.access, {
+                authorization: header("authorization"),
+                certificate: () => identify(wire.getAuthContext().sslPeerCertificate),
+              });
               if (caller instanceof Promise) caller.then(admit, (error) => fail(link, error));
               else admit(caller);
             } catch (error) {

@@ -1,4 +1,5 @@
-import { createServer } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import type { Metadata } from "@grpc/grpc-js";
 import { createGate, serves } from "./auth.ts";
 import { trackCalls } from "./calls.ts";
@@ -19,6 +20,7 @@ import {
   type ListenerOptions,
 } from "./listener.ts";
 import { observeCalls } from "./observe-calls.ts";
+import { acceptVerified, tlsOptions } from "./tls.ts";
 
 /** Serves gRPC by grpc-js on a TCP address or a unix socket. */
 export async function createGrpcListener(edge: Edge, options: ListenerOptions): Promise<Listener> {
@@ -47,7 +49,12 @@ export async function createGrpcListener(edge: Edge, options: ListenerOptions): 
   );
   for (const [path, method] of methods) register(server, path, method, links);
 
-  const acceptor = createServer(accept);
+  const acceptor: Server =
+    options.tls === undefined
+      ? createServer(accept)
+      : createTlsServer(tlsOptions(options.tls, { alpn: ["h2"], limits }), acceptVerified(accept));
+  // A handshake that fails concerns its peer alone, and Node leaves the connection to us.
+  acceptor.on("tlsClientError", (_error, socket: Socket) => socket.destroy());
   const connections = trackConnections(acceptor, {
     listener,
     max: limits.maxConnections,

@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import { formatAddress } from "../lib/address.ts";
+import type { TlsMaterial } from "./tls.ts";
 
 /** Where a listener listens. */
 export type ListenAddress =
@@ -66,6 +67,8 @@ export const DEFAULT_LIMITS: ListenerLimits = {
 export interface ListenerOptions {
   readonly address: ListenAddress;
   readonly policy: ListenerPolicy;
+  /** Undefined: plain text. */
+  readonly tls?: TlsMaterial | undefined;
   readonly limits?: Partial<ListenerLimits>;
 }
 

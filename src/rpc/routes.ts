@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import { DomainError, type ErrorReason } from "../lib/errors.ts";
 import type { Access, Gate } from "./auth.ts";
+import { certificateOf } from "./tls.ts";
 
 /** A plain HTTP route beside the RPCs, such as `/metrics`; GET and HEAD only. */
 export interface Route {
@@ -38,12 +39,15 @@ export function routeHandler(options: {
       return { ...text(405, "only GET and HEAD"), headers: { allow: "GET, HEAD" } };
     }
     try {
-      await gate(route.access, request.headers.authorization);
+      await gate(route.access, {
+        authorization: request.headers.authorization,
+        certificate: () => certificateOf(request.socket),
+      });
       return await route.handle();
     } catch (error) {
       if (isRefusal(error, "PERMISSION_DENIED")) return text(403, error.message);
       if (isRefusal(error, "UNAUTHENTICATED")) {
-        return { ...text(401, error.message), headers: { "www-authenticate": "Bearer" } };
+        return { ...text(401, error.message), headers: { "www-authenticate": "Bearer, Basic" } };
       }
       log.error({ err: error, route: route.path }, "route failed");
       return text(500, "internal error");

@@ -243,7 +243,8 @@ describe("plain HTTP", () => {
       const answer = await fetchHttp(edge.places[where], method, path, headers);
       assert.equal(answer.status, status);
       assert.doesNotMatch(answer.body, /hunter2/);
-      if (status === 401 && path === "/metrics") assert.equal(answer.headers["www-authenticate"], "Bearer");
+      if (status === 401 && path === "/metrics")
+        assert.equal(answer.headers["www-authenticate"], "Bearer, Basic");
       if (method === "HEAD") assert.equal(answer.body, "");
     });
   }

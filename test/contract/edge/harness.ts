@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { Role } from "../../../gen/haplane/v1/options_pb.js";
-import { hashToken, tokenVerifier } from "../../../src/rpc/auth.ts";
+import { anyVerifier, certificateVerifier, hashToken, tokenVerifier } from "../../../src/rpc/auth.ts";
 import { createConnectListener } from "../../../src/rpc/connect.ts";
 import { createEdge } from "../../../src/rpc/edge.ts";
 import { createGrpcListener } from "../../../src/rpc/grpc.ts";
 import { createHealth, type Health } from "../../../src/rpc/health.ts";
 import type { ListenAddress, Listener, ListenerLimits, ListenerPolicy } from "../../../src/rpc/listener.ts";
 import type { Route } from "../../../src/rpc/routes.ts";
+import type { TlsMaterial } from "../../../src/rpc/tls.ts";
 import { defaultHandlers, type EchoHandlers, echoService } from "./echo.ts";
 
 /** Where the test edge listens. */
@@ -44,6 +45,8 @@ export interface TestEdgeOptions {
   /** For the sockets; default as for the others. */
   readonly socketPolicy?: ListenerPolicy;
   readonly limits?: Partial<ListenerLimits>;
+  /** For the TCP listeners. */
+  readonly tls?: TlsMaterial;
 }
 
 /** The credentials that the test edge knows. */
@@ -60,10 +63,13 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
   const edge = createEdge({
     services: [echoService(handlers)],
     health,
-    verify: tokenVerifier([
-      { caller: { name: "ann", role: Role.ADMIN }, sha256: hashToken(tokens.admin) },
-      { caller: { name: "oli", role: Role.OPERATOR }, sha256: hashToken(tokens.operator) },
-      { caller: { name: "vic", role: Role.VIEWER }, sha256: hashToken(tokens.viewer) },
+    verify: anyVerifier([
+      certificateVerifier(Role.EDITOR),
+      tokenVerifier([
+        { caller: { name: "ann", role: Role.ADMIN }, sha256: hashToken(tokens.admin) },
+        { caller: { name: "oli", role: Role.OPERATOR }, sha256: hashToken(tokens.operator) },
+        { caller: { name: "vic", role: Role.VIEWER }, sha256: hashToken(tokens.viewer) },
+      ]),
     ]),
     log: pino({ level: "trace" }, { write: (line: string) => log.push(JSON.parse(line)) }),
     metrics: registry,
@@ -96,9 +102,9 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
   const tcp: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 0 };
   const unix = (name: string): ListenAddress => ({ kind: "unix", path: join(dir, name) });
   const listeners: [Listener, Listener, Listener, Listener] = await Promise.all([
-    createGrpcListener(edge, { address: tcp, policy, limits }),
+    createGrpcListener(edge, { address: tcp, policy, limits, tls: options.tls }),
     createGrpcListener(edge, { address: unix("grpc.sock"), policy: socketPolicy, limits }),
-    createConnectListener(edge, { address: tcp, policy, limits, routes }),
+    createConnectListener(edge, { address: tcp, policy, limits, routes, tls: options.tls }),
     createConnectListener(edge, { address: unix("connect.sock"), policy: socketPolicy, limits, routes }),
   ]);
   const [grpc, grpcSocket, connect, connectSocket] = listeners.map(({ address }) => address) as [
