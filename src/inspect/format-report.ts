@@ -24,10 +24,12 @@ export function formatText(reports: readonly FileReport[]): string {
 }
 
 function formatFile(report: FileReport): string {
-  const { file, bytes, sections, directives, typed, partial, unmodelled, words, textWords, depth } = report;
+  const { file, bytes, sections, directives, typed, partial, ignored, unmodelled, words, textWords, depth } =
+    report;
   const rows = [
     ["typed", typed, share(typed, directives)],
     ["  of these partly", partial, ""],
+    ["  of these ignored by HAProxy where they stand", ignored, ""],
     ["not understood", unmodelled.length, share(unmodelled.length, directives)],
     ["words", words, ""],
     ["  text on purpose", textWords, share(textWords, words)],

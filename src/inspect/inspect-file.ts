@@ -22,6 +22,8 @@ export interface FileReport {
   readonly typed: number;
   /** Typed directives that hold words which no field knows. */
   readonly partial: number;
+  /** Typed directives that HAProxy ignores where they stand. */
+  readonly ignored: number;
   /** The other directives. */
   readonly unmodelled: readonly UnmodelledLine[];
   /** The words of all directives. */
@@ -42,6 +44,7 @@ export function inspectFile(grammar: Grammar, file: string, bytes: Buffer): File
   const unmodelled: UnmodelledLine[] = [];
   let typed = 0;
   let partial = 0;
+  let ignored = 0;
   let words = 0;
   let textWords = 0;
   let unknownWords = 0;
@@ -49,6 +52,7 @@ export function inspectFile(grammar: Grammar, file: string, bytes: Buffer): File
     if (line.kind === "typed") {
       typed++;
       if (line.count.unmodelled > 0) partial++;
+      if (line.ignored) ignored++;
       words += line.count.words;
       textWords += line.count.text;
       unknownWords += line.count.unmodelled;
@@ -67,6 +71,7 @@ export function inspectFile(grammar: Grammar, file: string, bytes: Buffer): File
     directives: typed + unmodelled.length,
     typed,
     partial,
+    ignored,
     unmodelled,
     words,
     textWords,

@@ -2,7 +2,7 @@ import { printLine } from "../grammar/line-text.ts";
 import { isAsDeclared, Order } from "../grammar/order.ts";
 import { describeReason, HIDDEN, readLineOf } from "../grammar/read-section.ts";
 import { holdsSecret } from "../grammar/secrets.ts";
-import type { SectionCodec, TypedLine } from "../grammar/section-codec.ts";
+import type { LineReading, SectionCodec, TypedLine } from "../grammar/section-codec.ts";
 import type { Line } from "../text/line.ts";
 import type { WordError, WordErrorKind } from "../text/word.ts";
 import { countWords, type WordCount } from "./count-words.ts";
@@ -14,6 +14,8 @@ export type Understood =
       /** Prints the line from its message alone: no indentation, no comment. Undefined when that would not say the same. */
       readonly print: () => string | Buffer | undefined;
       readonly count: WordCount;
+      /** HAProxy ignores the directive in this kind of section. */
+      readonly ignored: boolean;
     }
   | { readonly kind: "text"; readonly words: readonly string[]; readonly why: string };
 
@@ -22,7 +24,9 @@ export type Understood =
  */
 export function understand(codec: SectionCodec, kind: string, line: Line): Understood {
   if (line.error !== undefined) return untyped(codec, line, describeWordError(line.error));
-  const reading = readLineOf(codec, kind, line);
+  const legal = readLineOf(codec, kind, line);
+  const reading =
+    legal.kind === "text" && legal.reason.kind === "elsewhere" ? readElsewhere(codec, line) : legal;
   if (reading.kind === "text") return untyped(codec, line, describeReason(reading.reason));
   const { directive, value } = reading;
   const order = orderOf(reading, line);
@@ -32,7 +36,18 @@ export function understand(codec: SectionCodec, kind: string, line: Line): Under
     const printed = isAsDeclared(order) ? printLine(directive, value, "the line") : undefined;
     return printed?.ok ? printed.text : undefined;
   };
-  return { kind: "typed", print, count: countWords(directive, value, line.words.length) };
+  const count = countWords(directive, value, line.words.length);
+  return { kind: "typed", print, count, ignored: reading !== legal };
+}
+
+/** Reads a line whatever section it is legal in. */
+function readElsewhere(codec: SectionCodec, { words }: Line): LineReading {
+  const keyword = codec.find(words)!;
+  const { directive, start, spelling } = keyword;
+  const value = directive.read(words, start, spelling);
+  return value === undefined
+    ? { kind: "text", reason: { kind: "words", directive } }
+    : { kind: "typed", directive, value, keyword };
 }
 
 /** Why HAProxy cannot split a line into words. */

@@ -130,6 +130,13 @@ function wordsAt(file: string, line: number): number {
   return Document.parse([{ path: "", bytes: bytesOf(file) }]).lineAt({ part: 0, line })!.words.length;
 }
 
+test("a directive that HAProxy ignores where it stands is understood all the same", () => {
+  const text = "frontend f\n  balance   source\n  retries 3\n  bind :80\n";
+  const { typed, ignored, unmodelled } = inspectFile(grammar, "", Buffer.from(text));
+  assert.deepEqual({ typed, ignored, unmodelled }, { typed: 3, ignored: 2, unmodelled: [] });
+  assert.equal(reprint(grammar, Buffer.from(text)).toString(), text.replace("   source", " source"));
+});
+
 test("text on purpose is counted by its words", () => {
   const text = "backend b\n  http-request deny if { path /a } !x\n  mode http\n";
   const { words, textWords, depth } = inspectFile(grammar, "", Buffer.from(text));
