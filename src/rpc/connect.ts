@@ -68,7 +68,7 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
       ? createHttp1Server(http1Options)
       : createHttpsServer({
           ...http1Options,
-          ...tlsOptions(options.tls, { alpn: ["h2", "http/1.1"], limits }),
+          ...tlsOptions(options.tls, { ...limits, alpn: ["h2", "http/1.1"] }),
         });
   http1.on("request", (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", () => {

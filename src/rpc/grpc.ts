@@ -52,7 +52,7 @@ export async function createGrpcListener(edge: Edge, options: ListenerOptions): 
   const acceptor: Server =
     options.tls === undefined
       ? createServer(accept)
-      : createTlsServer(tlsOptions(options.tls, { alpn: ["h2"], limits }), acceptVerified(accept));
+      : createTlsServer(tlsOptions(options.tls, { ...limits, alpn: ["h2"] }), acceptVerified(accept));
   // A handshake that fails concerns its peer alone, and Node leaves the connection to us.
   acceptor.on("tlsClientError", (_error, socket: Socket) => socket.destroy());
   const connections = trackConnections(acceptor, {

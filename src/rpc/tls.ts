@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
 import { type PeerCertificate, TLSSocket, type TlsOptions } from "node:tls";
-import type { ListenerLimits } from "./listener.ts";
 
 /** What a listener serves TLS with; all PEM. */
 export interface TlsMaterial {
@@ -22,11 +21,11 @@ export interface ClientCertificate {
 /** Node's options for a server that serves TLS with this. */
 export function tlsOptions(
   { certificate, key, ca }: TlsMaterial,
-  { alpn, limits }: { readonly alpn: string[]; readonly limits: ListenerLimits },
+  { alpn, handshakeTimeoutMs }: { readonly alpn: string[]; readonly handshakeTimeoutMs: number },
 ): TlsOptions {
   return {
     ...{ cert: certificate, key, minVersion: "TLSv1.2", ALPNProtocols: alpn },
-    handshakeTimeout: limits.handshakeTimeoutMs,
+    handshakeTimeout: handshakeTimeoutMs,
     ...(ca !== undefined && { ca, requestCert: true, rejectUnauthorized: false }),
   };
 }
