@@ -26,6 +26,7 @@ import type { ListenAddress, Listener, ListenerPolicy } from "./rpc/listener.ts"
 import { readTls, refusePlaintext } from "./rpc/read-tls.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
+import { fileEvent } from "./service/file-event.ts";
 import { healthRoute, keepHealth } from "./service/health.ts";
 import { metricsRoute, registerMetrics } from "./service/metrics.ts";
 import { openConfiguration } from "./service/open-configuration.ts";
@@ -170,6 +171,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     directories: storageDirectories,
     live: { sslFiles, patternFiles, startedAt },
     syncMs: settings.updateMapFilesMs,
+    expiryNoticeMs: settings.certificateNoticeMs,
+    onChange: (change) => publish([fileEvent(change, clock.now())]),
     referrers: (roots) => fileReferences(commit.document, roots),
     reload: async () => (await commit.reload()).reload,
     readOnly: settings.readOnly,
@@ -180,7 +183,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   starting.defer(() => storage.stop());
 
   const metrics = new Registry();
-  registerMetrics(metrics, { hub, commit, haproxy, sources, store });
+  registerMetrics(metrics, { hub, commit, haproxy, sources, storage, store });
   const health = createHealth();
   starting.defer(keepHealth(health, { haproxy, store, clock }));
 

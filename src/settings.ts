@@ -67,6 +67,10 @@ export const SETTINGS = {
     value: "S",
     help: "how often --update-map-files looks, in seconds. Default 10",
   },
+  "certificate-notice": {
+    value: "DAYS",
+    help: "how long before its end a certificate is told of. Default 30",
+  },
   "storage-owner": {
     value: "USER",
     help: "who owns the files in these directories, for an HAProxy that reads them as another user: a name or a number. Default: whoever haplane runs as",
@@ -177,6 +181,8 @@ export interface Settings {
   readonly directories: StorageDirectories;
   /** How often entries that others change are written back, in milliseconds; undefined: never. */
   readonly updateMapFilesMs: number | undefined;
+  /** How long before its end a certificate is told of, in milliseconds. */
+  readonly certificateNoticeMs: number;
   /** Names or numbers; undefined: haplane's own. */
   readonly storageOwner: string | undefined;
   readonly storageGroup: string | undefined;
@@ -269,6 +275,7 @@ export function readSettings(
     updateMapFilesMs: isSet(text("update-map-files"))
       ? count("update-map-files-period", 10, 1) * 1_000
       : undefined,
+    certificateNoticeMs: count("certificate-notice", 30) * 86_400_000,
     storageOwner: text("storage-owner"),
     storageGroup: text("storage-group"),
     tls: tlsFiles(text("tls-certificate"), text("tls-key"), text("tls-ca")),

@@ -6,6 +6,7 @@ import type { Sources } from "../discovery/sources.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Route } from "../rpc/routes.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Store } from "../store/store.ts";
 
 /** The parts that metrics are read from. */
@@ -14,13 +15,14 @@ export interface MetricsSources {
   readonly commit: Commit;
   readonly sources: Sources;
   readonly hub: EventHub;
+  readonly storage: Pick<Storage, "expiries">;
   readonly store: Store;
 }
 
 /** Registers what haplane knows of itself beside its calls. Everything is read when it is asked for. Names are documented in docs/metrics.md. */
 export function registerMetrics(
   registry: Registry,
-  { haproxy, commit, sources, hub, store }: MetricsSources,
+  { haproxy, commit, sources, hub, storage, store }: MetricsSources,
 ): void {
   const gauge = (name: string, help: string, read: () => number) => {
     new Gauge({
@@ -117,6 +119,17 @@ export function registerMetrics(
       this.reset();
       for (const { name, status } of sources.list())
         this.set({ source: name }, Number(status?.lastSuccessTime?.seconds ?? 0));
+    },
+  });
+  new Gauge({
+    name: "haplane_certificate_not_after_seconds",
+    help: "When the first certificate of a stored file ends, in seconds since 1970.",
+    labelNames: ["file"],
+    registers: [registry],
+    async collect() {
+      const expiries = await storage.expiries();
+      this.reset();
+      for (const { facts, notAfter } of expiries) this.set({ file: facts.name }, notAfter / 1_000);
     },
   });
   new Gauge({

@@ -10,7 +10,7 @@ import {
 } from "../../gen/haplane/v1/storage_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
-import { type Service, service } from "../rpc/handler.ts";
+import { type Caller, type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { PatternEntries } from "../storage/pattern-entries.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -24,17 +24,19 @@ import { checkSha256, readUpload } from "./upload.ts";
 /** `haplane.v1.Storage` over the stored files. */
 export function storageService(storage: Storage, patterns: PatternEntries): Service {
   return service(StorageDesc, {
-    async uploadFile(requests) {
+    async uploadFile(requests, { caller }) {
       const { header, pieces, checksum } = await readUpload(requests);
       const size = header.size === undefined ? undefined : sizeOf(header.size);
-      return answerOf(await storage.store(storeRequest(header, size, "header."), pieces, checksum));
+      return answerOf(await storage.store(storeRequest(header, caller, size, "header."), pieces, checksum));
     },
 
-    async putFile(request) {
+    async putFile(request, { caller }) {
       const { data, sha256 } = request;
       if (sha256 !== "") checkSha256(sha256, "sha256");
       const checksum = () => (sha256 === "" ? undefined : sha256);
-      return answerOf(await storage.store(storeRequest(request, data.length, ""), once(data), checksum));
+      return answerOf(
+        await storage.store(storeRequest(request, caller, data.length, ""), once(data), checksum),
+      );
     },
 
     downloadFile: (request) => download(storage, request),
@@ -46,35 +48,41 @@ export function storageService(storage: Storage, patterns: PatternEntries): Serv
 
     listFiles: (request) => listFiles(storage, request),
 
-    async deleteFile(request) {
-      await deleteFile(storage, request);
+    async deleteFile(request, { caller }) {
+      await deleteFile(storage, request, caller);
       return {};
     },
 
     listMapEntries: (request) => listMapEntries(patterns, request),
 
-    async addMapEntry({ parent, entry, etag, apply }) {
+    async addMapEntry({ parent, entry, etag, apply }, { caller }) {
       const { kind, name } = entriesFileOf(parent, "parent");
       const edit = { kind: "add", entry: entryOf(entry) } as const;
-      return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply") }));
+      return answerOf(
+        await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author: caller.name }),
+      );
     },
 
-    async setMapEntry({ parent, entry, allowMissing, etag, apply }) {
+    async setMapEntry({ parent, entry, allowMissing, etag, apply }, { caller }) {
       const { kind, name } = entriesFileOf(parent, "parent");
       const edit = { kind: "set", entry: entryOf(entry), allowMissing } as const;
-      return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply") }));
+      return answerOf(
+        await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author: caller.name }),
+      );
     },
 
-    async deleteMapEntry({ parent, key, etag, apply }) {
+    async deleteMapEntry({ parent, key, etag, apply }, { caller }) {
       const { kind, name } = entriesFileOf(parent, "parent");
       const edit = { kind: "delete", key: keyOf(key, "key") } as const;
-      return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply") }));
+      return answerOf(
+        await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author: caller.name }),
+      );
     },
 
-    async replaceMapEntries(requests) {
+    async replaceMapEntries(requests, { caller }) {
       const { header, entries } = await readEntries(requests);
       const { kind, name } = entriesFileOf(header.parent, "header.parent");
-      const how = { etag: header.etag, apply: modeOf(header.apply, "header.apply") };
+      const how = { etag: header.etag, apply: modeOf(header.apply, "header.apply"), author: caller.name };
       return answerOf(await patterns.replace(kind, name, entries, how));
     },
   });
@@ -82,13 +90,14 @@ export function storageService(storage: Storage, patterns: PatternEntries): Serv
 
 function storeRequest(
   { kind, storageName, etag, createOnly, apply }: UploadFileHeader | PutFileRequest,
+  { name: author }: Caller,
   size: number | undefined,
   prefix: string,
 ): StoreRequest {
   return {
     kind: kindOf(kind, `${prefix}kind`),
     name: storageName,
-    ...{ size, etag, createOnly },
+    ...{ size, etag, createOnly, author },
     apply: modeOf(apply, `${prefix}apply`),
   };
 }
@@ -127,10 +136,14 @@ async function listFiles(storage: Storage, request: ListFilesRequest) {
   return { files: (await storage.describe(items)).map(toFile), nextPageToken };
 }
 
-async function deleteFile(storage: Storage, request: DeleteFileRequest): Promise<void> {
+async function deleteFile(
+  storage: Storage,
+  request: DeleteFileRequest,
+  { name: author }: Caller,
+): Promise<void> {
   const { kind, name } = fileOf(request.name, "name");
   try {
-    await storage.delete(kind, name, request);
+    await storage.delete(kind, name, { etag: request.etag, force: request.force, author });
   } catch (error) {
     const isGone = error instanceof DomainError && error.reason === "RESOURCE_NOT_FOUND";
     if (!isGone || !request.allowMissing) throw error;

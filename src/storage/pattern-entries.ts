@@ -16,6 +16,8 @@ export interface EntriesHow {
   /** The etag that the file has to have; empty: any. */
   readonly etag: string;
   readonly apply: ApplyMode;
+  /** Who changes it. */
+  readonly author: string;
 }
 
 /** The entries of a file. */
@@ -76,20 +78,20 @@ export function createPatternEntries(
         metadata: { needs: "a map or ACL of the configuration that names the file" },
       });
     },
-    edit(kind, name, edit, { etag, apply }) {
+    edit(kind, name, edit, { etag, apply, author }) {
       return edits.run(`${kind}/${name}`, async () => {
         const facts = await find(kind, name, etag);
         const text = editPatterns(patternKindOf(kind), await textOf(kind, name), edit);
         const data = Buffer.from(text);
         return storage.store(
-          { kind, name, size: data.length, etag: facts.etag, createOnly: false, apply },
+          { kind, name, size: data.length, etag: facts.etag, createOnly: false, apply, author },
           piecesOf([data]),
           () => undefined,
         );
       });
     },
-    replace(kind, name, entries, { etag, apply }) {
-      const request = { kind, name, size: undefined, etag, createOnly: false, apply };
+    replace(kind, name, entries, { etag, apply, author }) {
+      const request = { kind, name, size: undefined, etag, createOnly: false, apply, author };
       return storage.store(request, linesOf(patternKindOf(kind), entries), () => undefined);
     },
   };

@@ -3,8 +3,8 @@ import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Directories } from "./directories.ts";
 import { mergePatterns } from "./edit-patterns.ts";
+import type { OnFileChange } from "./file-change.ts";
 import type { LiveFiles, PatternEntry, PatternFile } from "./live.ts";
-import type { ManagedDirectory } from "./managed-directory.ts";
 import { readPatterns } from "./pattern-lines.ts";
 
 /** What the way back from HAProxy to the files needs. */
@@ -13,6 +13,7 @@ export interface PatternSyncOptions {
   readonly live: LiveFiles;
   /** By path, the etag of the content that HAProxy was last brought to. */
   readonly followed: Map<string, string>;
+  readonly onChange: OnFileChange;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -33,30 +34,27 @@ const AGE_MS = 1_000;
  * A file is only written when HAProxy is known to have begun from its present content: it was brought to it, or has its entries, or was started after the file was written. Otherwise somebody has edited the file, and that
  * is kept.
  */
-export function createPatternSync({
-  directories,
-  live,
-  followed,
-  clock,
-  logger,
-}: PatternSyncOptions): PatternSync {
+export function createPatternSync(options: PatternSyncOptions): PatternSync {
+  const { directories, live, followed, onChange, clock, logger } = options;
   let cancel = () => {};
   let looking: Promise<void> = Promise.resolve();
   let stopped = false;
 
   const look = async (): Promise<void> => {
     const files = await live.patternFiles.list();
-    for (const directory of [directories.maps, directories.acls]) {
+    for (const kind of ["maps", "acls"] as const) {
+      const directory = directories[kind];
       for (const { name, path } of await directory.list()) {
         const file = files.find((loaded) => loaded.path === path);
         if (stopped) return;
         if (file !== undefined)
-          await directory.exclusively(name, () => follow(directory, name, file)).catch(warn(path));
+          await directory.exclusively(name, () => follow(kind, name, file)).catch(warn(path));
       }
     }
   };
 
-  const follow = async (directory: ManagedDirectory, name: string, file: PatternFile): Promise<void> => {
+  const follow = async (kind: "maps" | "acls", name: string, file: PatternFile): Promise<void> => {
+    const directory = directories[kind];
     const facts = await directory.facts(name);
     const bytes = await directory.read(name);
     if (facts === undefined || bytes === undefined) return;
@@ -74,6 +72,7 @@ export function createPatternSync({
     }
     const written = await directory.writeWithin(name, Buffer.from(merged), { etag: facts.etag });
     followed.set(written.path, written.etag);
+    onChange({ type: "updated", kind, facts: written, author: "external", notAfter: undefined });
     logger.info({ path: written.path }, "entries that were changed in HAProxy are written to their file");
   };
 

@@ -5,6 +5,8 @@ import { type ApplyOptions, createApply } from "./apply.ts";
 import { checkContent } from "./check-content.ts";
 import { contentWithoutKeys, wholeContent } from "./content.ts";
 import type { Directories } from "./directories.ts";
+import { createExpiryWatch, type Expiry } from "./expiry.ts";
+import type { OnFileChange } from "./file-change.ts";
 import { certificatesOf } from "./file-details.ts";
 import { writing } from "./file-system.ts";
 import { invalidContent } from "./invalid-content.ts";
@@ -24,6 +26,9 @@ export interface StorageOptions {
   readonly reload: ReloadFiles;
   /** How often entries that others change in the running HAProxy are written back to their files; undefined: never. */
   readonly syncMs: number | undefined;
+  /** How long before its end a certificate is near it, in milliseconds. */
+  readonly expiryNoticeMs: number;
+  readonly onChange: OnFileChange;
   /** Nothing may be written. */
   readonly readOnly: boolean;
   readonly clock: Clock;
@@ -59,17 +64,20 @@ export interface Storage {
   delete(
     kind: FileKind,
     name: string,
-    how: { readonly etag: string; readonly force: boolean },
+    how: { readonly etag: string; readonly force: boolean; readonly author: string },
   ): Promise<void>;
+  /** The end of every certificate. */
+  expiries(): Promise<readonly Expiry[]>;
 }
 
 /** Makes the storage over opened directories; `start` has to be called before anything is stored. */
 export function createStorage(options: StorageOptions): Storage {
-  const { directories, live, readOnly, clock, logger } = options;
+  const { directories, live, readOnly, clock, logger, onChange } = options;
   const referrersOf = createReferrers(directories, options.referrers);
   const followed = new Map<string, string>();
   const apply = createApply({ ...options, referrersOf, followed } satisfies ApplyOptions);
   const sync = createPatternSync({ ...options, followed });
+  const expiry = createExpiryWatch({ ...options, noticeMs: options.expiryNoticeMs });
 
   const store: Storage["store"] = async (request, pieces, checksum) => {
     if (readOnly) throw notWritten();
@@ -97,6 +105,12 @@ export function createStorage(options: StorageOptions): Storage {
         const former = await directory.check(name, { etag, absent });
         const applied = await apply.replace({ kind, name, mode: request.apply, staged, content, former });
         const [file] = await describe([{ kind, facts: applied.facts }]);
+        if (applied.facts !== former)
+          onChange({
+            ...{ kind, facts: applied.facts, author: request.author },
+            type: former === undefined ? "added" : "updated",
+            notAfter: file!.certificates[0]?.notAfter,
+          });
         const tookMs = clock.monotonic() - startedAt;
         return { file: file!, applied: { ...applied.applied, tookMs } satisfies FileApplied };
       });
@@ -146,11 +160,15 @@ export function createStorage(options: StorageOptions): Storage {
 
   return {
     async start() {
+      expiry.start();
       if (readOnly) return;
       await apply.recover();
       if (options.syncMs !== undefined) sync.start(options.syncMs);
     },
-    stop: () => sync.stop(),
+    async stop() {
+      await Promise.all([expiry.stop(), sync.stop()]);
+    },
+    expiries: () => expiry.list(),
     store,
     async get(kind, name) {
       const [file] = await describe([{ kind, facts: await find(kind, name) }]);
@@ -167,14 +185,15 @@ export function createStorage(options: StorageOptions): Storage {
         : wholeContent(directory, facts);
       return { file: file!, ...content };
     },
-    async delete(kind, name, { etag, force }) {
+    async delete(kind, name, { etag, force, author }) {
       if (readOnly) throw notWritten();
-      await find(kind, name, etag);
+      const facts = await find(kind, name, etag);
       const referrers = (await referrersOf())(kind, name).filter(
         ({ path }) => path !== directories[kind].path,
       );
       if (referrers.length > 0 && !force) throw inUse(kind, name, referrers);
       await directories[kind].remove(name, { etag });
+      onChange({ type: "removed", kind, facts, author, notAfter: undefined });
       await apply.forget(kind, name).catch((error: unknown) => {
         logger.info(
           { err: error, kind, name },

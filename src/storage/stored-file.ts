@@ -16,6 +16,8 @@ export interface StoreRequest {
   /** The file must not be there yet. */
   readonly createOnly: boolean;
   readonly apply: ApplyMode;
+  /** Who stores it, for events. */
+  readonly author: string;
 }
 
 /** How a write reached HAProxy. */

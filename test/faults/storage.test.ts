@@ -172,6 +172,7 @@ frontend www
       etag: "",
       createOnly: false,
       apply: "auto",
+      author: "test",
     } as const;
     await assert.rejects(
       life.storage.store(request, pieces(), () => undefined),

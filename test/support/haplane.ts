@@ -22,6 +22,8 @@ export interface TestHaplane {
   readonly pid: number;
   /** Calls a unary method with JSON over Connect, as admin. Rejects with the error's code and message. */
   call<T>(method: string, message?: object): Promise<T>;
+  /** What `/metrics` says. */
+  metrics(): Promise<string>;
   /** Sends one command to HAProxy's stats socket. */
   ask(command: string): Promise<string>;
   /** The worker that accepts connections, and how often HAProxy was reloaded. */
@@ -59,6 +61,11 @@ export async function startHaplane(configure: (statsSocket: string) => string): 
     return callJson<T>(join(stateDir, "connect.sock"), method, message, token);
   }
 
+  async function metrics(): Promise<string> {
+    const token = readFileSync(join(stateDir, "admin.token"), "utf8").trim();
+    return getText(join(stateDir, "connect.sock"), "/metrics", token);
+  }
+
   const proc = async () => readProc(await askOnce(join(stateDir, "haproxy-master.sock"), "show proc"));
 
   async function worker() {
@@ -84,7 +91,18 @@ export async function startHaplane(configure: (statsSocket: string) => string): 
     await stop();
     throw error;
   }
-  return { dir, config, statsSocket, pid: child.pid as number, call, ask, worker, log: readLog, stop };
+  return {
+    dir,
+    config,
+    statsSocket,
+    pid: child.pid as number,
+    call,
+    metrics,
+    ask,
+    worker,
+    log: readLog,
+    stop,
+  };
 }
 
 /** One call over a UNIX socket. */
@@ -104,6 +122,21 @@ function callJson<T>(socketPath: string, method: string, message: object, token:
       else reject(new Error(`${method}: ${response.statusCode} ${text}`));
     });
     sent.end(JSON.stringify(message));
+  });
+}
+
+/** One page over a UNIX socket. */
+function getText(socketPath: string, path: string, token: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path, headers: { authorization: `Bearer ${token}` } });
+    sent.on("error", reject);
+    sent.on("response", async (response) => {
+      let text = "";
+      for await (const chunk of response.setEncoding("utf8")) text += chunk;
+      if (response.statusCode === 200) resolve(text);
+      else reject(new Error(`${path}: ${response.statusCode} ${text}`));
+    });
+    sent.end();
   });
 }
 

@@ -77,6 +77,7 @@ export async function storageWorld(
       });
       const storage = createStorage({
         ...{ directories, live: wrap(live), reload, syncMs, readOnly: false, clock, logger },
+        ...{ expiryNoticeMs: 0, onChange: () => {} },
         referrers: (roots) => fileReferences(Document.parse([config]), roots),
       });
       return { storage, directories };
@@ -94,7 +95,14 @@ export function store(
   request: Pick<StoreRequest, "kind" | "name"> & Partial<StoreRequest>,
   content: string | Uint8Array,
 ): Promise<Stored> {
-  const whole = { size: undefined, etag: "", createOnly: false, apply: "auto", ...request } as const;
+  const whole = {
+    size: undefined,
+    etag: "",
+    createOnly: false,
+    apply: "auto",
+    author: "test",
+    ...request,
+  } as const;
   async function* pieces() {
     yield Buffer.from(content);
   }

@@ -201,6 +201,14 @@ export declare type Event = Message<"haplane.v1.Event"> & {
      */
     value: RevisionEvent;
     case: "revisionCommitted";
+  } | {
+    /**
+     * Of kind FILE.
+     *
+     * @generated from field: haplane.v1.FileEvent file = 15;
+     */
+    value: FileEvent;
+    case: "file";
   } | { case: undefined; value?: undefined };
 };
 
@@ -402,6 +410,47 @@ export declare type RevisionEvent = Message<"haplane.v1.RevisionEvent"> & {
 export declare const RevisionEventSchema: GenMessage<RevisionEvent>;
 
 /**
+ * A change of a file beside the configuration; the event's resource is its name, `files/{kind}/{file}`.
+ *
+ * @generated from message haplane.v1.FileEvent
+ */
+export declare type FileEvent = Message<"haplane.v1.FileEvent"> & {
+  /**
+   * SHA-256 of the content, hexadecimal; of the last one when removed.
+   *
+   * @generated from field: string sha256 = 1;
+   */
+  sha256: string;
+
+  /**
+   * Its size in bytes.
+   *
+   * @generated from field: uint64 size = 2;
+   */
+  size: bigint;
+
+  /**
+   * When its first certificate ends; unset for files that hold none.
+   *
+   * @generated from field: google.protobuf.Timestamp not_after = 3;
+   */
+  notAfter?: Timestamp | undefined;
+
+  /**
+   * Nothing was changed: the certificate is near its end, or past it. Sent once for each of the two.
+   *
+   * @generated from field: bool expiring = 4;
+   */
+  expiring: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.FileEvent.
+ * Use `create(FileEventSchema)` to create a new message.
+ */
+export declare const FileEventSchema: GenMessage<FileEvent>;
+
+/**
  * Kinds of events.
  *
  * @generated from enum haplane.v1.EventKind
@@ -448,6 +497,13 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_REVISION = 5;
    */
   REVISION = 5,
+
+  /**
+   * A file beside the configuration was stored, changed or removed, or a certificate is near its end.
+   *
+   * @generated from enum value: EVENT_KIND_FILE = 6;
+   */
+  FILE = 6,
 }
 
 /**

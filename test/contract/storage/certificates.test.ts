@@ -3,10 +3,13 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { createClient } from "@connectrpc/connect";
 import { Applied_Via } from "../../../gen/haplane/v1/configuration_pb.js";
+import { type Event, EventKind, Events, EventType } from "../../../gen/haplane/v1/events_pb.js";
 import { ApplyMode, FileKind } from "../../../gen/haplane/v1/storage_pb.js";
 import { createAuthority, type Issued } from "../../support/certificates.ts";
 import {
+  adminTransport,
   type ConfigurationClient,
   configurationClient,
   failureOf,
@@ -227,6 +230,37 @@ frontend www
     assert.equal((await haplane.worker()).reloads, reloads + 1);
     const served = await handshake({ port, servername: "site.test", ca: authority.certificate });
     assert.equal(served.fingerprint256, issued.fingerprint256);
+  });
+
+  test("a change of a file is an event, and the end of a certificate a metric", async (t) => {
+    const issued = authority.issue(["event.test"], { notAfter: new Date(Date.now() + 86_400_000) });
+    const { transport, close } = adminTransport(haplane, "Connect");
+    t.after(close);
+    const given = new AbortController();
+    const watch = createClient(Events, transport).watch(
+      { kinds: [EventKind.FILE] },
+      { signal: given.signal },
+    );
+    const seen: Event[] = [];
+    for await (const { events } of watch) {
+      if (events.length === 0 && seen.length === 0) await put("event.pem", bundle(issued));
+      seen.push(...events);
+      if (seen.length > 0) break;
+    }
+    given.abort();
+    const [event] = seen;
+    assert.deepEqual(
+      [event!.resource, event!.type, event!.author],
+      ["files/certificates/event.pem", EventType.ADDED, "admin"],
+    );
+    assert.equal(event!.payload.case, "file");
+    const { certificates } = (await client.getFile({ name: event!.resource })).file!;
+    assert.deepEqual(event!.payload.value!.notAfter, certificates[0]!.notAfter);
+    const end = Number(certificates[0]!.notAfter!.seconds);
+    assert.match(
+      await haplane.metrics(),
+      new RegExp(`haplane_certificate_not_after_seconds\\{file="event.pem"\\} ${end}`),
+    );
   });
 
   test("one that is too long for a command takes a reload, and says so", async () => {

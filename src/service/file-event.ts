@@ -1,0 +1,32 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { EventKind, type EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
+import type { FileChange } from "../storage/file-change.ts";
+
+const TYPES: Record<FileChange["type"], EventType> = {
+  added: EventType.ADDED,
+  updated: EventType.UPDATED,
+  removed: EventType.REMOVED,
+  expiring: EventType.UPDATED,
+};
+
+/** The event that a change of a file is. */
+export function fileEvent(change: FileChange, now: number): MessageInitShape<typeof EventSchema> {
+  const { type, kind, facts, author, notAfter } = change;
+  return {
+    kind: EventKind.FILE,
+    type: TYPES[type],
+    time: timestampFromMs(now),
+    resource: `files/${kind}/${facts.name}`,
+    author,
+    payload: {
+      case: "file",
+      value: {
+        sha256: facts.sha256,
+        size: BigInt(facts.size),
+        expiring: type === "expiring",
+        ...(notAfter !== undefined && { notAfter: timestampFromMs(notAfter) }),
+      },
+    },
+  };
+}
