@@ -30,10 +30,12 @@ import { fileEvent } from "./service/file-event.ts";
 import { healthRoute, keepHealth } from "./service/health.ts";
 import { metricsRoute, registerMetrics } from "./service/metrics.ts";
 import { openConfiguration } from "./service/open-configuration.ts";
+import { openSpoe } from "./service/open-spoe.ts";
 import { processEvent } from "./service/process-event.ts";
 import { runtimeService } from "./service/runtime.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
+import { spoeService } from "./service/spoe.ts";
 import { storageService } from "./service/storage.ts";
 import type { RoleName, Settings } from "./settings.ts";
 import { openDirectories } from "./storage/directories.ts";
@@ -182,6 +184,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   await storage.start();
   starting.defer(() => storage.stop());
 
+  const spoe = await openSpoe({
+    ...{ commit, haproxy, store, clock },
+    logger: logger.child({ part: "spoe" }),
+    path: resolve(directories.spoe),
+    owner: { user: settings.storageOwner, group: settings.storageGroup },
+    readOnly: settings.readOnly,
+  });
+  starting.defer(() => spoe.transactions.stop());
+
   const metrics = new Registry();
   registerMetrics(metrics, { hub, commit, haproxy, sources, storage, store });
   const health = createHealth();
@@ -198,6 +209,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       configurationService(configuration),
       serviceDiscoveryService(sources),
       storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles })),
+      spoeService(spoe),
       runtimeService(haproxy, commit),
       eventsService(hub, current),
     ],

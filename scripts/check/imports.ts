@@ -22,7 +22,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   events: ["lib"],
   haproxy: ["lib"],
   storage: ["lib"],
-  spoe: TEXT,
+  spoe: ["config", ...TEXT],
   store: ["config", ...TEXT],
   config: TEXT,
   grammar: ["text", "lib"],

@@ -56,11 +56,12 @@ function walk(desc: DescMessage, message: Fields, path: string, found: Reference
     const value = get(message);
     if (value === undefined) continue;
     const at = `${path}.${name}`;
-    if (inner === undefined) {
-      if (typeof value === "string") add(found, target, type, value, at);
-    } else if (Array.isArray(value)) {
-      for (const [i, element] of value.entries()) walk(inner, element as Fields, `${at}[${i}]`, found);
-    } else walk(inner, value as Fields, at, found);
+    const elements = Array.isArray(value) ? [...value.entries()] : [[undefined, value] as const];
+    for (const [i, element] of elements) {
+      const own = i === undefined ? at : `${at}[${i}]`;
+      if (inner !== undefined) walk(inner, element as Fields, own, found);
+      else if (typeof element === "string") add(found, target, type, element, own);
+    }
   }
 }
 

@@ -49,9 +49,8 @@ import {
   write,
 } from "./configuration-writes.ts";
 import type { FirstAnswers } from "./first-answers.ts";
+import { IDLE_MS } from "./transaction-limits.ts";
 import { unifiedDiff } from "./unified-diff.ts";
-
-const IDLE_MS = { default: 600_000, min: 1_000, max: 24 * 3_600_000 };
 
 /** What the service is built from. */
 export interface ConfigurationOptions extends WriteTools {

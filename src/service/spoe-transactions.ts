@@ -1,0 +1,99 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { SpoeApplyRequestSchema } from "../../gen/haplane/v1/spoe_pb.js";
+import type { Published } from "../commit/publish-file.ts";
+import { type Subject, Transactions } from "../commit/transactions.ts";
+import { formatName } from "../config/name.ts";
+import type { WriteContext } from "../config/write-context.ts";
+import type { Clock } from "../lib/clock.ts";
+import { applySpoe, type SpoeChanged, type SpoeInput } from "../spoe/apply-spoe.ts";
+import { fingerprintSpoe } from "../spoe/read-spoe.ts";
+import { parseSpoeFile, type SpoeFile } from "../spoe/spoe-file.ts";
+import type { SpoeFiles, SpoeOutcome } from "../spoe/spoe-files.ts";
+import { fileOfTransaction } from "../spoe/spoe-name.ts";
+import type { Store } from "../store/store.ts";
+
+/** How HAProxy came to a file. */
+export interface SpoeApplied extends Published {
+  readonly tookMs: number;
+}
+
+/** What became of a commit. */
+export type Outcome = SpoeOutcome<SpoeApplied>;
+
+/** The transactions on one file. */
+export type FileTransactions = Transactions<SpoeFile, SpoeInput, SpoeChanged, Outcome>;
+
+/** What they are built from. */
+export interface SpoeTransactionsOptions {
+  readonly files: SpoeFiles<SpoeApplied>;
+  readonly context: () => WriteContext;
+  readonly store: Pick<Store, "write" | "transactions">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The transactions of all files: each file has its own, as it has its own versions. */
+export class SpoeTransactions {
+  readonly #options: SpoeTransactionsOptions;
+  readonly #byFile = new Map<string, Promise<FileTransactions>>();
+
+  constructor(options: SpoeTransactionsOptions) {
+    this.#options = options;
+  }
+
+  /** Reads those that a former run left open. */
+  async start(): Promise<void> {
+    for (const { name } of await this.#options.store.transactions())
+      if (name.startsWith("spoe/")) await this.of(fileOfTransaction(name, "name"));
+  }
+
+  /** Lets go of the clock. */
+  async stop(): Promise<void> {
+    for (const transactions of this.#byFile.values()) (await transactions).stop();
+  }
+
+  /** The transactions on a file, which has been looked at. */
+  async of(file: string): Promise<FileTransactions> {
+    await this.#options.files.find(file);
+    const known = this.#byFile.get(file);
+    if (known !== undefined) return known;
+    const opened = this.#open(file);
+    this.#byFile.set(file, opened);
+    return opened;
+  }
+
+  async #open(file: string): Promise<FileTransactions> {
+    const { store, clock, logger } = this.#options;
+    const transactions = new Transactions({ subject: this.#subject(file), store, clock, logger });
+    await transactions.start();
+    return transactions;
+  }
+
+  #subject(name: string): Subject<SpoeFile, SpoeInput, SpoeChanged, Outcome> {
+    const { files, context } = this.#options;
+    const nothing = parseSpoeFile(name, Buffer.alloc(0));
+    return {
+      prefix: `${formatName("spoe", name, "transactions")}/`,
+      title: "the file",
+      get document() {
+        return files.known(name)?.file ?? nothing;
+      },
+      get revision() {
+        return files.known(name)?.version ?? 0;
+      },
+      apply: (file, input, again) =>
+        applySpoe(file, input, again ? { ...context(), etagsCount: false } : context()),
+      guarded: () => [],
+      fingerprint: (file, resource, extent) => fingerprintSpoe(file, resource, extent, context().etags),
+      encode: ({ changes }) =>
+        toBinary(
+          SpoeApplyRequestSchema,
+          create(SpoeApplyRequestSchema, { file: formatName("spoe", name), changes: [...changes] }),
+        ),
+      decode: (bytes) => ({ changes: fromBinary(SpoeApplyRequestSchema, bytes).changes, single: false }),
+      commit: ({ apply }, { validateOnly, baseRevision }) =>
+        files.change({ name, apply, validateOnly, baseVersion: baseRevision }),
+    };
+  }
+}
