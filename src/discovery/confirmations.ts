@@ -59,8 +59,8 @@ export function createConfirmations(options: ConfirmationsOptions): Confirmation
       return;
     }
     backoff.reset();
-    if (answer.hasLeader) steady.confirm(service, now);
-    else steady.doubt("the cluster has no leader", service);
+    if (answer.doubt === undefined) steady.confirm(service, now);
+    else steady.doubt(answer.doubt, service);
     options.onJudged(service);
   }
 

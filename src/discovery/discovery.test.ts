@@ -150,7 +150,7 @@ describe("steady", () => {
     let answers = 0;
     discovery.registry.confirmation = async () => {
       if (answers++ === 0) throw new Error("status 500");
-      return { instances: instances(answers < 4 ? "a" : ""), hasLeader: true };
+      return { instances: instances(answers < 4 ? "a" : ""), doubt: undefined };
     };
     discovery.registry.instances("web", []);
     await discovery.pass(HOLD_MS + 100);
@@ -163,7 +163,7 @@ describe("steady", () => {
 
   test("a strict read without a leader leaves the servers for good", async () => {
     const discovery = await synced({ web: "a", app: "x", db: "y" });
-    discovery.registry.confirmation = async () => ({ instances: [], hasLeader: false });
+    discovery.registry.confirmation = async () => ({ instances: [], doubt: "the cluster has no leader" });
     discovery.registry.instances("web", []);
     await discovery.pass(10 * HOLD_MS);
     assert.deepEqual(discovery.target.names(WEB), ["n-a"]);

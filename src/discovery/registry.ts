@@ -79,6 +79,6 @@ export interface Instance {
 /** What a strict read said. */
 export interface Confirmation {
   readonly instances: readonly Instance[];
-  /** Whether the registry's cluster has a leader that stands behind the answer. */
-  readonly hasLeader: boolean;
+  /** Why even this answer is not believed, as in `AnswerDoubted`; undefined when it is. */
+  readonly doubt: string | undefined;
 }

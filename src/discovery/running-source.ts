@@ -72,6 +72,9 @@ export interface SourceTask {
   readonly onMemory: () => void;
 }
 
+/** How often a registry in doubt is asked for everything, beside what it tells by itself. */
+const ASK_IN_DOUBT = { firstMs: 2_000, maxMs: 60_000 };
+
 /** How the list of services is called among the failing queries; no service has this name. */
 const LIST = "";
 
@@ -97,6 +100,8 @@ export class RunningSource {
   readonly #settling = new Set<() => void>();
   readonly #abort = new AbortController();
   readonly #ended: Promise<void>;
+  readonly #doubtBackoff = createBackoff(ASK_IN_DOUBT);
+  #cancelAsking = () => {};
   #index: bigint;
   #listIndex: bigint;
   #doubt: string;
@@ -139,6 +144,7 @@ export class RunningSource {
     };
     for (const [service, backend] of task.memory.backends) this.#add(service, backend);
     if (this.#doubt !== "") this.#steady.doubt(this.#doubt);
+    this.#askWhileInDoubt();
     const unsubscribe = target.subscribe(() => this.#recheck());
     this.#abort.signal.addEventListener("abort", unsubscribe, { once: true });
     this.#ended = task.registry.watch((event) => this.#hear(event), task.memory.index, this.#abort.signal);
@@ -147,6 +153,7 @@ export class RunningSource {
   /** Nothing is sent any more when it returns; resolves when every connection is closed. */
   async stop(): Promise<void> {
     this.#abort.abort();
+    this.#cancelAsking();
     this.#newBackends.stop();
     for (const { follower, backend } of this.#services.values()) {
       follower.stop();
@@ -440,6 +447,20 @@ export class RunningSource {
       );
     this.#doubt = doubt;
     this.#task.onMemory();
+    this.#askWhileInDoubt();
+  }
+
+  /** A query that waits for a change may wait long for the one that ends a doubt: what a token may see, for one, changes no index. */
+  #askWhileInDoubt(): void {
+    this.#cancelAsking();
+    if (this.#doubt === "") {
+      this.#doubtBackoff.reset();
+      return;
+    }
+    this.#cancelAsking = this.#context.clock.after(this.#doubtBackoff.next(), () => {
+      this.#task.registry.refresh();
+      this.#askWhileInDoubt();
+    });
   }
 
   #presentState(): State {

@@ -30,6 +30,8 @@ export interface TestHaplane {
   worker(): Promise<{ readonly pid: number; readonly reloads: number }>;
   /** What haplane has logged. */
   log(): string;
+  /** Kills haplane as it stands, lets `meanwhile` happen, starts it again and waits until it answers. */
+  crash(meanwhile?: () => Promise<void>): Promise<void>;
   /** Ends haplane, then HAProxy, and removes their directory. */
   stop(): Promise<void>;
 }
@@ -42,17 +44,18 @@ export async function startHaplane(configure: (statsSocket: string) => string): 
   const stateDir = join(dir, "state");
   const logFile = join(dir, "haplane.log");
   writeFileSync(config, configure(statsSocket));
-  const log = openSync(logFile, "a", 0o600);
-  const child = spawn(
-    process.execPath,
-    [
-      ...[join(root, "src", "main.ts"), "serve", `--state-dir=${stateDir}`, `--config=${config}`],
-      ...["ssl-certs", "maps", "general", "spoe"].map((name) => `--${name}-dir=${join(dir, name)}`),
-      ...["--grpc=127.0.0.1:0", "--connect=127.0.0.1:0", `--haproxy=${haproxyBinary}`],
-    ],
-    { stdio: ["ignore", log, log] },
-  );
-  closeSync(log);
+  const args = [
+    ...[join(root, "src", "main.ts"), "serve", `--state-dir=${stateDir}`, `--config=${config}`],
+    ...["ssl-certs", "maps", "general", "spoe"].map((name) => `--${name}-dir=${join(dir, name)}`),
+    ...["--grpc=127.0.0.1:0", "--connect=127.0.0.1:0", `--haproxy=${haproxyBinary}`],
+  ];
+  const launch = () => {
+    const log = openSync(logFile, "a", 0o600);
+    const launched = spawn(process.execPath, args, { stdio: ["ignore", log, log] });
+    closeSync(log);
+    return launched;
+  };
+  let child = launch();
   const ask = (command: string) => askOnce(statsSocket, command);
   const readLog = () => readFileSync(logFile, "utf8");
 
@@ -81,27 +84,31 @@ export async function startHaplane(configure: (statsSocket: string) => string): 
     rmSync(dir, { recursive: true, force: true });
   }
 
-  try {
-    await waitFor("haplane to answer", async () => {
+  const untilAnswering = () =>
+    waitFor("haplane to answer", async () => {
       if (child.exitCode !== null) throw new Error(`haplane ended: ${readLog()}`);
       await call("haplane.v1.ServiceDiscovery/ListSources");
       return (await ask("show version")) !== "";
     });
+
+  async function crash(meanwhile = async () => {}): Promise<void> {
+    await endChild(child, "SIGKILL", 0);
+    await meanwhile();
+    child = launch();
+    await untilAnswering();
+  }
+
+  try {
+    await untilAnswering();
   } catch (error) {
     await stop();
     throw error;
   }
   return {
-    dir,
-    config,
-    statsSocket,
-    pid: child.pid as number,
-    call,
-    metrics,
-    ask,
-    worker,
-    log: readLog,
-    stop,
+    ...{ dir, config, statsSocket, call, metrics, ask, worker, log: readLog, crash, stop },
+    get pid() {
+      return child.pid as number;
+    },
   };
 }
 

@@ -10,7 +10,7 @@ export class ScriptedRegistry implements Registry {
   /** Answers strict reads; by default what was listed last. */
   confirmation: (service: string) => Promise<Confirmation> = async (service) => ({
     instances: this.#instances.get(service) ?? [],
-    hasLeader: true,
+    doubt: undefined,
   });
   readonly confirmed: string[] = [];
   readonly #reports = new Set<(event: RegistryEvent) => void>();

@@ -7,6 +7,7 @@ import { type ClientLimits, createConsulClient } from "./client.ts";
 import { type FollowContext, follow } from "./follow.ts";
 import { createRefresh } from "./refresh.ts";
 import { isSameList } from "./same.ts";
+import { OWN_SERVICE } from "./selection.ts";
 import { createServiceWatches, type ServiceWatches, type WatchParts } from "./service-watches.ts";
 import type { ConsulSettings } from "./settings.ts";
 import { createSharedWatch } from "./shared-watch.ts";
@@ -40,9 +41,20 @@ const LIST_REST_MS = 20;
 /** Shared watches are given up for one each only when there are clearly fewer services, so that one that comes and goes does not turn it all over. */
 const BACK_TO_OWN = 0.8;
 
+/**
+ * The servers of a cluster always register themselves. A token that may see less than before leaves them out together with the rest, and Consul calls that no error: when they are missing where
+ * they were listed, so may anything be.
+ */
+interface OwnService {
+  isListed: boolean;
+}
+
+const OWN_IS_MISSING = "Consul no longer lists its own service, so the token may see less than before";
+
 /** Consul, watched by blocking queries: one for the list of services, and one for each service's instances, or where there are many, one for the checks of all. */
 export function createConsulRegistry(settings: ConsulSettings, options: ConsulOptions): Registry {
   const refreshes = new Set<() => void>();
+  const own: OwnService = { isListed: false };
   return {
     async watch(report, resumeIndex, signal) {
       const client = createConsulClient(settings, options);
@@ -64,7 +76,7 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
       };
       refreshes.add(askAgain);
       try {
-        await followList(parts, options.listWaitMs, watches, resumeIndex, signal);
+        await followList(parts, own, options.listWaitMs, watches, resumeIndex, signal);
       } finally {
         refreshes.delete(askAgain);
         await watches.end();
@@ -77,14 +89,17 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
     async confirm(service, signal) {
       const client = createConsulClient(settings, options);
       try {
-        const [leader, answer] = await Promise.all([
+        const mode = { kind: "consistent" } as const;
+        const [leader, list, answer] = await Promise.all([
           client.leader(signal),
-          client.instances(service, { kind: "consistent" }, signal),
+          client.services(mode, signal),
+          client.instances(service, mode, signal),
         ]);
-        return {
-          instances: readInstances(answer.body, service, settings.selection).instances,
-          hasLeader: answer.hasLeader && readLeader(leader) !== "",
-        };
+        const { instances } = readInstances(answer.body, service, settings.selection);
+        if (!answer.hasLeader || readLeader(leader) === "")
+          return { instances, doubt: "the cluster has no leader" };
+        const { ignored } = readServices(list.body, settings.selection);
+        return { instances, doubt: own.isListed && !ignored.has(OWN_SERVICE) ? OWN_IS_MISSING : undefined };
       } finally {
         client.close();
       }
@@ -122,6 +137,7 @@ function createWatches(parts: WatchParts, maxWatches: number, signal: AbortSigna
 
 function followList(
   { client, context, selection, report }: WatchParts,
+  own: OwnService,
   waitMs: number,
   watches: ServiceWatches,
   resumeIndex: bigint,
@@ -136,6 +152,9 @@ function followList(
       restMs: (_list, isNew) => (isNew ? 0 : LIST_REST_MS),
       resumeIndex,
       onAnswer({ taken, ignored }, index) {
+        const listsOwn = ignored.has(OWN_SERVICE);
+        if (own.isListed && !listsOwn) report({ kind: "doubt", service: undefined, reason: OWN_IS_MISSING });
+        own.isListed = listsOwn;
         report({ kind: "services", services: taken, ignored, index });
         watches.watch(taken, index);
       },

@@ -32,7 +32,7 @@ export const SELECT_ALL: Selection = {
 };
 
 /** Consul's own service, which is no backend of anybody's. */
-const OWN_SERVICE = "consul";
+export const OWN_SERVICE = "consul";
 const MAINTENANCE = /^_(?:service|node)_maintenance/;
 
 /** A check of an instance or of its node. */

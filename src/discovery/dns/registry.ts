@@ -46,13 +46,13 @@ export function createDnsRegistry(settings: DnsSettings, clock: Clock): Registry
     },
     async confirm(service, signal) {
       const name = settings.names.find((candidate) => candidate.service === service);
-      if (name === undefined) return { instances: [], hasLeader: true };
+      if (name === undefined) return { instances: [], doubt: undefined };
       const lookup = createLookup(settings.servers);
       const close = () => lookup.close();
       signal.addEventListener("abort", close, { once: true });
       try {
         const answer = await lookup.instances(name);
-        return { instances: answer.kind === "found" ? answer.instances : [], hasLeader: true };
+        return { instances: answer.kind === "found" ? answer.instances : [], doubt: undefined };
       } finally {
         signal.removeEventListener("abort", close);
         lookup.close();
