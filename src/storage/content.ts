@@ -3,7 +3,11 @@ import type { FileFacts, ManagedDirectory } from "./managed-directory.ts";
 import { isPrivateKey, readPem, writePem } from "./pem.ts";
 import type { Content } from "./stored-file.ts";
 
-const PIECE_BYTES = 262_144;
+/** Two of them may be on their way to a client at a time. */
+const PIECE_BYTES = 126 * 1024;
+
+/** Pieces that are read before they are asked for. */
+const READ_AHEAD = 4;
 
 /** Everything of a file's content but what it is of. */
 type Sendable = Omit<Content, "file">;
@@ -43,15 +47,23 @@ async function* readPieces(
 ): AsyncGenerator<Uint8Array> {
   const handle = await directory.openFile(name);
   if (handle === undefined) return;
+  const reads: Promise<Buffer>[] = [];
   try {
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, size - offset)));
-    for (let at = offset; at < size; ) {
-      const { bytesRead } = await handle.read(piece, 0, Math.min(piece.length, size - at), at);
-      if (bytesRead === 0) return;
-      yield piece.subarray(0, bytesRead);
-      at += bytesRead;
+    const readAt = async (at: number): Promise<Buffer> => {
+      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, size - at));
+      const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+      return piece.subarray(0, bytesRead);
+    };
+    for (let next = offset, at = offset; at < size; ) {
+      for (; reads.length < READ_AHEAD && next < size; next += PIECE_BYTES) reads.push(readAt(next));
+      const piece = await reads.shift()!;
+      // Somebody has cut the file short in place.
+      if (piece.length < Math.min(PIECE_BYTES, size - at)) throw new Error(`${name} was cut short`);
+      yield piece;
+      at += piece.length;
     }
   } finally {
+    await Promise.allSettled(reads);
     await handle.close();
   }
 }

@@ -14,6 +14,9 @@ export const STAGED_PREFIX = ".haplane-new-";
 
 const PIECE_BYTES = 262_144;
 
+/** Pieces that may be on their way to the disk while the next ones come. */
+const MAX_UNDER_WAY = 8;
+
 /** Who is to own a file, and what they and others may do. */
 export interface FileAttributes {
   readonly mode: number;
@@ -39,6 +42,8 @@ export class StagedFile {
   readonly #handle: FileHandle;
   readonly #hash: Hash = createHash("sha256");
   #size = 0;
+  /** Writes that have not ended, as far as is known. */
+  readonly #underWay: Promise<void>[] = [];
 
   private constructor(fs: StorageFs, path: string, handle: FileHandle) {
     this.#fs = fs;
@@ -58,19 +63,21 @@ export class StagedFile {
     return this.#size;
   }
 
-  /** Appends a piece. */
+  /** Appends a piece, which must not change any more. It may be on its way still when this resolves; what fails then fails the next call. */
   async write(piece: Uint8Array): Promise<void> {
     this.#hash.update(piece);
-    for (let at = 0; at < piece.length; ) {
-      const { bytesWritten } = await this.#handle.write(piece, at, piece.length - at, this.#size);
-      at += bytesWritten;
-      this.#size += bytesWritten;
-    }
+    const written = this.#writeAt(piece, this.#size);
+    this.#size += piece.length;
+    // Whoever waits for it hears of a failure.
+    written.catch(() => {});
+    this.#underWay.push(written);
+    if (this.#underWay.length > MAX_UNDER_WAY) await this.#underWay.shift();
   }
 
   /** Makes what was written durable, with its attributes. Nothing can be written afterwards; it can be read until it is closed. */
   async seal({ mode, uid, gid }: FileAttributes): Promise<Content> {
     const handle = this.#handle;
+    await Promise.all(this.#underWay);
     if (uid !== undefined || gid !== undefined) await handle.chown(uid ?? -1, gid ?? -1);
     await handle.chmod(mode);
     await handle.sync();
@@ -110,7 +117,15 @@ export class StagedFile {
 
   /** Lets go of the file, and removes it unless it has been renamed into place. */
   async discard(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
     await this.#handle.close();
     await ifThere(this.#fs.unlink(this.path));
+  }
+
+  async #writeAt(piece: Uint8Array, position: number): Promise<void> {
+    for (let at = 0; at < piece.length; ) {
+      const { bytesWritten } = await this.#handle.write(piece, at, piece.length - at, position + at);
+      at += bytesWritten;
+    }
   }
 }

@@ -73,6 +73,6 @@ export interface Content {
   readonly sha256: string;
   /** Private keys were left out. */
   readonly redacted: boolean;
-  /** The bytes from an offset on. A piece holds until the next is asked for. */
+  /** The bytes from an offset on. */
   readonly pieces: (offset: number) => AsyncIterable<Uint8Array>;
 }
