@@ -6,6 +6,7 @@ import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
 import { checkLineValue, checkNames, checkPlace, isAbsent, refuseViolations } from "./check.ts";
 import type { Directive, LineValue } from "./directive.ts";
+import { identityOf } from "./identity.ts";
 import { printLine, rewriteValue } from "./line-text.ts";
 import { diffLists } from "./list-diff.ts";
 import { placeLine } from "./place-line.ts";
@@ -156,7 +157,7 @@ function written(
 function elementOf(directive: Directive, value: LineValue) {
   return {
     key: keyOf(directive, value),
-    identity: identityOf(directive, value),
+    identity: directive.codec && identityOf(directive.codec.desc, value as Fields),
     sort: sortOf(directive, value),
   };
 }
@@ -168,13 +169,6 @@ function keyOf(directive: Directive, value: LineValue): string {
   } catch {
     return "\0";
   }
-}
-
-/** What names an element, for directives whose elements have a name: servers, ACLs, users. */
-function identityOf({ codec }: Directive, value: LineValue): string | undefined {
-  const field = codec?.desc.fields.find(({ name }) => name === "name" || name === "user");
-  const name = field?.fieldKind === "scalar" ? (value as Fields)[field.localName] : undefined;
-  return typeof name === "string" && name !== "" ? name : undefined;
 }
 
 /** Which member of its first oneof an element has, such as the action of a rule. */

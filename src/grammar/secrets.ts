@@ -1,6 +1,7 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import type { Directive } from "./directive.ts";
 import { hasPresence, messageOf } from "./field.ts";
+import { identityOf } from "./identity.ts";
 import type { Words } from "./phrase.ts";
 import { type Fields, type Slot, slotOf } from "./slot.ts";
 import { wordOf } from "./syntax.ts";
@@ -29,8 +30,8 @@ function secretsIn(desc: DescMessage): (string | undefined)[] {
     const inner = messageOf(field);
     if (inner !== undefined) return secretsIn(inner);
     if (!isSecret(field)) return [];
-    const { place, keyword } = wordOf(field);
-    return [place === "keyword" ? keyword[0] : undefined];
+    const { place, keyword, aliases } = wordOf(field);
+    return place === "keyword" ? [keyword[0], ...aliases.map(([first]) => first)] : [undefined];
   });
 }
 
@@ -52,7 +53,8 @@ export function withoutSecrets(desc: DescMessage, message: Fields): Fields {
 
 /**
  * A copy of a message in which secrets that it leaves out are those of an older one, so that what was read without secrets can be
- * written back. Elements of a list are matched by what else they say, then by name.
+ * written back. One that is set and empty is removed, and another member of its choice takes its place. Elements of a list are matched by
+ * what else they say, then by name.
  */
 export function withSecretsOf(desc: DescMessage, message: Fields, old: Fields): Fields {
   if (!messageHoldsSecret(desc)) return message;
@@ -63,7 +65,8 @@ export function withSecretsOf(desc: DescMessage, message: Fields, old: Fields): 
     if (before === undefined) continue;
     const inner = messageOf(field);
     if (isSecret(field)) {
-      if (value === undefined || value === "") slot.set(copy, before);
+      if (isLeftOut(field, message)) slot.set(copy, before);
+      else if (value === "") clear(copy, field);
     } else if (field.fieldKind === "list") {
       copy[field.localName] = restoreElements(inner!, value as Fields[], before as Fields[]);
     } else if (value !== undefined) {
@@ -90,14 +93,21 @@ function restoreElements(
   });
   // One that says something else now is still the one of its name.
   for (const [i, element] of elements.entries()) {
-    const { name } = element;
-    if (typeof name === "string" && name !== "")
-      found[i] ??= take((candidate) => candidate.element.name === name);
+    const name = identityOf(desc, element);
+    if (name !== undefined) found[i] ??= take((candidate) => identityOf(desc, candidate.element) === name);
   }
   return elements.map((element, i) => {
     const old = found[i];
     return old === undefined ? element : withSecretsOf(desc, element, old);
   });
+}
+
+/** Whether a message says nothing about a secret. Without presence an empty one is the same as none. */
+function isLeftOut(field: DescField, message: Fields): boolean {
+  if (field.oneof !== undefined)
+    return (message[field.oneof.localName] as { readonly case: string | undefined }).case === undefined;
+  const value = message[field.localName];
+  return value === undefined || (value === "" && !hasPresence(field));
 }
 
 /** Whether a message has a secret. */

@@ -350,7 +350,7 @@ export declare type UpdateChange = Message<"haplane.v1.UpdateChange"> & {
 
   /**
    * Which fields to take, relative to the kind's message, e.g. `weight`, `balance`, `option_forwardfor.header`. Without it those that are set; `*` takes all, so that what is left out is
-   * removed. Never taken unless they are named or set: `servers`, `binds`, `unmodelled_lines`. A secret that is left out stays, unless the mask names it itself.
+   * removed. Never taken unless they are named or set: `servers`, `binds`, `unmodelled_lines`. A secret that is left out stays, unless the mask names it itself; one that is set and empty is removed.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */

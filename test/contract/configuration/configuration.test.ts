@@ -225,7 +225,7 @@ for (const stack of STACKS) {
     test("secrets stay inside, and survive reading and writing back", async () => {
       const { resource } = await client.get({ name: "userlists/ops" });
       assert.ok(resource?.kind.case === "userlist");
-      assert.equal(resource.kind.value.users[0]?.insecurePassword, undefined);
+      assert.equal(resource.kind.value.users[0]?.credential.case, undefined);
       const written = await client.update({ resource, updateMask: { paths: ["*"] } });
       assert.equal(written.applied?.via, Applied_Via.NONE);
       assert.match(text(), /hunter2/);
@@ -233,7 +233,10 @@ for (const stack of STACKS) {
         ...{
           resource: {
             name: "userlists/ops",
-            kind: { case: "userlist", value: { users: [{ name: "eve", insecurePassword: "new2" }] } },
+            kind: {
+              case: "userlist",
+              value: { users: [{ name: "eve", credential: { case: "insecurePassword", value: "new2" } }] },
+            },
           },
         },
         ...{ updateMask: { paths: ["users"] }, options: { validateOnly: true } },

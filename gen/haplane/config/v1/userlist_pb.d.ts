@@ -93,18 +93,27 @@ export declare type User = Message<"haplane.config.v1.User"> & {
   name: string;
 
   /**
-   * Password, as crypt(3) writes it.
+   * What the user is known by. Left out in a write, the present one stays; an empty one is removed.
    *
-   * @generated from field: optional string password = 2;
+   * @generated from oneof haplane.config.v1.User.credential
    */
-  password?: string | undefined;
-
-  /**
-   * Password, in clear.
-   *
-   * @generated from field: optional string insecure_password = 3;
-   */
-  insecurePassword?: string | undefined;
+  credential: {
+    /**
+     * Password, as crypt(3) writes it.
+     *
+     * @generated from field: string password = 2;
+     */
+    value: string;
+    case: "password";
+  } | {
+    /**
+     * Password, in clear.
+     *
+     * @generated from field: string insecure_password = 3;
+     */
+    value: string;
+    case: "insecurePassword";
+  } | { case: undefined; value?: undefined };
 
   /**
    * Groups that the user is in.
