@@ -9,14 +9,20 @@ import { fileURLToPath } from "node:url";
 import { configGrammar } from "../src/grammar/config-grammar.ts";
 import { FORM_NAMES } from "../src/grammar/forms.ts";
 import type { Grammar } from "../src/grammar/grammar.ts";
+import { spoeGrammar } from "../src/grammar/spoe-grammar.ts";
 import { directives, type Entry, parts, spanText } from "./language/catalogue.ts";
+
+/** What the pages are about: the languages of haproxy.cfg and of SPOE files, as one. */
+export function bothGrammars(): Grammar {
+  return { ...configGrammar(), sections: [...configGrammar().sections, ...spoeGrammar().sections] };
+}
 
 /** The list of fields and keywords, one a line. */
 export function keywordList(grammar: Grammar): string {
   const lines = [...directives(grammar), ...parts(grammar)].map(({ where, keyword, field, form, span }) =>
     [field, where, keyword, form, spanText(span)].join("\t").trimEnd(),
   );
-  return `# Every field of the configuration and the keyword it stands for: field, where, keyword, form, versions (none: 2.6 and newer).
+  return `# Every field of the configuration and of SPOE files, and the keyword it stands for: field, where, keyword, form, versions (none: 2.6 and newer).
 # Written by scripts/language-pages.ts.
 ${lines.join("\n")}
 `;
@@ -40,9 +46,9 @@ export function languagePage(grammar: Grammar): string {
         false,
       )}`,
   );
-  return `# The language of haproxy.cfg, and the fields that stand for it
+  return `# The languages of haproxy.cfg and of SPOE files, and the fields that stand for them
 
-<!-- Written by scripts/language-pages.ts from proto/haplane/config/v1. -->
+<!-- Written by scripts/language-pages.ts from proto/haplane/config/v1 and proto/haplane/spoe/v1. -->
 
 For each section the directives it knows, with the field of its message, how the value is written, and the HAProxy versions that have
 it (none given: 2.6 and newer). Forms: *flag* is the keyword alone; *flag, no flag* has a negative as well; *word*, *number*, *time*, *size*, *address*
@@ -69,7 +75,7 @@ function table(entries: readonly Entry[], withWhere: boolean): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const grammar = configGrammar();
+  const grammar = bothGrammars();
   writeFileSync(new URL("../docs/keywords.txt", import.meta.url), keywordList(grammar));
   writeFileSync(new URL("../docs/language.md", import.meta.url), languagePage(grammar));
 }

@@ -44,8 +44,12 @@ export class SpoeTransactions {
 
   /** Reads those that a former run left open. */
   async start(): Promise<void> {
-    for (const { name } of await this.#options.store.transactions())
-      if (name.startsWith("spoe/")) await this.of(fileOfTransaction(name, "name"));
+    for (const { name } of await this.#options.store.transactions()) {
+      if (!name.startsWith("spoe/")) continue;
+      const file = fileOfTransaction(name, "name");
+      await this.#options.files.find(file);
+      await this.#opened(file);
+    }
   }
 
   /** Lets go of the clock. */
@@ -53,14 +57,17 @@ export class SpoeTransactions {
     for (const transactions of this.#byFile.values()) (await transactions).stop();
   }
 
-  /** The transactions on a file, which has been looked at. */
+  /** The transactions on a file, which has been looked at. Throws `RESOURCE_NOT_FOUND` when there is no such file, and none on a former one of its name. */
   async of(file: string): Promise<FileTransactions> {
-    await this.#options.files.find(file);
-    const known = this.#byFile.get(file);
-    if (known !== undefined) return known;
-    const opened = this.#open(file);
-    this.#byFile.set(file, opened);
-    return opened;
+    const stored = await this.#options.files.find(file);
+    if (stored === undefined && !this.#byFile.has(file)) await this.#options.files.get(file);
+    return this.#opened(file);
+  }
+
+  #opened(file: string): Promise<FileTransactions> {
+    const known = this.#byFile.get(file) ?? this.#open(file);
+    this.#byFile.set(file, known);
+    return known;
   }
 
   async #open(file: string): Promise<FileTransactions> {

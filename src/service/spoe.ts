@@ -79,12 +79,7 @@ export function spoeService(tools: SpoeTools): Service {
     },
 
     async deleteFile({ name, etag, allowMissing }) {
-      try {
-        await files.remove(readFileName(name, "name"), etag);
-      } catch (error) {
-        const isGone = error instanceof DomainError && error.reason === "RESOURCE_NOT_FOUND";
-        if (!isGone || !allowMissing) throw error;
-      }
+      await missingIsFine(allowMissing, () => files.remove(readFileName(name, "name"), etag));
       return {};
     },
 
@@ -207,10 +202,22 @@ export function spoeService(tools: SpoeTools): Service {
     },
 
     async abortTransaction({ name }, { caller }) {
-      await (await transactions.of(fileOfTransaction(name, "name"))).abort(name, userOf(caller));
+      await missingIsFine(true, async () => {
+        await (await transactions.of(fileOfTransaction(name, "name"))).abort(name, userOf(caller));
+      });
       return {};
     },
   });
+}
+
+/** Does something that may, when it is `allowed`, find nothing to be done. */
+async function missingIsFine(allowed: boolean, task: () => Promise<void>): Promise<void> {
+  try {
+    await task();
+  } catch (error) {
+    const isGone = error instanceof DomainError && error.reason === "RESOURCE_NOT_FOUND";
+    if (!isGone || !allowed) throw error;
+  }
 }
 
 /** A file, as it is or as a transaction has it. */

@@ -108,10 +108,11 @@ export class SpoeFiles<A> {
     this.#options = options;
   }
 
-  /** The files by name. */
+  /** The files by name. What is too large to be one, and so not of haplane's making, is left out. */
   async list(): Promise<readonly StoredSpoeFile[]> {
     const files: StoredSpoeFile[] = [];
-    for (const { name } of await this.#options.directory.list()) {
+    for (const { name, size } of await this.#options.directory.list()) {
+      if (size > MAX_BYTES) continue;
       const file = await this.find(name);
       if (file !== undefined) files.push(file);
     }
@@ -195,6 +196,7 @@ export class SpoeFiles<A> {
         return undefined;
       }
       if (known?.facts === facts) return known;
+      if (facts.size > MAX_BYTES) throw tooLarge(name, facts.size);
       const bytes = await directory.read(name);
       // Somebody writes it at this moment: look again.
       if (bytes === undefined || sha256(bytes) !== facts.sha256) continue;
@@ -225,10 +227,7 @@ export class SpoeFiles<A> {
     const bytes = printSpoeFile(after);
     if (former !== undefined && sha256(bytes) === former.sha256)
       return { before, after: before, version, applied: undefined };
-    if (bytes.length > MAX_BYTES)
-      throw new DomainError("LIMIT_EXCEEDED", `${after.name} would have ${bytes.length} bytes`, {
-        metadata: { limit: `${MAX_BYTES} bytes of a SPOE file` },
-      });
+    if (bytes.length > MAX_BYTES) throw tooLarge(after.name, bytes.length);
     if (!validateOnly) this.#refuseReadOnly();
     const { applied, facts } = await this.#options.publish({ file: after, bytes, former, validateOnly });
     if (facts === undefined) return { before, after, version, applied };
@@ -274,6 +273,13 @@ function about(name: string) {
 
 function notFound(name: string): DomainError {
   return new DomainError("RESOURCE_NOT_FOUND", `there is no ${nameOf(name)}`, about(name));
+}
+
+function tooLarge(name: string, size: number): DomainError {
+  return new DomainError("LIMIT_EXCEEDED", `${nameOf(name)} has ${size} bytes`, {
+    ...about(name),
+    metadata: { limit: `${MAX_BYTES} bytes of a SPOE file` },
+  });
 }
 
 function otherEtag(name: string, sent: string, current: string): DomainError {

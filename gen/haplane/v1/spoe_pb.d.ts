@@ -1030,7 +1030,7 @@ export declare type SpoeApplyRequest = Message<"haplane.v1.SpoeApplyRequest"> & 
   file: string;
 
   /**
-   * The changes, made one after another.
+   * The changes. Scopes come and go in their order; those in a scope are made together, in their order.
    *
    * @generated from field: repeated haplane.v1.SpoeChange changes = 2;
    */
@@ -1057,7 +1057,7 @@ export declare const SpoeApplyRequestSchema: GenMessage<SpoeApplyRequest>;
  */
 export declare type SpoeApplyResponse = Message<"haplane.v1.SpoeApplyResponse"> & {
   /**
-   * What was done to which resource, in the order of the changes.
+   * What was done to which resource: scopes first, then what is in them, scope by scope.
    *
    * @generated from field: repeated haplane.v1.ResourceChange changes = 1;
    */

@@ -196,6 +196,21 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] satisfies Stack[]) {
       assert.equal((await failureOf(client.getTransaction({ name }))).reason, "RESOURCE_NOT_FOUND");
     });
 
+    test("the lines before the first scope are one as well, and a scope that stands twice is not written", async () => {
+      await put("plain.conf", "");
+      const base = "spoe/plain.conf/scopes/@1";
+      await client.create({ resource: { ...message(), name: `${base}/messages/mirror` } });
+      await client.create({ resource: { ...agent(), name: `${base}/agents/mirror` } });
+      const { file, text } = await spoeDownload(client, "spoe/plain.conf");
+      assert.deepEqual(file?.scopes, [base]);
+      assert.match(text, /^spoe-message mirror\n {4}args method=method path\n\nspoe-agent mirror\n/);
+      assert.equal((await client.get({ name: base })).resource?.kind.case, "scope");
+      await put("twice.conf", "[s]\nspoe-message m\n[t]\n[s]\n");
+      const name = "spoe/twice.conf/scopes/s/messages/m";
+      assert.equal((await client.get({ name })).resource?.ambiguity, "2 scopes have the name");
+      assert.equal((await failureOf(client.delete({ name }))).reason, "RESOURCE_AMBIGUOUS");
+    });
+
     test("an edit by hand is a version of its own", async () => {
       await put("edited.conf", WHOLE);
       assert.equal((await client.getFile({ name: "spoe/edited.conf" })).file?.version, 1n);
