@@ -2,6 +2,7 @@ import type { Chunk } from "../text/chunk.ts";
 import type { Line } from "../text/line.ts";
 import type { Section } from "../text/section.ts";
 import type { Directive } from "./directive.ts";
+import type { Order } from "./order.ts";
 import { mayShowSecret } from "./secrets.ts";
 import type { LineReading, SectionCodec, TextReason, TypedLine } from "./section-codec.ts";
 import { type Fields, slotOf } from "./slot.ts";
@@ -146,12 +147,12 @@ function isChild(codec: SectionCodec, line: Line): boolean {
   return codec.find(line.words)?.directive.syntax.child === true;
 }
 
-/** Reads one line of a section. */
-export function readLineOf(codec: SectionCodec, kind: string, line: Line): LineReading {
+/** Reads one line of a section. The order of its parts is noted in `order`. */
+export function readLineOf(codec: SectionCodec, kind: string, line: Line, order?: Order): LineReading {
   const { words, error } = line;
   if (error !== undefined || words.some(({ utf8, expands }) => !utf8 || expands))
     return { kind: "text", reason: { kind: "unreadable" } };
-  return codec.read(words, kind);
+  return codec.read(words, kind, order);
 }
 
 /** The stretches of a section that stand in a conditional block which the header does not stand in. */

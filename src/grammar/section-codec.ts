@@ -3,6 +3,7 @@ import { Role } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { compileDirective, type Directive, type LineValue } from "./directive.ts";
 import { scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
+import type { Order } from "./order.ts";
 import type { Words } from "./phrase.ts";
 import { creatorOf, type Fields } from "./slot.ts";
 import {
@@ -63,8 +64,8 @@ export interface SectionCodec {
   directive(field: DescField): Directive | undefined;
   /** The directive that a line begins with. */
   find(words: Words): FoundKeyword | undefined;
-  /** Reads a line. `kind` is the keyword of its section. */
-  read(words: Words, kind: string): LineReading;
+  /** Reads a line. `kind` is the keyword of its section; the order of the line's parts is noted in `order`. */
+  read(words: Words, kind: string, order?: Order): LineReading;
 }
 
 /** The fields of a section that are no directives. */
@@ -114,14 +115,14 @@ export function compileSection(desc: DescMessage): SectionCodec {
     create: creatorOf(desc),
     directive: (field) => byField.get(field),
     find,
-    read(words, kind) {
+    read(words, kind, order) {
       const keyword = find(words);
       if (keyword === undefined) return text(reasonOf(words, removed));
       const { directive, start, spelling } = keyword;
       const { kinds: legal } = directive.syntax;
       if (legal !== "" && !legal.includes(kinds.get(kind)?.letter ?? ""))
         return text({ kind: "elsewhere", directive });
-      const value = directive.read(words, start, spelling);
+      const value = directive.read(words, start, spelling, order);
       return value === undefined
         ? text({ kind: "words", directive })
         : { kind: "typed", directive, value, keyword };

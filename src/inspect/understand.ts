@@ -24,12 +24,12 @@ export type Understood =
  */
 export function understand(codec: SectionCodec, kind: string, line: Line): Understood {
   if (line.error !== undefined) return untyped(codec, line, describeWordError(line.error));
-  const legal = readLineOf(codec, kind, line);
+  const order = new Order();
+  const legal = readLineOf(codec, kind, line, order);
   const reading =
-    legal.kind === "text" && legal.reason.kind === "elsewhere" ? readElsewhere(codec, line) : legal;
+    legal.kind === "text" && legal.reason.kind === "elsewhere" ? readElsewhere(codec, line, order) : legal;
   if (reading.kind === "text") return untyped(codec, line, describeReason(reading.reason));
   const { directive, value } = reading;
-  const order = orderOf(reading, line);
   if (!givesSameWords(reading, line, order))
     return untyped(codec, line, "its message does not give back the same words");
   const print = () => {
@@ -41,10 +41,10 @@ export function understand(codec: SectionCodec, kind: string, line: Line): Under
 }
 
 /** Reads a line whatever section it is legal in. */
-function readElsewhere(codec: SectionCodec, { words }: Line): LineReading {
+function readElsewhere(codec: SectionCodec, { words }: Line, order: Order): LineReading {
   const keyword = codec.find(words)!;
   const { directive, start, spelling } = keyword;
-  const value = directive.read(words, start, spelling);
+  const value = directive.read(words, start, spelling, order);
   return value === undefined
     ? { kind: "text", reason: { kind: "words", directive } }
     : { kind: "typed", directive, value, keyword };
@@ -73,12 +73,6 @@ function untyped(codec: SectionCodec, line: Line, why: string): Understood {
       ? [...directive.syntax.keyword, HIDDEN]
       : line.words.map((word) => word.value);
   return { kind: "text", words, why };
-}
-
-function orderOf({ directive, keyword }: TypedLine, { words }: Line): Order {
-  const order = new Order();
-  directive.read(words, keyword.start, keyword.spelling, order);
-  return order;
 }
 
 function givesSameWords({ directive, value, keyword }: TypedLine, { words }: Line, order: Order): boolean {

@@ -63,6 +63,7 @@ for (const haproxy of judgingHaproxys) {
     assert.ok(entries.length > 300, `HAProxy registered only ${entries.length} keywords`);
     const missing = entries.filter((entry) => !isKnown(entry));
     assert.deepEqual(compareGaps("registry", haproxy, missing), { unexpected: [], outdated: [] });
+    assert.ok(missing.length <= entries.length / 100, `${missing.length} of ${entries.length} are gaps`);
   });
 
   test(`options are legal in the kinds of proxy that ${haproxy.name} names, but for the expected gaps`, () => {
