@@ -10,7 +10,7 @@ import type { Log } from "./log_pb.js";
 import type { ForwardedOption, ForwardForOption, HttpLogOption, OriginalToOption, RedispatchOption, RequestHeaderNames, TcpLogOption, UseSmallBuffersOption } from "./proxy_option_pb.js";
 import type { HttpCheckRequest, HttpCheckRule, MysqlCheck, PgsqlCheck, SmtpCheck, TcpCheckRule } from "./check_pb.js";
 import type { ErrorFile, ErrorFiles, ErrorLocation, HttpError } from "./error_pb.js";
-import type { StatsCredentials, StatsDescription, StatsHttpRequestRule, StatsNode } from "./stats_pb.js";
+import type { StatsCredentials, StatsDescription, StatsHttpRequestRule, StatsNode, StatsRealm } from "./stats_pb.js";
 import type { CaptureCookie, CaptureHeader, DeclareCapture } from "./capture_pb.js";
 import type { LogLevel } from "./action_pb.js";
 import type { StickRule, StickTable } from "./stick_pb.js";
@@ -781,9 +781,9 @@ export declare type Proxy = Message<"haplane.config.v1.Proxy"> & {
   /**
    * What clients show users who log in to the statistics page.
    *
-   * @generated from field: optional string stats_realm = 107;
+   * @generated from field: haplane.config.v1.StatsRealm stats_realm = 107;
    */
-  statsRealm?: string | undefined;
+  statsRealm?: StatsRealm | undefined;
 
   /**
    * Who may see the statistics page.

@@ -39,6 +39,33 @@ export declare type StatsCredentials = Message<"haplane.config.v1.StatsCredentia
 export declare const StatsCredentialsSchema: GenMessage<StatsCredentials>;
 
 /**
+ * What clients show users who log in to the statistics page (`stats realm`).
+ *
+ * @generated from message haplane.config.v1.StatsRealm
+ */
+export declare type StatsRealm = Message<"haplane.config.v1.StatsRealm"> & {
+  /**
+   * The text: one word, so blanks in it are quoted.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Words behind it, which HAProxy ignores: most often the rest of a text whose blanks were forgotten.
+   *
+   * @generated from field: repeated string unmodelled_words = 2;
+   */
+  unmodelledWords: string[];
+};
+
+/**
+ * Describes the message haplane.config.v1.StatsRealm.
+ * Use `create(StatsRealmSchema)` to create a new message.
+ */
+export declare const StatsRealmSchema: GenMessage<StatsRealm>;
+
+/**
  * A rule about requests for the statistics page (`stats http-request`).
  *
  * @generated from message haplane.config.v1.StatsHttpRequestRule

@@ -10,7 +10,7 @@ import { file_haplane_grammar_v1_grammar } from "../../grammar/v1/grammar_pb.js"
  * Describes the file haplane/config/v1/stats.proto.
  */
 export const file_haplane_config_v1_stats = /*@__PURE__*/
-  fileDesc("Ch1oYXBsYW5lL2NvbmZpZy92MS9zdGF0cy5wcm90bxIRaGFwbGFuZS5jb25maWcudjEiVQoQU3RhdHNDcmVkZW50aWFscxIbCgR1c2VyGAEgASgJQg361BgJegVhZG1pbggBEiQKCHBhc3N3b3JkGAIgASgJQhKAAQH61BgLegZzZWNyZXQiAToi2wEKFFN0YXRzSHR0cFJlcXVlc3RSdWxlEigKBWFsbG93GAEgASgLMhcuaGFwbGFuZS5jb25maWcudjEuRmxhZ0gAEicKBGRlbnkYAiABKAsyFy5oYXBsYW5lLmNvbmZpZy52MS5GbGFnSAASLwoEYXV0aBgDIAEoCzIfLmhhcGxhbmUuY29uZmlnLnYxLkF1dGhlbnRpY2F0ZUgAEicKCWNvbmRpdGlvbhgEIAEoCUIP+tQYC1AKegdpZiBUUlVFSAGIAQFCCAoGYWN0aW9uQgwKCl9jb25kaXRpb24iQgoQU3RhdHNEZXNjcmlwdGlvbhIlCgR0ZXh0GAEgASgJQhL61BgOUAt6CHNpdGUgb25lCAFIAIgBAUIHCgVfdGV4dCIzCglTdGF0c05vZGUSHQoEbmFtZRgBIAEoCUIK+tQYBnoCbjEIAUgAiAEBQgcKBV9uYW1lYgZwcm90bzM", [file_haplane_config_v1_action, file_haplane_grammar_v1_grammar]);
+  fileDesc("Ch1oYXBsYW5lL2NvbmZpZy92MS9zdGF0cy5wcm90bxIRaGFwbGFuZS5jb25maWcudjEiVQoQU3RhdHNDcmVkZW50aWFscxIbCgR1c2VyGAEgASgJQg361BgJegVhZG1pbggBEiQKCHBhc3N3b3JkGAIgASgJQhKAAQH61BgLegZzZWNyZXQiAToiUAoKU3RhdHNSZWFsbRIgCgR0ZXh0GAEgASgJQhL61BgOegpTdGF0aXN0aWNzCAESIAoQdW5tb2RlbGxlZF93b3JkcxgCIAMoCUIG+tQYAjABItsBChRTdGF0c0h0dHBSZXF1ZXN0UnVsZRIoCgVhbGxvdxgBIAEoCzIXLmhhcGxhbmUuY29uZmlnLnYxLkZsYWdIABInCgRkZW55GAIgASgLMhcuaGFwbGFuZS5jb25maWcudjEuRmxhZ0gAEi8KBGF1dGgYAyABKAsyHy5oYXBsYW5lLmNvbmZpZy52MS5BdXRoZW50aWNhdGVIABInCgljb25kaXRpb24YBCABKAlCD/rUGAtQCnoHaWYgVFJVRUgBiAEBQggKBmFjdGlvbkIMCgpfY29uZGl0aW9uIkIKEFN0YXRzRGVzY3JpcHRpb24SJQoEdGV4dBgBIAEoCUIS+tQYDlALeghzaXRlIG9uZQgBSACIAQFCBwoFX3RleHQiMwoJU3RhdHNOb2RlEh0KBG5hbWUYASABKAlCCvrUGAZ6Am4xCAFIAIgBAUIHCgVfbmFtZWIGcHJvdG8z", [file_haplane_config_v1_action, file_haplane_grammar_v1_grammar]);
 
 /**
  * Describes the message haplane.config.v1.StatsCredentials.
@@ -20,23 +20,30 @@ export const StatsCredentialsSchema = /*@__PURE__*/
   messageDesc(file_haplane_config_v1_stats, 0);
 
 /**
+ * Describes the message haplane.config.v1.StatsRealm.
+ * Use `create(StatsRealmSchema)` to create a new message.
+ */
+export const StatsRealmSchema = /*@__PURE__*/
+  messageDesc(file_haplane_config_v1_stats, 1);
+
+/**
  * Describes the message haplane.config.v1.StatsHttpRequestRule.
  * Use `create(StatsHttpRequestRuleSchema)` to create a new message.
  */
 export const StatsHttpRequestRuleSchema = /*@__PURE__*/
-  messageDesc(file_haplane_config_v1_stats, 1);
+  messageDesc(file_haplane_config_v1_stats, 2);
 
 /**
  * Describes the message haplane.config.v1.StatsDescription.
  * Use `create(StatsDescriptionSchema)` to create a new message.
  */
 export const StatsDescriptionSchema = /*@__PURE__*/
-  messageDesc(file_haplane_config_v1_stats, 2);
+  messageDesc(file_haplane_config_v1_stats, 3);
 
 /**
  * Describes the message haplane.config.v1.StatsNode.
  * Use `create(StatsNodeSchema)` to create a new message.
  */
 export const StatsNodeSchema = /*@__PURE__*/
-  messageDesc(file_haplane_config_v1_stats, 3);
+  messageDesc(file_haplane_config_v1_stats, 4);
 
