@@ -9,6 +9,7 @@ import { Role } from "../gen/haplane/v1/options_pb.js";
 import { Commit } from "./commit/commit.ts";
 import { fileReferences } from "./config/file-references.ts";
 import { templateWords } from "./config/server-template.ts";
+import { findUser } from "./config/userlist.ts";
 import { createSources } from "./discovery/create-sources.ts";
 import type { Sources } from "./discovery/sources.ts";
 import { createEventHub } from "./events/create-event-hub.ts";
@@ -18,11 +19,13 @@ import type { Address } from "./lib/address.ts";
 import type { Clock } from "./lib/clock.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
 import { anyVerifier, certificateVerifier, hashToken, tokenVerifier } from "./rpc/auth.ts";
+import { basicVerifier } from "./rpc/basic.ts";
 import { createConnectListener } from "./rpc/connect.ts";
 import { createEdge } from "./rpc/edge.ts";
 import { createGrpcListener } from "./rpc/grpc.ts";
 import { createHealth } from "./rpc/health.ts";
 import type { ListenAddress, Listener, ListenerPolicy } from "./rpc/listener.ts";
+import { createPasswordCheck } from "./rpc/password-check.ts";
 import { readTls, refusePlaintext } from "./rpc/read-tls.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
@@ -204,6 +207,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       .list()
       .map((source) => create(EventSchema, sourceEvent(source, EventType.CURRENT, clock.now()))),
   ];
+  const passwords = createPasswordCheck();
+  starting.defer(() => passwords.close());
+  const user = (name: string) => {
+    const listed =
+      settings.userlist === undefined ? undefined : findUser(commit.document, settings.userlist, name);
+    return listed && { caller: { name, role: ROLES[settings.userlistRole] }, password: listed.password };
+  };
   const edge = createEdge({
     services: [
       configurationService(configuration),
@@ -217,6 +227,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     verify: anyVerifier([
       tokenVerifier([{ caller: { name: "admin", role: Role.ADMIN }, sha256: hashToken(adminToken) }]),
       certificateVerifier(ROLES[settings.tlsClientRole]),
+      basicVerifier({ user, check: passwords, clock }),
     ]),
     log: logger.child({ part: "rpc" }),
     metrics,

@@ -94,6 +94,11 @@ export const SETTINGS = {
     value: "ROLE",
     help: "what a client with such a certificate may do: viewer, operator, editor or admin. Default admin",
   },
+  userlist: {
+    value: "NAME",
+    help: "userlist of the configuration whose users may come with HTTP Basic: passwords in clear, or hashed as $5$ or $6$. Default: none",
+  },
+  "userlist-role": { value: "ROLE", help: "what these users may do. Default admin" },
   "allow-plaintext": {
     help: "listen beyond this machine without TLS, so that tokens can be read on the way",
   },
@@ -190,6 +195,9 @@ export interface Settings {
   readonly tls: TlsFiles | undefined;
   readonly tlsClientRole: RoleName;
   readonly allowPlaintext: boolean;
+  /** Undefined: nobody comes with HTTP Basic. */
+  readonly userlist: string | undefined;
+  readonly userlistRole: RoleName;
   readonly reflection: ReflectionPolicy;
   readonly readOnly: boolean;
   readonly reloadDelayMs: number;
@@ -281,6 +289,8 @@ export function readSettings(
     tls: tlsFiles(text("tls-certificate"), text("tls-key"), text("tls-ca")),
     tlsClientRole: oneOf("tls-client-role", ROLES, "admin") as RoleName,
     allowPlaintext: isSet(text("allow-plaintext")),
+    userlist: text("userlist"),
+    userlistRole: oneOf("userlist-role", ROLES, "admin") as RoleName,
     reflection: oneOf("reflection", REFLECTION, "local") as ReflectionPolicy,
     readOnly: isSet(text("read-only")),
     reloadDelayMs: count("reload-delay", 5),

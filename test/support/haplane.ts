@@ -12,6 +12,9 @@ import { waitFor } from "./wait.ts";
 /** Longer than haplane and HAProxy take to end in order. */
 const GRACE_MS = 15_000;
 
+/** The same of a start, on a machine that is busy. */
+const START_MS = 60_000;
+
 /** A haplane process with its HAProxy, as `haplane serve` runs them. */
 export interface TestHaplane {
   /** Everything is below it; removed by `stop`. */
@@ -36,22 +39,26 @@ export interface TestHaplane {
   stop(): Promise<void>;
 }
 
-/** Starts haplane on a configuration, whose stats socket is to be at the path that it is given, and waits until it answers. */
-export async function startHaplane(configure: (statsSocket: string) => string): Promise<TestHaplane> {
+/** Starts haplane on a configuration, whose stats socket is to be at the path that it is given, with further arguments, and waits until it answers. */
+export async function startHaplane(
+  configure: (statsSocket: string) => string,
+  args: readonly string[] = [],
+): Promise<TestHaplane> {
   const dir = mkdtempSync(join(tmpdir(), "haplane-"));
   const config = join(dir, "haproxy.cfg");
   const statsSocket = join(dir, "stats.sock");
   const stateDir = join(dir, "state");
   const logFile = join(dir, "haplane.log");
   writeFileSync(config, configure(statsSocket));
-  const args = [
+  const command = [
     ...[join(root, "src", "main.ts"), "serve", `--state-dir=${stateDir}`, `--config=${config}`],
     ...["ssl-certs", "maps", "general", "spoe"].map((name) => `--${name}-dir=${join(dir, name)}`),
     ...["--grpc=127.0.0.1:0", "--connect=127.0.0.1:0", `--haproxy=${haproxyBinary}`],
+    ...args,
   ];
   const launch = () => {
     const log = openSync(logFile, "a", 0o600);
-    const launched = spawn(process.execPath, args, { stdio: ["ignore", log, log] });
+    const launched = spawn(process.execPath, command, { stdio: ["ignore", log, log] });
     closeSync(log);
     return launched;
   };
@@ -85,11 +92,15 @@ export async function startHaplane(configure: (statsSocket: string) => string): 
   }
 
   const untilAnswering = () =>
-    waitFor("haplane to answer", async () => {
-      if (child.exitCode !== null) throw new Error(`haplane ended: ${readLog()}`);
-      await call("haplane.v1.ServiceDiscovery/ListSources");
-      return (await ask("show version")) !== "";
-    });
+    waitFor(
+      "haplane to answer",
+      async () => {
+        if (child.exitCode !== null) throw new Error(`haplane ended: ${readLog()}`);
+        await call("haplane.v1.ServiceDiscovery/ListSources");
+        return (await ask("show version")) !== "";
+      },
+      { timeoutMs: START_MS },
+    );
 
   async function crash(meanwhile = async () => {}): Promise<void> {
     await endChild(child, "SIGKILL", 0);

@@ -8,12 +8,12 @@ export interface WaitOptions {
 
 /**
  * Waits until `probe` gives something that is neither undefined nor false, and returns it. A probe that throws counts as not yet.
- * Fails after `timeoutMs` (default 10,000), naming `what` and the last error.
+ * Fails after `timeoutMs` (default 30,000), naming `what` and the last error.
  */
 export async function waitFor<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { timeoutMs = 10_000, everyMs = 10 }: WaitOptions = {},
+  { timeoutMs = 30_000, everyMs = 10 }: WaitOptions = {},
 ): Promise<Exclude<T, undefined | false>> {
   const end = performance.now() + timeoutMs;
   let lastError: unknown;
@@ -35,10 +35,10 @@ export async function waitFor<T>(
   }
 }
 
-/** Waits until an assertion holds, and returns what it gives; fails with the assertion's own error after `timeoutMs` (default 10,000). */
+/** Waits until an assertion holds, and returns what it gives; fails with the assertion's own error after `timeoutMs` (default 30,000). */
 export async function eventually<T>(
   assertion: () => T | Promise<T>,
-  { timeoutMs = 10_000, everyMs = 10 }: WaitOptions = {},
+  { timeoutMs = 30_000, everyMs = 10 }: WaitOptions = {},
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {
