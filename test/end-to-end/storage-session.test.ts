@@ -54,8 +54,8 @@ defaults
   const expected: readonly (readonly [block: number, said: RegExp])[] = [
     [1, /VIA_RELOAD/],
     [2, /"description":"managed map file".*"directive":"use_backend"/],
-    [3, /VIA_RUNTIME[^]*"key":"\/store"/],
-    [4, /"via":"VIA_[A-Z]+"[^]*"subject":"CN=site.test"/],
+    [3, /VIA_RUNTIME[\s\S]*"key":"\/store"/],
+    [4, /"via":"VIA_[A-Z]+"[\s\S]*"subject":"CN=site.test"/],
     [5, /VIA_RUNTIME/],
     [6, /RESOURCE_IN_USE/],
   ];
