@@ -84,6 +84,38 @@ const EDITED: readonly Edited[] = [
     becomes: [["weight 5 ", "weight 7 "]],
   },
   {
+    what: "a new server, behind the conditional block of the last",
+    text: "backend web\n  .if 1\n  server a :1\n  .endif\n",
+    changes: [{ create: { resource: { name: "backends/web/servers/b", server: { address: "1.1.1.1" } } } }],
+    becomes: [["  .endif\n", "  .endif\n  server b 1.1.1.1\n"]],
+  },
+  {
+    what: "what servers depend on, above the conditional block of the first",
+    text: "backend web\n  # own\n  .if 1\n  server a :1\n  .endif\n  server b :2\n",
+    changes: [
+      { update: { resource: { name: "backends/web", backend: { defaultServers: [{ check: true }] } } } },
+    ],
+    becomes: [["  .if 1\n", "  default-server check\n  .if 1\n"]],
+  },
+  {
+    what: "an ACL, above the conditional block of its first use",
+    text: "frontend web\n  mode http\n  .if 1\n  use_backend b if x\n  .endif\nbackend b\n",
+    changes: [
+      {
+        update: {
+          resource: { name: "frontends/web", frontend: { acls: [{ name: "x", criterion: "always_true" }] } },
+        },
+      },
+    ],
+    becomes: [["  .if 1\n", "  acl x always_true\n  .if 1\n"]],
+  },
+  {
+    what: "a new global, above the block that the file begins with",
+    text: ".if 1\nbackend web\n.endif\n",
+    changes: [{ create: { resource: { name: "global", global: { maxconn: 5 } } } }],
+    becomes: [[".if 1\n", "global\n    maxconn 5\n.if 1\n"]],
+  },
+  {
     what: "without a mask what is set is taken",
     changes: [{ update: { resource: { name: "backends/site/servers/a", server: { weight: 7 } } } }],
     becomes: [["weight 5 ", "weight 7 "]],

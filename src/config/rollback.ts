@@ -1,7 +1,7 @@
 import { Document } from "../text/document.ts";
 import { deleteLines, insertLines } from "../text/edit.ts";
 import { insertSection } from "../text/edit-sections.ts";
-import { ownEnd } from "../text/extent.ts";
+import { ownEnd, placeBehindBlock } from "../text/extent.ts";
 import type { LineText } from "../text/line-text.ts";
 import type { Section } from "../text/section.ts";
 import type { Owns } from "./desired-changes.ts";
@@ -32,7 +32,7 @@ function withServersOf(document: Document, target: Section, source: Section): Do
     return document;
   let edited = { document, section: target };
   for (const index of old.toReversed()) edited = deleteLines(edited.document, edited.section, index, 1);
-  const place = old[0] ?? ownEnd(edited.section);
+  const place = placeBehindBlock(edited.section, old[0] ?? ownEnd(edited.section));
   return insertLines(edited.document, edited.section, place, lines.map(trimmed)).document;
 }
 

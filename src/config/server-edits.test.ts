@@ -65,6 +65,20 @@ for (const { backend, edit, replace } of EDITS) {
   });
 }
 
+test("a server goes behind the conditional block that holds the last one", () => {
+  const block = "  .if defined(X)\n  server a :1\n  .endif\n";
+  const edit: ServerEdit = { kind: "add", name: "b", address: "127.0.0.1", port: 2, weight: 1, id: 7 };
+  const added = "  server b 127.0.0.1:2 id 7\n";
+  for (const [before, after] of [
+    [`backend web\n${block}  mode http\n`, `backend web\n${block}${added}  mode http\n`],
+    [
+      "backend web\n  mode tcp\n.if 1\n  server a :1\nbackend w\n.endif\n",
+      `backend web\n  mode tcp\n${added}.if 1\n  server a :1\nbackend w\n.endif\n`,
+    ],
+  ] as const)
+    assert.equal(print(editServer(parse(before), "web", edit)), after);
+});
+
 const REFUSED: readonly {
   readonly why: string;
   readonly text?: string;

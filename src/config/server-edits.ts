@@ -3,7 +3,7 @@ import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { deleteLines, insertLines, replaceLine } from "../text/edit.ts";
 import { insertSection } from "../text/edit-sections.ts";
-import { ownEnd } from "../text/extent.ts";
+import { ownEnd, placeBehindBlock } from "../text/extent.ts";
 import { quoteWords } from "../text/quote.ts";
 import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
@@ -95,7 +95,7 @@ function addServer(document: Document, section: Section, draft: ServerDraft): Do
 function placeForServer(section: Section): number {
   const last = serversOf(section).at(-1);
   const index = last === undefined ? undefined : section.lines.find("server", last.name).at(-1);
-  return index === undefined ? ownEnd(section) : index + 1;
+  return index === undefined ? ownEnd(section) : placeBehindBlock(section, index + 1);
 }
 
 function rewriteServer(

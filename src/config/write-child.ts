@@ -8,6 +8,7 @@ import { type Fields, slotOf } from "../grammar/slot.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { deleteLines, insertLines, replaceLine } from "../text/edit.ts";
+import { placeBehindBlock } from "../text/extent.ts";
 import type { Section } from "../text/section.ts";
 import { idOfBind, lastChildIndex, readChild } from "./children.ts";
 import type { ChildKind, SectionKind } from "./kinds.ts";
@@ -31,7 +32,8 @@ export function createChild(
   const text = atPath(paths.value, () =>
     written(child.kind, message, version, () => printLine(child.kind.directive, message, "")),
   );
-  const index = after === undefined ? placeOf(kind, child.kind, section) : after.index + 1;
+  const index =
+    after === undefined ? placeOf(kind, child.kind, section) : placeBehindBlock(section, after.index + 1);
   return atPath(paths.value, () => insertLines(document, section, index, [text]).document);
 }
 
@@ -129,7 +131,7 @@ function written(
 /** The index before which a new child goes. */
 function placeOf(kind: SectionKind, child: ChildKind, section: Section): number {
   const last = lastChildIndex(section, child);
-  if (last !== undefined) return last + 1;
+  if (last !== undefined) return placeBehindBlock(section, last + 1);
   const { codec } = kind;
   return placeLine(codec, section, readSection(codec, section, { children: true }), child.directive, []);
 }

@@ -1,4 +1,4 @@
-import { ownEnd } from "../text/extent.ts";
+import { ownEnd, placeBeforeBlock } from "../text/extent.ts";
 import type { Section } from "../text/section.ts";
 import type { Directive } from "./directive.ts";
 import { placedLines, type SectionReading } from "./read-section.ts";
@@ -17,7 +17,8 @@ export function placeLine(
 ): number {
   const { syntax } = directive;
   const family = lastOf(reading, (other) => other.syntax.keyword[0] === syntax.keyword[0]);
-  const limit = Math.min(firstDependent(codec, section, directive), firstUse(section, defined));
+  const first = Math.min(firstDependent(codec, section, directive), firstUse(section, defined));
+  const limit = placeBeforeBlock(section, first);
   if (family !== undefined && family < limit) return family + 1;
   if (limit !== Number.POSITIVE_INFINITY) return limit;
   const rank = codec.directives.indexOf(directive);

@@ -1,4 +1,5 @@
 import type { Chunk } from "../text/chunk.ts";
+import { blocksOf } from "../text/extent.ts";
 import type { Line } from "../text/line.ts";
 import type { Section } from "../text/section.ts";
 import type { Directive } from "./directive.ts";
@@ -54,7 +55,7 @@ export function readSection(codec: SectionCodec, section: Section, options: Read
   const message = codec.create();
   const lines = new Map<Directive, (TypedLine & { index: number })[]>();
   const unmodelled: UnmodelledLine[] = [];
-  const conditional = conditionalLines(section);
+  const blocks = section.marks.length === 0 ? [] : blocksOf(section);
   for (const { index, reading } of placedLines(codec, section, options)) {
     if (reading.kind === "text") {
       const { reason } = reading;
@@ -62,7 +63,7 @@ export function readSection(codec: SectionCodec, section: Section, options: Read
       continue;
     }
     const { directive } = reading;
-    if (conditional !== undefined && isIn(conditional, index)) {
+    if (blocks.some(({ from, to }) => index > from && (to === undefined || index < to))) {
       unmodelled.push({ index, reason: { kind: "conditional" }, directive });
       continue;
     }
@@ -153,30 +154,6 @@ export function readLineOf(codec: SectionCodec, kind: string, line: Line, order?
   if (error !== undefined || words.some(({ utf8, expands }) => !utf8 || expands))
     return { kind: "text", reason: { kind: "unreadable" } };
   return codec.read(words, kind, order);
-}
-
-/** The stretches of a section that stand in a conditional block which the header does not stand in. */
-function conditionalLines(section: Section): readonly (readonly [from: number, to: number])[] | undefined {
-  const stretches: [number, number][] = [];
-  let depth = 0;
-  let from = 0;
-  for (const { index, kind } of section.marks) {
-    if (kind === "if") {
-      if (depth++ === 0) from = index;
-    } else if (kind === "endif") {
-      if (--depth < 0) return [...stretches, [index, section.length]];
-      if (depth === 0) stretches.push([from, index]);
-    } else if ((kind === "elif" || kind === "else") && depth === 0) {
-      // The block began above the header: what follows is read when the header is not.
-      return [...stretches, [index, section.length]];
-    }
-  }
-  if (depth > 0) stretches.push([from, section.length]);
-  return stretches.length === 0 ? undefined : stretches;
-}
-
-function isIn(stretches: readonly (readonly [number, number])[], index: number): boolean {
-  return stretches.some(([from, to]) => index > from && index < to);
 }
 
 /** A reason in words. */

@@ -176,25 +176,18 @@ test("blocks end with their file", () => {
   assert.equal(document.armsIn(1).at(2), undefined);
 });
 
-test("scope lines set the scope of the sections below", () => {
-  const document = Document.parse(
-    [
-      {
-        path: "spoe",
-        bytes: Buffer.from(
-          "spoe-agent x\n [one] # 1\nspoe-agent a\n  log global\n[two]\nspoe-agent a\nspoe-message m\n",
-        ),
-      },
-    ],
-    SPOE_SECTIONS,
-  );
+test("a scope line says which scope begins, and shapes the file", () => {
+  const text = "spoe-agent x\n [one] # 1\nspoe-agent a\n  log global\n[two]\nspoe-message m\n";
+  const document = Document.parse([{ path: "spoe", bytes: Buffer.from(text) }], SPOE_SECTIONS);
   assert.deepEqual(
-    Array.from(document.sections(), ({ scope, keyword, name }) => [scope, keyword, name]).slice(1),
+    Array.from(document.sections(), ({ name, marks, lines }) => [
+      name,
+      marks.map(({ kind, index }) => [kind, lines.at(index)!.scope]),
+    ]).slice(1),
     [
-      ["", "spoe-agent", "x"],
-      ["one", "spoe-agent", "a"],
-      ["two", "spoe-agent", "a"],
-      ["two", "spoe-message", "m"],
+      ["x", [["scope", "one"]]],
+      ["a", [["scope", "two"]]],
+      ["m", []],
     ],
   );
 });

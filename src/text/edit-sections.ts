@@ -55,7 +55,7 @@ export function insertSection(
     marks.filter(({ index }) => index < end),
   );
   const { keyword } = document.structure.read(head, 0, head.length)!;
-  const own = Section.read(keyword, scopeAt(before, end), [], sourceOf(texts, newline), 0, texts.length);
+  const own = Section.read(keyword, [], sourceOf(texts, newline), 0, texts.length);
   const tail = lines.splice(0, end, NO_LINES);
   const section = own.with(
     own.lines.splice(texts.length, 0, tail.toSource()),
@@ -109,12 +109,6 @@ function placeBehind(document: Document, section: Section): Place {
 function endOf(document: Document, section: Section): number {
   if (section.keyword !== "") return ownEnd(section);
   return document.neighbour(section, 1) === undefined ? section.length : preambleEnd(section);
-}
-
-/** The scope in force behind the first lines of a section. */
-function scopeAt(section: Section, end: number): string {
-  const mark = section.marks.findLast(({ index, kind }) => kind === "scope" && index < end);
-  return mark === undefined ? section.scope : section.lines.at(mark.index)!.scope;
 }
 
 function moved(marks: readonly Mark[], from: number, by: number): Mark[] {

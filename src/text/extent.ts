@@ -33,7 +33,51 @@ export function preambleEnd(preamble: Section): number {
     if (marks[mark]?.index === end - 1) mark--;
     else if (isBlankLine(lines.at(end - 1)!)) break;
   }
-  return end === 0 ? preamble.length : end;
+  return placeBehindBlock(preamble, end === 0 ? preamble.length : end);
+}
+
+/** Lines of a section that stand in a conditional block which its header does not stand in. */
+export interface Block {
+  /** The line that begins them: the `.if`, or the line that ends the header's arm. */
+  readonly from: number;
+  /** The `.endif`; undefined when the block goes on beyond the section. */
+  readonly to: number | undefined;
+}
+
+/** The outermost conditional blocks of a section, in order. */
+export function blocksOf({ marks }: Section): readonly Block[] {
+  const blocks: Block[] = [];
+  let depth = 0;
+  let from = 0;
+  for (const { index, kind } of marks) {
+    if (kind === "if") {
+      if (depth++ === 0) from = index;
+    } else if (kind === "endif" && depth > 0) {
+      if (--depth === 0) blocks.push({ from, to: index });
+    } else if ((kind === "endif" || kind === "elif" || kind === "else") && depth === 0) {
+      // The block began above the header: what follows is read when the header is not.
+      return [...blocks, { from: index, to: undefined }];
+    }
+  }
+  return depth === 0 ? blocks : [...blocks, { from, to: undefined }];
+}
+
+/** The nearest index from `index` on where a line can be added that counts whenever the section does; above a block without end. */
+export function placeBehindBlock(section: Section, index: number): number {
+  const block = blockAt(section, index);
+  if (block === undefined) return index;
+  return block.to === undefined ? block.from : block.to + 1;
+}
+
+/** The nearest index up to `index` where a line can be added that counts whenever the section does. */
+export function placeBeforeBlock(section: Section, index: number): number {
+  return blockAt(section, index)?.from ?? index;
+}
+
+/** The block that a line added before line `index` would stand in. */
+function blockAt(section: Section, index: number): Block | undefined {
+  if (section.marks.length === 0) return undefined;
+  return blocksOf(section).find(({ from, to }) => index > from && (to === undefined || index <= to));
 }
 
 /** The conditional lines whose block begins before the section. */

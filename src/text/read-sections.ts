@@ -1,4 +1,3 @@
-import { Line } from "./line.ts";
 import { type Mark, Section } from "./section.ts";
 import { splitLines } from "./source.ts";
 import type { StructureReader } from "./structure.ts";
@@ -13,24 +12,20 @@ export function readSections(bytes: Buffer, structure: StructureReader): Section
   const sections: Section[] = [];
   let keyword = "";
   let first = 0;
-  let scope = "";
-  let scopeBelow = "";
   let marks: Mark[] | undefined;
   for (let line = 0; line < count; line++) {
     const found = structure.read(bytes, starts[line]!, starts[line + 1]!);
     if (found === undefined) continue;
     if (found.kind === "section") {
-      sections.push(Section.read(keyword, scope, marks ?? NO_MARKS, source, first, line));
+      sections.push(Section.read(keyword, marks ?? NO_MARKS, source, first, line));
       keyword = found.keyword;
       first = line;
-      scope = scopeBelow;
       marks = undefined;
     } else {
-      if (found.kind === "scope") scopeBelow = new Line(source, line).scope;
       marks ??= [];
       marks.push({ index: line - first, kind: found.kind });
     }
   }
-  sections.push(Section.read(keyword, scope, marks ?? NO_MARKS, source, first, count));
+  sections.push(Section.read(keyword, marks ?? NO_MARKS, source, first, count));
   return sections;
 }

@@ -19,6 +19,9 @@ interface Header {
 /** The words of a header that say who the section is: keyword, name, `from`, name of the defaults. */
 const HEADER_WORDS = 4;
 
+/** The section of haproxy.cfg that is read without a name before `from`. */
+const UNNAMED = "defaults";
+
 /**
  * A section of a file: its header line and all lines up to the next header, comments and conditional lines included. The lines of a file before its first header are a section without keyword and header.
  * Immutable: an edit makes another section of the same `id`.
@@ -28,8 +31,6 @@ export class Section {
   readonly id: number;
   /** The section keyword, such as `backend`; empty for the lines of a file before its first section. */
   readonly keyword: string;
-  /** The scope that a `[scope]` line above set, or empty. */
-  readonly scope: string;
   /** The lines that shape the file, in order. */
   readonly marks: readonly Mark[];
   /** The number of lines, the header (line 0) included. */
@@ -42,7 +43,6 @@ export class Section {
   private constructor(
     id: number,
     keyword: string,
-    scope: string,
     marks: readonly Mark[],
     length: number,
     origin: Source | undefined,
@@ -51,7 +51,6 @@ export class Section {
   ) {
     this.id = id;
     this.keyword = keyword;
-    this.scope = scope;
     this.marks = marks;
     this.length = length;
     this.#origin = origin;
@@ -60,20 +59,13 @@ export class Section {
   }
 
   /** A section as it stands in a source, from line `first` up to `end`. */
-  static read(
-    keyword: string,
-    scope: string,
-    marks: readonly Mark[],
-    source: Source,
-    first: number,
-    end: number,
-  ): Section {
-    return new Section(nextId(), keyword, scope, marks, end - first, source, first, undefined);
+  static read(keyword: string, marks: readonly Mark[], source: Source, first: number, end: number): Section {
+    return new Section(nextId(), keyword, marks, end - first, source, first, undefined);
   }
 
   /** The same section with other lines. `header` says that line 0 is another as well. */
   with(lines: Lines, marks: readonly Mark[], header: "same header" | "new header" = "same header"): Section {
-    const section = new Section(this.id, this.keyword, this.scope, marks, lines.length, undefined, 0, lines);
+    const section = new Section(this.id, this.keyword, marks, lines.length, undefined, 0, lines);
     if (header === "same header") section.#header = this.#header;
     return section;
   }
@@ -113,7 +105,13 @@ export class Section {
   #lexHeader(): Header {
     const line = this.#origin === undefined ? this.#lines!.at(0)! : new Line(this.#origin, this.#first);
     const words = line.firstWords(HEADER_WORDS);
-    return { name: words[1]?.value ?? "", from: words[2]?.value === "from" ? words[3]?.value : undefined };
+    // Of all sections only `defaults` may leave its name out and still say `from`.
+    const named = this.keyword !== UNNAMED || words[1]?.value !== "from";
+    const [from, based] = words.slice(named ? 2 : 1);
+    return {
+      name: named ? (words[1]?.value ?? "") : "",
+      from: from?.value === "from" ? based?.value : undefined,
+    };
   }
 }
 

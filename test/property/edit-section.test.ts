@@ -36,11 +36,21 @@ const bodiesOf = (lines: fc.Arbitrary<string>) =>
   fc
     .array(
       fc.oneof(
-        { weight: 6, arbitrary: lines },
-        { weight: 1, arbitrary: fc.constantFrom("", "# a comment", "frobnicate 5", ".notice hello") },
+        { weight: 6, arbitrary: lines.map((line) => [line]) },
+        {
+          weight: 1,
+          arbitrary: fc
+            .constantFrom("", "# a comment", "frobnicate 5", ".notice hello")
+            .map((line) => [line]),
+        },
+        {
+          weight: 1,
+          arbitrary: fc.array(lines, { maxLength: 3 }).map((held) => [".if defined(X)", ...held, ".endif"]),
+        },
       ),
-      { maxLength: 25 },
+      { maxLength: 20 },
     )
+    .map((pieces) => pieces.flat())
     .chain((chosen) =>
       fc
         .array(fc.constantFrom("    ", "\t", "", "  "), {
@@ -67,7 +77,7 @@ const changes: fc.Arbitrary<Change> = fc.constantFrom(...directives).chain((dire
   fc.record({
     directive: fc.constant(directive),
     values: fc.array(lineValues(directive), { maxLength: directive.repeated ? 3 : 1 }),
-    keep: fc.array(fc.boolean(), { minLength: 25, maxLength: 25 }),
+    keep: fc.array(fc.boolean(), { minLength: 100, maxLength: 100 }),
     reverse: fc.boolean(),
   }),
 );

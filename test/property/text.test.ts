@@ -73,7 +73,6 @@ function describe(document: Document): unknown {
           keyword: section.keyword,
           name: section.name,
           from: section.from,
-          scope: section.scope,
           marks: section.marks,
           line,
           lines: Array.from(section.lines, (found, index) => {
