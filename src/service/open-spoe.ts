@@ -7,13 +7,13 @@ import type { FileReference } from "../config/file-references.ts";
 import type { WriteContext } from "../config/write-context.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
-import { DomainError } from "../lib/errors.ts";
 import { spoeResourceAt } from "../spoe/read-spoe.ts";
 import { type PublishSpoe, SpoeFiles } from "../spoe/spoe-files.ts";
 import { writing } from "../storage/file-system.ts";
 import { type FileFacts, ManagedDirectory } from "../storage/managed-directory.ts";
 import { findOwner, type OwnerSettings } from "../storage/owner.ts";
 import type { Store } from "../store/store.ts";
+import { endInterrupted } from "./end-interrupted.ts";
 import { createFirstAnswers, type FirstAnswers } from "./first-answers.ts";
 import { type SpoeApplied, SpoeTransactions } from "./spoe-transactions.ts";
 
@@ -51,7 +51,11 @@ export async function openSpoe(parts: SpoeParts): Promise<SpoeTools> {
   const etags = createEtags(store.etagKey);
   const context = (): WriteContext => ({ etags, version: haproxy.capabilities?.version, etagsCount: true });
   const referrers = (file: string) => referrersOf(commit.document, file);
-  if (!readOnly) await endInterrupted(parts, directory, referrers);
+  if (!readOnly)
+    await endInterrupted({
+      ...{ commit, logger, interrupted: await directory.interrupted() },
+      isUsed: (name) => referrers(directory.pathOf(name)).length > 0,
+    });
   const files = new SpoeFiles<SpoeApplied>({
     directory,
     memory: {
@@ -106,23 +110,4 @@ function publishInto(directory: ManagedDirectory, parts: SpoeParts): PublishSpoe
         await staged.discard();
       }
     });
-}
-
-/** What a former process put in place and did not see HAProxy take: HAProxy is reloaded once, and a file that it refuses is said. */
-async function endInterrupted(
-  { commit, logger }: SpoeParts,
-  directory: ManagedDirectory,
-  referrers: SpoeTools["referrers"],
-): Promise<void> {
-  const interrupted = await directory.interrupted();
-  const used = interrupted.filter(({ name }) => referrers(directory.pathOf(name)).length > 0);
-  for (const { keep } of interrupted) await keep();
-  if (used.length === 0) return;
-  await commit.reload().catch((error: unknown) => {
-    if (!(error instanceof DomainError)) throw error;
-    logger.error(
-      { err: error, files: used.map(({ name }) => name) },
-      "HAProxy does not take SPOE files that were being replaced when haplane ended",
-    );
-  });
 }

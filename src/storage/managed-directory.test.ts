@@ -158,6 +158,21 @@ test("what is installed can be undone, and until it is kept a later process find
   assert.deepEqual(await nodeFs.readdir(directory.path), ["f"]);
 });
 
+test("a later process puts the former file back as well", async (t) => {
+  const directory = await open(t);
+  await directory.write("f", bytes("1"));
+  const staged = await directory.stage();
+  await staged.write(bytes("2"));
+  const content = await staged.seal(directory.attributes);
+  await directory.install("f", staged, content, await directory.check("f", {}));
+  await staged.discard();
+  const later = await ManagedDirectory.open({ path: directory.path, setting: "" });
+  const [found] = await later.interrupted();
+  await found!.undo();
+  assert.equal(String(await later.read("f")), "1");
+  assert.deepEqual(await nodeFs.readdir(directory.path), ["f"]);
+});
+
 for (const [operation, code] of [
   ["write", "ENOSPC"],
   ["sync", "EIO"],

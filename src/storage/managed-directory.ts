@@ -72,6 +72,8 @@ export interface Installed {
 /** A replacement of which a former process did not see the end. */
 export interface Interrupted {
   readonly name: string;
+  /** Puts the former file back. */
+  undo(): Promise<void>;
   /** Forgets the former file. */
   keep(): Promise<void>;
 }
@@ -302,7 +304,15 @@ export class ManagedDirectory {
       if (entry.startsWith(STAGED_PREFIX)) await ifThere(this.#fs.unlink(path));
       const name = FORMER.exec(entry)?.[1];
       if (name !== undefined && isFileName(name))
-        found.push({ name, keep: async () => void (await ifThere(this.#fs.unlink(path))) });
+        found.push({
+          name,
+          keep: async () => void (await ifThere(this.#fs.unlink(path))),
+          undo: async () => {
+            this.#known.delete(name);
+            await this.#fs.rename(path, join(this.path, name));
+            await syncDirectory(this.#fs, this.path);
+          },
+        });
     }
     return found;
   }
