@@ -13,6 +13,7 @@ import { findUser } from "./config/userlist.ts";
 import { createSources } from "./discovery/create-sources.ts";
 import type { Sources } from "./discovery/sources.ts";
 import { createEventHub } from "./events/create-event-hub.ts";
+import { PresentState } from "./events/present-state.ts";
 import { createHaproxy } from "./haproxy/create-haproxy.ts";
 import type { Haproxy, StopRequest } from "./haproxy/haproxy.ts";
 import type { Address } from "./lib/address.ts";
@@ -34,6 +35,7 @@ import { healthRoute, keepHealth } from "./service/health.ts";
 import { metricsRoute, registerMetrics } from "./service/metrics.ts";
 import { openConfiguration } from "./service/open-configuration.ts";
 import { openSpoe } from "./service/open-spoe.ts";
+import { configurationEvents } from "./service/present-events.ts";
 import { processEvent } from "./service/process-event.ts";
 import { runtimeService } from "./service/runtime.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
@@ -110,6 +112,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const hub = createEventHub({ log: store.events, clock });
   starting.defer(() => hub.close());
+  const present = new PresentState(store.events);
+  starting.defer(() => present.close());
 
   const configPaths = settings.config.map((path) => resolve(path));
   const haproxy = createHaproxy({
@@ -125,8 +129,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   let stopHaproxy: StopRequest = { haproxy: "end-own" };
   starting.defer(() => haproxy.stop(stopHaproxy));
 
+  let published = Promise.resolve();
   const publish = (events: Parameters<typeof create<typeof EventSchema>>[1][]) => {
-    hub.publish(events.map((event) => create(EventSchema, event))).catch((error: unknown) => {
+    published = hub.publish(events.map((event) => create(EventSchema, event))).catch((error: unknown) => {
       logger.error({ err: error }, "events could not be made durable");
     });
   };
@@ -144,6 +149,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   await haproxy.start();
   await commit.start();
   starting.defer(() => commit.stop());
+  present.begin(await configurationEvents(commit, store));
 
   const sources = createSources({
     target: commit,
@@ -201,12 +207,17 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const health = createHealth();
   starting.defer(keepHealth(health, { haproxy, store, clock }));
 
-  const current = () => [
+  // What is published while everything starts must not come again after the present state has shown it.
+  for (let known: typeof published | undefined; known !== published; ) {
+    known = published;
+    await known;
+  }
+  present.begin([
     create(EventSchema, processEvent(haproxy.state, EventType.CURRENT)),
     ...sources
       .list()
       .map((source) => create(EventSchema, sourceEvent(source, EventType.CURRENT, clock.now()))),
-  ];
+  ]);
   const passwords = createPasswordCheck();
   starting.defer(() => passwords.close());
   const user = (name: string) => {
@@ -221,7 +232,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles })),
       spoeService(spoe),
       runtimeService(haproxy, commit),
-      eventsService(hub, current),
+      eventsService(hub, present),
     ],
     health,
     verify: anyVerifier([

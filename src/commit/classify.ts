@@ -5,8 +5,9 @@ import {
   diffServers,
   fixedWords,
   type SectionPair,
+  type ServerDiff,
 } from "../config/section-diff.ts";
-import { type ConfiguredServer, numberAfter } from "../config/server.ts";
+import { type ConfiguredServer, numberAfter, serversOf } from "../config/server.ts";
 import { isServerNamed } from "../config/server-references.ts";
 import { canAddServer } from "../haproxy/dynamic-servers.ts";
 import type { ServerChange } from "../haproxy/server-change.ts";
@@ -64,19 +65,39 @@ export function classify(
   return { via, reasons, commands: via === "runtime" ? commands : [], servers };
 }
 
+/** What happens to servers from one document to another, whoever made it. */
+export function serverChanges(before: Document, after: Document): ServerEventFacts[] {
+  return diffDocuments(before, after).sections.flatMap(serverFacts);
+}
+
+function serverFacts({ keyword, name, before, after }: SectionPair): ServerEventFacts[] {
+  if (keyword !== "backend" && keyword !== "listen") return [];
+  if (before !== undefined && after !== undefined) return factsOf(name, diffServers(before, after));
+  const type = before === undefined ? "added" : "removed";
+  return serversOf((before ?? after)!).map((server) => ({ type, backend: name, server }));
+}
+
+function factsOf(
+  backend: string,
+  { added, changed, removed }: Pick<ServerDiff, "added" | "changed" | "removed">,
+): ServerEventFacts[] {
+  return [
+    ...added.map((server) => ({ type: "added" as const, backend, server })),
+    ...changed.map(({ after: server }) => ({ type: "updated" as const, backend, server })),
+    ...removed.map((server) => ({ type: "removed" as const, backend, server })),
+  ];
+}
+
 type Judged = Omit<Classification, "via">;
 
-function judge(
-  { keyword, name, before, after }: SectionPair,
-  document: Document,
-  version: HaproxyVersion | undefined,
-): Judged {
+function judge(pair: SectionPair, document: Document, version: HaproxyVersion | undefined): Judged {
+  const { keyword, name, before, after } = pair;
   const title = name === "" ? keyword : `${keyword} ${name}`;
   if (before === undefined || after === undefined) {
     const verb = before === undefined ? "adds" : "removes";
     if (keyword === "" && (before ?? after)!.lines.length === 0)
       return { reasons: [], commands: [], servers: [] };
-    return { reasons: [`${verb} ${title}`], commands: [], servers: [] };
+    return { reasons: [`${verb} ${title}`], commands: [], servers: serverFacts(pair) };
   }
   const reasons: string[] = [];
   const commands: RuntimeCommand[] = [];
@@ -113,11 +134,7 @@ function judge(
   return {
     reasons,
     commands,
-    servers: [
-      ...diff.added.map((server) => ({ type: "added" as const, backend: name, server })),
-      ...diff.changed.map(({ after: server }) => ({ type: "updated" as const, backend: name, server })),
-      ...diff.removed.map((server) => ({ type: "removed" as const, backend: name, server })),
-    ],
+    servers: factsOf(name, diff),
   };
 }
 

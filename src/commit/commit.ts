@@ -150,7 +150,11 @@ export class Commit implements Target {
     this.#working.rebase(document, this.#writer.written);
     this.#working.startedFrom(document, this.#working.position);
     if (history.newest === 0)
-      await history.append({ parts: files.believed, lane: "external", edits: [externalEdit(document)] });
+      await history.append({
+        parts: files.believed,
+        lane: "external",
+        edits: [externalEdit(document, document)],
+      });
     this.#foreign.start();
     await this.#foreign.look();
     if (!this.#policy.readOnly) this.#compareWorker();
@@ -166,7 +170,10 @@ export class Commit implements Target {
       return former.some((bytes) => bytes.equals(content));
     };
     await clearLeftovers(this.#fs, files.paths, isKnown, this.#logger);
-    await recover({ haproxy: this.#haproxy, fs: this.#fs, store, files, history, logger: this.#logger });
+    await recover({
+      ...{ haproxy: this.#haproxy, fs: this.#fs, store, files, history },
+      ...{ clock: this.#options.clock, logger: this.#logger },
+    });
   }
 
   /** Brings the file after what is live, and stops. */

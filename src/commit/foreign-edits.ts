@@ -1,8 +1,10 @@
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
+import { formatName } from "../config/name.ts";
 import { DomainError } from "../lib/errors.ts";
-import type { Document } from "../text/document.ts";
+import { Document } from "../text/document.ts";
 import { checkCandidate } from "./candidate.ts";
+import { serverChanges } from "./classify.ts";
 import { DurableChange } from "./durable-change.ts";
 import type { Edit } from "./edit.ts";
 import type { CommitParts } from "./parts.ts";
@@ -122,7 +124,7 @@ export class ForeignEdits {
       await history.append({
         parts: found.parts,
         lane: "external",
-        edits: [externalEdit(found.document)],
+        edits: [externalEdit(Document.parse(files.believed), found.document)],
       });
       files.believe(found.parts);
       working.rebase(found.document, working.position);
@@ -148,7 +150,7 @@ export class ForeignEdits {
     await history.append({
       parts: found.parts,
       lane: "external",
-      edits: [externalEdit(found.document)],
+      edits: [externalEdit(Document.parse(files.believed), found.document)],
     });
     files.believe(found.parts);
     const lost = working.rebase(found.document, writer.written);
@@ -183,13 +185,14 @@ export class ForeignEdits {
   }
 }
 
-/** Somebody else's edit, as the history tells it. */
-export function externalEdit(document: Document): Edit {
+/** Somebody else's edit, as the history tells it: what the files hold now, and what they held when they were last looked at. */
+export function externalEdit(before: Document, document: Document): Edit {
+  const servers = serverChanges(before, document);
   return {
     apply: () => document,
-    resources: [],
+    resources: servers.map(({ backend, server }) => formatName("backends", backend, "servers", server.name)),
     author: "external",
     message: "edited by hand",
-    servers: [],
+    servers,
   };
 }

@@ -1,13 +1,17 @@
 import type { Logger } from "pino";
 import type { Haproxy } from "../haproxy/haproxy.ts";
+import type { Clock } from "../lib/clock.ts";
 import { type FileSystem, replaceFile } from "../lib/durable-file.ts";
 import type { PendingIntent } from "../store/intent-table.ts";
 import type { Store } from "../store/store.ts";
-import type { PartInput } from "../text/document.ts";
+import { Document, type PartInput } from "../text/document.ts";
+import { serverChanges } from "./classify.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { type History, readRevision } from "./history.ts";
 import { decodeIntent, holdsAnnounced } from "./intent.ts";
+import { reloadEvent } from "./reload-event.ts";
+import { eventNow } from "./server-event.ts";
 
 /** What recovery is given. */
 export interface RecoveryOptions {
@@ -16,6 +20,7 @@ export interface RecoveryOptions {
   readonly store: Store;
   readonly files: ConfigFiles;
   readonly history: History;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -43,21 +48,23 @@ export async function recover(options: RecoveryOptions): Promise<void> {
     }
     await store.write([{ kind: "finish-intent", id: intent.id }]);
   }
-  await endReloads(store);
+  await endReloads(options);
 }
 
 /** A reload that was under way when haplane ended has no end of its own any more. */
-async function endReloads(store: Store): Promise<void> {
+async function endReloads({ store, clock }: RecoveryOptions): Promise<void> {
   const records = await store.reloads.list({ limit: 100 });
   const open = records.filter(({ state }) => state === "running");
   const output = "haplane ended while it was under way; what became of it was settled at the next start";
   if (open.length === 0) return;
-  await store.write(
-    open.map((reload) => ({
-      kind: "put-reload",
-      reload: { ...reload, state: "failed", output, endTime: reload.startTime },
-    })),
-  );
+  const lost = open.map((reload) => ({ ...reload, state: "lost" as const, output }));
+  await store.write([
+    ...lost.map((reload) => ({ kind: "put-reload" as const, reload })),
+    {
+      kind: "append-events",
+      events: lost.map((reload) => eventNow(reloadEvent(reload), clock.now(), { author: "haplane" })),
+    },
+  ]);
 }
 
 async function isAnnounced(
@@ -97,6 +104,7 @@ async function takes(haproxy: Haproxy): Promise<"taken" | "refused" | "unknown">
 }
 
 async function record({ files, history }: RecoveryOptions, parts: readonly PartInput[]): Promise<void> {
+  const before = Document.parse(files.believed);
   files.believe(parts);
   if (parts.every(({ path, bytes }) => history.isRecorded(path, bytes))) return;
   const { document } = await files.peek();
@@ -105,7 +113,7 @@ async function record({ files, history }: RecoveryOptions, parts: readonly PartI
     resources: [],
     author: "haplane",
     message: "completes what was under way when haplane ended",
-    servers: [],
+    servers: serverChanges(before, document),
   };
   await history.append({ parts, lane: "reload", edits: [edit] });
 }

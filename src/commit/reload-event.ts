@@ -1,8 +1,19 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { EventKind, EventType, ReloadState } from "../../gen/haplane/v1/events_pb.js";
-import type { ReloadRecord } from "../store/operations.ts";
+import type { ReloadOutcome, ReloadRecord } from "../store/operations.ts";
 import type { EventDraft } from "./server-event.ts";
 
-const STATES = { running: ReloadState.RUNNING, succeeded: ReloadState.SUCCEEDED, failed: ReloadState.FAILED };
+const STATES: Readonly<Record<ReloadOutcome, ReloadState>> = {
+  running: ReloadState.RUNNING,
+  succeeded: ReloadState.SUCCEEDED,
+  failed: ReloadState.FAILED,
+  lost: ReloadState.LOST,
+};
+
+/** The API's word for how far a reload is. */
+export function reloadStateOf(state: ReloadOutcome): ReloadState {
+  return STATES[state];
+}
 
 /** The event that a reload's record is. */
 export function reloadEvent({
@@ -23,7 +34,7 @@ export function reloadEvent({
         state: STATES[state],
         reasons: [...reasons],
         output,
-        tookMs: endTime === undefined ? 0 : Math.max(0, endTime - startTime),
+        ...(endTime !== undefined && { took: durationFromMs(Math.max(0, Math.round(endTime - startTime))) }),
       },
     },
   };

@@ -11,7 +11,9 @@ export type EventDraft = MessageInitShape<typeof EventSchema>;
 export interface ServerEventFacts {
   readonly type: "added" | "updated" | "removed";
   readonly backend: string;
-  readonly server: Pick<ConfiguredServer, "name" | "address" | "port" | "weight">;
+  readonly server: Pick<ConfiguredServer, "name" | "address" | "port" | "weight"> & {
+    readonly disabled?: boolean;
+  };
 }
 
 const TYPES = { added: EventType.ADDED, updated: EventType.UPDATED, removed: EventType.REMOVED };
@@ -31,6 +33,7 @@ export function serverEvent({ type, backend, server }: ServerEventFacts, planned
         address: server.address,
         port: server.port,
         weight: server.weight ?? 1,
+        disabled: server.disabled ?? false,
       },
     },
   };

@@ -8,7 +8,7 @@ import { ManualClock } from "../lib/manual-clock.ts";
 import { createEventHub } from "./create-event-hub.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import type { EventHub, WatchOptions } from "./event-hub.ts";
-import type { EventLog, LogEntry, LogPage, LogPosition } from "./event-log.ts";
+import type { EventLog, LogEntry, LoggedEvent, LogPage, LogPosition } from "./event-log.ts";
 import { DEFAULT_WATCH_LIMITS, type WatchLimits } from "./watch-limits.ts";
 import type { WatchMessage } from "./watch-message.ts";
 
@@ -82,6 +82,10 @@ function event(resource: string, kind = EventKind.SERVER): Event {
   return create(EventSchema, { kind, type: EventType.UPDATED, resource });
 }
 
+function logged(resource: string): LoggedEvent {
+  return { kind: EventKind.SERVER, resource, bytes: toBinary(EventSchema, event(resource)) };
+}
+
 interface Scene {
   readonly log: ScriptedLog;
   readonly hub: EventHub;
@@ -143,7 +147,7 @@ describe("the beginning of a watch", () => {
 
   test("with include_current, the present state comes first and no change falls between", async () => {
     const { watch, log, hub } = scene({ seq: 7 });
-    const stream = watch({ includeCurrent: true, current: () => [event("a"), event("b")] });
+    const stream = watch({ includeCurrent: true, current: () => [logged("a"), logged("b")] });
     log.tell(log.write("c"));
     hub.publishEphemeral([event("d")]);
     assert.deepEqual(await next(stream), { partial: true, events: ["a", "b"] });
@@ -153,7 +157,7 @@ describe("the beginning of a watch", () => {
 
   test("the present state is filtered, and divided when it is large", async () => {
     const { watch } = scene({ limits: { messages: { joinBytes: 16, maxBytes: 100 } } });
-    const current = () => ["web/1", "api/1", "web/2", "web/3"].map((resource) => event(resource));
+    const current = () => ["web/1", "api/1", "web/2", "web/3"].map(logged);
     const stream = watch({ includeCurrent: true, resourcePrefixes: ["web/"], current });
     assert.deepEqual(await next(stream), { partial: true, events: ["web/1"] });
     assert.deepEqual(await next(stream), { partial: true, events: ["web/2"] });

@@ -163,12 +163,13 @@ class Hub implements EventHub {
   }
 
   /** The present state, in messages that are not to be resumed from: the bookmark after them is. */
-  #present(filter: Filter, events: readonly Event[]): WatchMessage[] {
-    const wanted = events.map(encode).filter((event) => filter.matches(event));
+  #present(filter: Filter, events: Iterable<LoggedEvent>): WatchMessage[] {
     const messages: WatchMessage[] = [];
     let part: Uint8Array[] = [];
     let size = 0;
-    for (const { bytes } of wanted) {
+    for (const event of events) {
+      if (!filter.matches(event)) continue;
+      const { bytes } = event;
       if (part.length > 0 && size + bytes.length > this.#limits.messages.joinBytes) {
         messages.push(this.#encoder.encode("partial", part, this.#newest));
         part = [];

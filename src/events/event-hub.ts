@@ -1,4 +1,5 @@
 import type { Event, EventKind } from "../../gen/haplane/v1/events_pb.js";
+import type { LoggedEvent } from "./event-log.ts";
 import type { WatchMessage } from "./watch-message.ts";
 
 /**
@@ -30,10 +31,10 @@ export interface WatchOptions {
   /** Ends the watch at once and frees what it holds; the iteration is then done. */
   readonly signal: AbortSignal;
   /**
-   * The present state as events, for `includeCurrent`; called once, at once. So that nothing falls between it and the first change, whoever changes the state must publish the
-   * change no earlier than the state shows it.
+   * The present state as encoded events, for `includeCurrent`; called once, at once. It must be the state as the hub's log has it at that moment: nothing then falls between it and
+   * the first change, and nothing comes twice.
    */
-  readonly current: () => readonly Event[];
+  readonly current: () => Iterable<LoggedEvent>;
 }
 
 /** Figures of a hub. */

@@ -19,8 +19,8 @@ const PAGE = { default: 100, max: 1_000 };
 const LANES: Readonly<Record<StoredLane, RevisionLane>> = {
   runtime: RevisionLane.RUNTIME,
   reload: RevisionLane.RELOAD,
-  discovery: RevisionLane.DISCOVERY,
-  external: RevisionLane.EXTERNAL,
+  discovery: RevisionLane.RUNTIME,
+  external: RevisionLane.FOUND,
 };
 
 /** The number in a revision's name. Throws `FIELD_INVALID`. */
@@ -36,15 +36,17 @@ export async function listRevisions(store: Store, request: ListRevisionsRequest)
     throw fieldsInvalid([{ field: "page_size", description: "must not be negative" }]);
   const size = Math.min(request.pageSize === 0 ? PAGE.default : request.pageSize, PAGE.max);
   const before = request.pageToken === "" ? undefined : Number(readToken(request).key);
-  const lanes = request.lanes.flatMap((lane) =>
-    Object.entries(LANES).flatMap(([stored, other]) => (other === lane ? [stored as StoredLane] : [])),
+  const { skipDiscovery } = request;
+  const asked = new Set(request.lanes);
+  const lanes = (Object.keys(LANES) as StoredLane[]).filter(
+    (stored) => (asked.size === 0 || asked.has(LANES[stored])) && !(skipDiscovery && stored === "discovery"),
   );
-  if (lanes.length < request.lanes.length)
+  if (request.lanes.some((lane) => !Object.values(LANES).includes(lane)))
     throw fieldsInvalid([{ field: "lanes", description: "must be lanes that there are" }]);
   const found = await store.revisions.list({
     limit: size + 1,
     ...(before !== undefined && { before }),
-    ...(lanes.length > 0 && { lanes }),
+    lanes,
   });
   const page = found.slice(0, size);
   const last = page.at(-1);

@@ -90,7 +90,7 @@ export async function write(
   const outcome = await commit.change({
     edit,
     validateOnly,
-    ...baseRevision(options?.baseRevision ?? 0n),
+    ...baseRevision(options?.baseRevision),
   });
   return { ...answerOf(outcome, validateOnly), done: changed?.done ?? [] };
 }
@@ -106,8 +106,8 @@ export function answerOf(outcome: ChangeOutcome, validateOnly: boolean): Omit<Wr
 }
 
 /** The guard of a request that names a revision. */
-export function baseRevision(revision: bigint): { readonly baseRevision?: number } {
-  return revision === 0n ? {} : { baseRevision: Number(revision) };
+export function baseRevision(revision: bigint | undefined): { readonly baseRevision?: number } {
+  return revision === undefined ? {} : { baseRevision: Number(revision) };
 }
 
 /** The input of a request that is one change. */
@@ -148,7 +148,7 @@ function describe(done: readonly Done[]): string {
 
 function refuseWithTransaction({ baseRevision: revision, requestId }: WriteOptions): void {
   const wrong = [
-    ...(revision === 0n ? [] : ["options.base_revision"]),
+    ...(revision === undefined ? [] : ["options.base_revision"]),
     ...(requestId === "" ? [] : ["options.request_id"]),
   ];
   if (wrong.length === 0) return;

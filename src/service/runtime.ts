@@ -256,8 +256,8 @@ function toStats({ kind, proxy, service, values }: StatRow): MessageInitShape<ty
     totalSessions: count("stot"),
     bytesIn: count("bin"),
     bytesOut: count("bout"),
-    weight: Number(values.weight ?? 0),
-    totalRequests: count("req_tot"),
+    ...(values.weight !== undefined && { weight: Number(values.weight) }),
+    ...(values.req_tot !== undefined && { totalRequests: count("req_tot") }),
     fields: asText(values),
   };
 }

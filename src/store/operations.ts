@@ -107,8 +107,8 @@ export interface StoredAnswer {
   readonly answer: Uint8Array;
 }
 
-/** How far a reload is. */
-export type ReloadOutcome = "running" | "succeeded" | "failed";
+/** How far a reload is; `lost`: haplane ended before it did. */
+export type ReloadOutcome = "running" | "succeeded" | "failed" | "lost";
 
 /** One reload of HAProxy. */
 export interface ReloadRecord {

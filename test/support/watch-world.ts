@@ -10,6 +10,7 @@ import {
 import { createEventHub } from "../../src/events/create-event-hub.ts";
 import type { EventHub, WatchOptions } from "../../src/events/event-hub.ts";
 import type { EventLog } from "../../src/events/event-log.ts";
+import { PresentState } from "../../src/events/present-state.ts";
 import type { WatchLimits } from "../../src/events/watch-limits.ts";
 import type { WatchMessage } from "../../src/events/watch-message.ts";
 import { DomainError } from "../../src/lib/errors.ts";
@@ -53,7 +54,7 @@ export class WatchWorld {
   readonly state = new Map<string, Event>();
   readonly #place: LogPlace;
   readonly #limits: WatchLimits;
-  #running: { log: EventLog; close(): Promise<void>; hub: EventHub } | undefined;
+  #running: { log: EventLog; close(): Promise<void>; hub: EventHub; present: PresentState } | undefined;
   #count = 0;
   #handedOver = 0;
   #publishing: Promise<void> = Promise.resolve();
@@ -85,7 +86,7 @@ export class WatchWorld {
     return this.#running;
   }
 
-  /** Publishes events of these resources as one entry; the state shows them first. */
+  /** Publishes events of these resources as one entry. */
   publish(resources: readonly string[], kind = EventKind.SERVER): Promise<void> {
     const revision = this.entries.length + 1;
     const events = resources.map((resource) => {
@@ -117,14 +118,9 @@ export class WatchWorld {
     return this.#handedOver;
   }
 
-  /** The present state, as a watch with include_current shows it. */
-  present(): Event[] {
-    return [...this.state.values()].map((event) => ({ ...event, type: EventType.CURRENT }));
-  }
-
   /** Begins a watch. */
   watch(wish: Wish, cursor: string, signal: AbortSignal): AsyncIterableIterator<WatchMessage> {
-    return this.hub.watch({ ...wish, cursor, signal, current: () => this.present() });
+    return this.hub.watch({ ...wish, cursor, signal, current: () => this.#now.present.events() });
   }
 
   /** Stops hub and log, and starts them again over what the log kept. */
@@ -144,7 +140,10 @@ export class WatchWorld {
     log.subscribe((entries) => {
       this.#handedOver += entries.length;
     });
-    this.#running = { log, close, hub: createEventHub({ log, clock: this.clock, limits: this.#limits }) };
+    const present = new PresentState(log);
+    present.begin([...this.state.values()]);
+    const hub = createEventHub({ log, clock: this.clock, limits: this.#limits });
+    this.#running = { log, close, hub, present };
   }
 
   async #close(): Promise<void> {

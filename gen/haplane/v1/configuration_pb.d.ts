@@ -688,9 +688,9 @@ export declare type WriteOptions = Message<"haplane.v1.WriteOptions"> & {
   /**
    * When set, the newest revision must be this one.
    *
-   * @generated from field: int64 base_revision = 2;
+   * @generated from field: optional int64 base_revision = 2;
    */
-  baseRevision: bigint;
+  baseRevision?: bigint | undefined;
 
   /**
    * Makes a retry safe: a write with the same id of the same caller gets the first one's answer, for a day. At most 128 characters. Not with validate_only or transaction.
@@ -1498,9 +1498,9 @@ export declare type CommitTransactionRequest = Message<"haplane.v1.CommitTransac
   /**
    * When set, the newest revision must be this one.
    *
-   * @generated from field: int64 base_revision = 3;
+   * @generated from field: optional int64 base_revision = 3;
    */
-  baseRevision: bigint;
+  baseRevision?: bigint | undefined;
 
   /**
    * Makes a retry safe, see WriteOptions.
@@ -1745,9 +1745,9 @@ export declare type ReplaceDocumentHeader = Message<"haplane.v1.ReplaceDocumentH
   /**
    * When set, the newest revision must be this one.
    *
-   * @generated from field: int64 base_revision = 3;
+   * @generated from field: optional int64 base_revision = 3;
    */
-  baseRevision: bigint;
+  baseRevision?: bigint | undefined;
 
   /**
    * A sentence for the history. Default: `replaces` and the path.
@@ -1901,7 +1901,7 @@ export declare type Revision = Message<"haplane.v1.Revision"> & {
   resources: string[];
 
   /**
-   * Which way it took.
+   * Which way it took to HAProxy.
    *
    * @generated from field: haplane.v1.RevisionLane lane = 7;
    */
@@ -1940,6 +1940,13 @@ export declare type ListRevisionsRequest = Message<"haplane.v1.ListRevisionsRequ
    * @generated from field: repeated haplane.v1.RevisionLane lanes = 3;
    */
   lanes: RevisionLane[];
+
+  /**
+   * Leaves out the members that service discovery changed by commands, often the most.
+   *
+   * @generated from field: bool skip_discovery = 4;
+   */
+  skipDiscovery: boolean;
 };
 
 /**
@@ -2045,9 +2052,9 @@ export declare type RollbackRequest = Message<"haplane.v1.RollbackRequest"> & {
   /**
    * When set, the newest revision must be this one.
    *
-   * @generated from field: int64 base_revision = 3;
+   * @generated from field: optional int64 base_revision = 3;
    */
-  baseRevision: bigint;
+  baseRevision?: bigint | undefined;
 
   /**
    * Makes a retry safe, see WriteOptions.
@@ -2200,7 +2207,7 @@ export enum View {
 export declare const ViewSchema: GenEnum<View>;
 
 /**
- * The ways by which a revision came to be.
+ * The ways by which revisions come to HAProxy; whose they are is said by their author.
  *
  * @generated from enum haplane.v1.RevisionLane
  */
@@ -2227,18 +2234,11 @@ export enum RevisionLane {
   RELOAD = 2,
 
   /**
-   * Service discovery, by commands to the running worker.
+   * None of ours: the file was found so, and is reloaded where HAProxy has not read it yet.
    *
-   * @generated from enum value: REVISION_LANE_DISCOVERY = 3;
+   * @generated from enum value: REVISION_LANE_FOUND = 3;
    */
-  DISCOVERY = 3,
-
-  /**
-   * An edit of the file by hand.
-   *
-   * @generated from enum value: REVISION_LANE_EXTERNAL = 4;
-   */
-  EXTERNAL = 4,
+  FOUND = 3,
 }
 
 /**

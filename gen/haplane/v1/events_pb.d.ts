@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Source } from "./service_discovery_pb.js";
 
 /**
@@ -40,7 +40,8 @@ export declare type WatchRequest = Message<"haplane.v1.WatchRequest"> & {
   resourcePrefixes: string[];
 
   /**
-   * First sends the present state as events of type CURRENT (sources and the process), then a bookmark, then changes. Not together with a cursor.
+   * First sends the present state as events of type CURRENT (the process, the newest revision, sources, and the servers that the configuration has), then a bookmark, then
+   * changes. The state is that of the log at the bookmark: what changed before it does not come again as a change. Not together with a cursor.
    *
    * @generated from field: bool include_current = 4;
    */
@@ -265,6 +266,13 @@ export declare type ServerEvent = Message<"haplane.v1.ServerEvent"> & {
    * @generated from field: uint32 weight = 6;
    */
   weight: number;
+
+  /**
+   * The configuration says `disabled`: HAProxy starts it in maintenance.
+   *
+   * @generated from field: bool disabled = 7;
+   */
+  disabled: boolean;
 };
 
 /**
@@ -321,11 +329,11 @@ export declare type ReloadEvent = Message<"haplane.v1.ReloadEvent"> & {
   output: string;
 
   /**
-   * How long it took, in milliseconds; 0 while it runs.
+   * How long it took; unset while it runs.
    *
-   * @generated from field: uint32 took_ms = 4;
+   * @generated from field: google.protobuf.Duration took = 4;
    */
-  tookMs: number;
+  took?: Duration | undefined;
 };
 
 /**
@@ -586,11 +594,18 @@ export enum ReloadState {
   SUCCEEDED = 2,
 
   /**
-   * HAProxy refused; the former worker goes on serving.
+   * HAProxy refused, or could not be told; the former worker goes on serving.
    *
    * @generated from enum value: RELOAD_STATE_FAILED = 3;
    */
   FAILED = 3,
+
+  /**
+   * haplane ended while it ran, so nobody has seen how it ended.
+   *
+   * @generated from enum value: RELOAD_STATE_LOST = 4;
+   */
+  LOST = 4,
 }
 
 /**

@@ -198,18 +198,18 @@ export declare type Stats = Message<"haplane.v1.Stats"> & {
   bytesOut: bigint;
 
   /**
-   * Effective weight (weight); 0 where it has none.
+   * Effective weight (weight); unset where it has none.
    *
-   * @generated from field: uint32 weight = 9;
+   * @generated from field: optional uint32 weight = 9;
    */
-  weight: number;
+  weight?: number | undefined;
 
   /**
-   * HTTP requests since the worker started (req_tot); 0 where it is not counted.
+   * HTTP requests since the worker started (req_tot); unset where they are not counted.
    *
-   * @generated from field: uint64 total_requests = 10;
+   * @generated from field: optional uint64 total_requests = 10;
    */
-  totalRequests: bigint;
+  totalRequests?: bigint | undefined;
 
   /**
    * Every column that is not empty, by HAProxy's name for it, as printed.

@@ -1,0 +1,32 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Event, EventKind, EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
+import { serverChanges } from "../commit/classify.ts";
+import type { Commit } from "../commit/commit.ts";
+import { eventNow, serverEvent } from "../commit/server-event.ts";
+import type { Store } from "../store/store.ts";
+import { Document } from "../text/document.ts";
+
+/** What a watch begins with of the configuration: its newest revision and the servers that it has. Asked for before anything changes it. */
+export async function configurationEvents(
+  { document, revision: newest }: Pick<Commit, "document" | "revision">,
+  store: Pick<Store, "revisions">,
+): Promise<readonly Event[]> {
+  if (newest === 0) return [];
+  const revision = await store.revisions.get(newest);
+  const { author, message, resources, time } = revision;
+  const committed = create(EventSchema, {
+    kind: EventKind.REVISION,
+    type: EventType.CURRENT,
+    time: timestampFromMs(time),
+    resource: `revisions/${newest}`,
+    revision: BigInt(newest),
+    author,
+    payload: { case: "revisionCommitted", value: { message, resources: [...resources] } },
+  });
+  const servers = serverChanges(Document.parse([]), document);
+  return [
+    committed,
+    ...servers.map((facts) => eventNow(serverEvent(facts, false), time, { author, revision: newest })),
+  ];
+}
