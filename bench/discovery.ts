@@ -1,0 +1,202 @@
+/**
+ * Discovery at scale. 1,000 services of the real Consul over shared watches: register → live in HAProxy, with a check that tells which service it was and without, and what haplane costs when nothing
+ * happens. Then 5,000 instances of one service that come in one answer, and go again, beside a raw socket that sends the same commands to an HAProxy of its own.
+ */
+
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Bench, BenchContext, Measurement } from "../scripts/bench/bench.ts";
+import { startConsul } from "../test/support/consul.ts";
+import { startHaplane, type TestHaplane } from "../test/support/haplane.ts";
+import { startHaproxy, type TestHaproxy } from "../test/support/haproxy.ts";
+import { startScriptedConsul } from "../test/support/scripted-consul.ts";
+import { waitFor } from "../test/support/wait.ts";
+
+const SERVICES = 1_000;
+const ROUNDS = 20;
+const ROUNDS_WITHOUT_CHECK = 5;
+const INSTANCES = 5_000;
+const IDLE_MS = 5_000;
+const LONG_MS = 120_000;
+const MEMORY_MB = 300;
+const IDLE_PERCENT = 0.2;
+const SHARED_MS = 500;
+
+const discovery: Bench = async (context) => [
+  ...(await manyServices(context)),
+  ...(await manyInstances(context)),
+];
+
+export default discovery;
+
+/** A figure that has to stay below a fixed one. */
+function atMost(name: string, value: number, unit: string, limit: number): Measurement {
+  return { case: name, value, unit, bound: limit, target: 1 };
+}
+
+async function manyServices(context: BenchContext): Promise<Measurement[]> {
+  await using stack = new AsyncDisposableStack();
+  const consul = await startConsul();
+  stack.defer(() => consul.stop());
+  for (let i = 0; i < SERVICES; i++)
+    await consul.register({ id: `i-${i}`, service: `s-${i}`, port: 1_000 + i });
+  context.log(`${SERVICES} services registered`);
+  const haplane = await startHaplane(head);
+  stack.defer(() => haplane.stop());
+  await createSource(haplane, consul);
+  const backend = (i: number) => `consul-backend-127.0.0.1-${consul.port}-s-${i}`;
+  await waitFor("all services", async () => (await statusOf(haplane)).servers === SERVICES, {
+    timeoutMs: LONG_MS,
+  });
+  context.log("all live");
+
+  const measure = async (round: number, withCheck: boolean): Promise<number> => {
+    const i = (round * 37) % SERVICES;
+    const id = `new-${withCheck}-${round}`;
+    const began = performance.now();
+    await consul.register({ id, service: `s-${i}`, port: 5_000, ...(withCheck && { status: "passing" }) });
+    await waitFor(id, async () => (await haplane.ask(`show servers state ${backend(i)}`)).includes(id), {
+      timeoutMs: LONG_MS,
+    });
+    return performance.now() - began;
+  };
+  const checked: number[] = [];
+  const unchecked: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) checked.push(await measure(round, true));
+  // Rounds through all services are made at most every two seconds.
+  for (let round = 0; round < ROUNDS_WITHOUT_CHECK; round++) {
+    await sleep(2_500);
+    unchecked.push(await measure(ROUNDS + round, false));
+  }
+  await sleep(3_000);
+  const before = cpuMs(haplane.pid);
+  await sleep(IDLE_MS);
+  const idle = ((cpuMs(haplane.pid) - before) * 100) / IDLE_MS;
+  return [
+    atMost(
+      "1,000 services, shared: register with a check → live, p50",
+      quantileOf(checked, 0.5),
+      "ms",
+      SHARED_MS,
+    ),
+    atMost(
+      "1,000 services, shared: register with a check → live, p99",
+      quantileOf(checked, 0.99),
+      "ms",
+      SHARED_MS,
+    ),
+    atMost(
+      "1,000 services, shared: register without a check → live, p50",
+      quantileOf(unchecked, 0.5),
+      "ms",
+      SHARED_MS,
+    ),
+    atMost("1,000 services, idle: share of a core", idle, "%", IDLE_PERCENT),
+    atMost("1,000 services: resident memory", residentMb(haplane.pid), "MB", MEMORY_MB),
+  ];
+}
+
+async function manyInstances(context: BenchContext): Promise<Measurement[]> {
+  await using stack = new AsyncDisposableStack();
+  const consul = await startScriptedConsul();
+  stack.defer(() => consul.stop());
+  const instances = Array.from({ length: INSTANCES }, (_, i) => ({
+    ...{ id: `i-${i}`, port: 1 + (i % 60_000) },
+    address: `10.0.${i >> 8}.${i & 255}`,
+  }));
+  const base = { id: "base", port: 80, address: "10.1.0.1" };
+  consul.set("app", [base]);
+  const haplane = await startHaplane(head);
+  stack.defer(() => haplane.stop());
+  await createSource(haplane, consul);
+  await waitFor("the first server", async () => (await statusOf(haplane)).servers === 1);
+  const name = `consul-backend-127.0.0.1-${consul.port}-app`;
+  const came = await until(haplane.ask, name, INSTANCES + 1, () => consul.set("app", [base, ...instances]));
+  context.log(`${INSTANCES} came in ${Math.round(came)} ms`);
+  const went = await until(haplane.ask, name, 1, () => consul.set("app", [base]));
+  context.log(`and went in ${Math.round(went)} ms`);
+
+  const haproxy = await startHaproxy(
+    `defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\nbackend app\n  server base 10.1.0.1:80\n`,
+  );
+  stack.defer(() => haproxy.stop());
+  const additions = instances.map(
+    ({ id, address, port }, i) =>
+      `add server app/n-${id} ${address}:${port} id ${i + 2}; enable server app/n-${id}`,
+  );
+  const rawCame = await until(haproxy.ask, "app", INSTANCES + 1, () => raw(haproxy, additions));
+  const removals = instances.map(({ id }) => `set server app/n-${id} state maint; del server app/n-${id}`);
+  const rawWent = await until(haproxy.ask, "app", 1, () => raw(haproxy, removals));
+  return [
+    { case: "5,000 instances in one answer: all live", value: came, unit: "ms", bound: rawCame, target: 2 },
+    { case: "5,000 instances in one answer: all gone", value: went, unit: "ms", bound: rawWent, target: 2 },
+  ];
+}
+
+/** How long it takes after `start` until HAProxy has so many servers. */
+async function until(
+  ask: TestHaplane["ask"],
+  backend: string,
+  count: number,
+  start: () => void,
+): Promise<number> {
+  const began = performance.now();
+  start();
+  const servers = async () =>
+    (await ask(`show servers state ${backend}`)).split("\n").filter((line) => line.split(" ")[6] === "0")
+      .length;
+  await waitFor(`${count} servers`, async () => (await servers()) === count, { timeoutMs: LONG_MS });
+  return performance.now() - began;
+}
+
+/** Sends all commands at once over one connection, and reads what comes back. */
+function raw({ statsSocket }: TestHaproxy, commands: readonly string[]): void {
+  const socket = connect({ path: statsSocket });
+  socket.resume().write(`prompt\n${commands.join("\n")}\nquit\n`);
+}
+
+async function createSource(
+  haplane: TestHaplane,
+  { address, port }: { address: string; port: number },
+): Promise<void> {
+  await haplane.call("haplane.v1.ServiceDiscovery/CreateSource", {
+    sourceId: "bench",
+    source: { consul: { address, port }, acceptLossAfter: "0s" },
+  });
+}
+
+async function statusOf(haplane: TestHaplane): Promise<{ readonly servers?: number }> {
+  const answer = await haplane.call<{ source: { status: { servers?: number } } }>(
+    "haplane.v1.ServiceDiscovery/GetSource",
+    { name: "sources/bench" },
+  );
+  return answer.source.status;
+}
+
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  // In ticks of 10 ms, the user's and the system's.
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+function residentMb(pid: number): number {
+  const [, kilobytes = "0"] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) / 1_024;
+}
+
+function head(statsSocket: string): string {
+  return `global
+  stats socket ${statsSocket} mode 600 level admin expose-fd listeners
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 30s
+  timeout server 30s
+`;
+}
+
+function quantileOf(times: readonly number[], quantile: number): number {
+  const sorted = [...times].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))] as number;
+}
