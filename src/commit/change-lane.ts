@@ -44,6 +44,7 @@ export class ChangeLane {
     const start = clock.monotonic();
     const edit = guarded({ ...request, edit: remembered(request.edit) }, this.#options.history);
     if (request.validateOnly === true) return this.#validate(edit, start);
+    if (request.check === true) await this.#checkText(edit);
     for (let attempt = 1; ; attempt++) {
       requireUsable(files.state);
       if (this.#options.haproxy.state.kind !== "running") throw notRunning();
@@ -82,6 +83,18 @@ export class ChangeLane {
       },
     );
     return { ...this.#outcome(before, after, classification, start), warnings };
+  }
+
+  /** Has HAProxy's check read what would be written without a reload, and so without a check. */
+  async #checkText(edit: Edit): Promise<void> {
+    const judged = this.#judge(edit);
+    if (judged.kind !== "runtime") return;
+    await checkCandidate(this.#options, judged.after, new AbortController().signal).catch(
+      (error: unknown) => {
+        // Where no binary is known nobody can be asked.
+        if (!(error instanceof DomainError && error.reason === "NOT_SUPPORTED")) throw error;
+      },
+    );
   }
 
   /** Inside the writer's turn: what needs no reload is written durably, and its revision with it. */

@@ -11,6 +11,8 @@ export interface ChangeRequest {
   readonly edit: Edit;
   /** Makes every check, HAProxy's own included, and changes nothing. Default false. */
   readonly validateOnly?: boolean;
+  /** HAProxy's check is asked first even where nothing that it runs would change: the text as such may be what it refuses. Default false. */
+  readonly check?: boolean;
   /** The newest revision has to be this one, else `ETAG_MISMATCH`. Default: any. */
   readonly baseRevision?: number;
 }

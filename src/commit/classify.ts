@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { balanceOf, defaultServerWords, directiveOf } from "../config/defaults.ts";
 import {
   diffDocuments,
@@ -128,7 +129,9 @@ function judge(pair: SectionPair, document: Document, version: HaproxyVersion | 
     else commands.push(removal(name, server.name));
   }
   for (const { before: old, after: server } of diff.changed) {
-    if (differsAtRuntimeOnly(old, server)) commands.push(...settings(name, old, server, inherited));
+    const refers = [...old.words, ...server.words].some((word) => word.includes("${"));
+    if (!refers && differsAtRuntimeOnly(old, server))
+      commands.push(...settings(name, old, server, inherited));
     else reasons.push(`changes ${changedWords(old, server)} of server ${name}/${server.name}`);
   }
   return {
@@ -146,6 +149,8 @@ function whyNotAddable(
   version: HaproxyVersion | undefined,
 ): string | undefined {
   if (version === undefined) return "the running HAProxy's version is not known";
+  const byText = whyOnlyStartReads(server, inherited);
+  if (byText !== undefined) return byText;
   const balancing = {
     balance: balanceOf(document, section),
     hashType: directiveOf(document, section, "hash-type"),
@@ -153,6 +158,20 @@ function whyNotAddable(
   };
   const addable = canAddServer(version, [...inherited, ...server.words], balancing);
   return addable.ok ? undefined : addable.reason;
+}
+
+/** Why a command cannot say what the line says: HAProxy resolves names and reads its environment when it starts, and a command is taken literally. */
+function whyOnlyStartReads(
+  { name, address, port, words }: ConfiguredServer,
+  inherited: readonly string[],
+): string | undefined {
+  if (isIP(address) === 0 && !/^(?:unix|abns)@[^$]/.test(address))
+    return "its address is not an IP address, so HAProxy finds it when it starts";
+  if (port > 65_535 || !/^[A-Za-z0-9._:-]+$/.test(name))
+    return "only HAProxy's check can say whether it is right";
+  if ([...words, ...inherited].some((word) => word.includes("${")))
+    return "its line refers to the environment, which HAProxy reads when it starts";
+  return undefined;
 }
 
 function settings(

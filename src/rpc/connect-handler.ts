@@ -45,6 +45,8 @@ export function connectHandler(
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
     readMaxBytes: options.maxRequestBytes,
+    // A misspelt option such as `validate_only` must not be taken for none.
+    jsonOptions: { ignoreUnknownFields: false },
     maxTimeoutMs: MAX_TIMEOUT_MS,
     requestGate: admission(options),
   });

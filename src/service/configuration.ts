@@ -196,7 +196,10 @@ export function configurationService(options: ConfigurationOptions): Service {
         const before = commit.document;
         const edit = replacementEdit(before, replacement, caller.name);
         try {
-          const outcome = await commit.change({ edit, validateOnly, ...baseRevision(header.baseRevision) });
+          const outcome = await commit.change({
+            ...{ edit, validateOnly, check: true },
+            ...baseRevision(header.baseRevision),
+          });
           const { revision, applied, diff } = answerOf(outcome, validateOnly);
           return create(ReplaceDocumentResponseSchema, { revision, applied, diff });
         } catch (error) {
@@ -230,6 +233,7 @@ export function configurationService(options: ConfigurationOptions): Service {
         const content = await contentOf(store, revisionNumber(request.name));
         let names: string[] = [];
         const outcome = await commit.change({
+          check: true,
           edit: {
             apply(document) {
               const result = rolledBack(withContent(document, content), document, owns);

@@ -165,6 +165,18 @@ for (const stack of STACKS) {
       assert.deepEqual([old.code, old.reason], ["Aborted", "ETAG_MISMATCH"]);
     });
 
+    test("a field that does not exist is refused in JSON, and not left out", async () => {
+      for (const wrong of [
+        { name: "backends/site", option: { validateOnly: true } },
+        { name: "backends/site", options: { validateOnyl: true } },
+      ])
+        await assert.rejects(
+          haplane.call("haplane.v1.Configuration/Delete", wrong),
+          /invalid_argument.*unknown/,
+        );
+      assert.match(text(), /^backend site$/m);
+    });
+
     test("wrong values are named by their fields", async () => {
       const wrong = await failureOf(
         client.update({
@@ -193,6 +205,41 @@ for (const stack of STACKS) {
         }
       }
       assert.equal(text(), old);
+    });
+
+    test("a server that only a start can read takes the reload, or is refused by HAProxy's check", async () => {
+      const old = text();
+      const server = (address: string, more: object = {}) => ({
+        name: "backends/site/servers/odd",
+        kind: { case: "server" as const, value: { address, port: 18009, id: 9, ...more } },
+      });
+      for (const address of ["nope.invalid", "300.1.1.1", "udp@1.2.3.4", "1.2.3.4-5"]) {
+        const refused = await failureOf(client.create({ resource: server(address) }));
+        assert.deepEqual([refused.code, text()], ["FailedPrecondition", old], address);
+      }
+      for (const [address, more] of [
+        ["localhost", {}],
+        ["127.0.0.1", { agentCheck: true, agentPort: 9055, agentSend: "${HOME}" }],
+      ] as const) {
+        const { applied } = await client.create({ resource: server(address, more) });
+        assert.equal(applied?.via, Applied_Via.RELOAD, address);
+        assert.match(await haplane.ask("show servers state site"), / odd 127\.0\.0\.1 /);
+        await client.delete({ name: "backends/site/servers/odd" });
+      }
+      assert.equal(text(), old);
+    });
+
+    test("a text that HAProxy refuses as such is refused, though nothing that it runs would change", async () => {
+      const old = text();
+      for (const broken of [old.trimEnd(), `${old}# a comment with a \0\n`]) {
+        async function* parts() {
+          yield { part: { case: "header" as const, value: {} } };
+          yield { part: { case: "data" as const, value: Buffer.from(broken) } };
+        }
+        const { code, reason } = await failureOf(client.replaceDocument(parts()));
+        assert.deepEqual([code, reason], ["FailedPrecondition", "CONFIGURATION_REFUSED"]);
+        assert.equal(text(), old);
+      }
     });
 
     test("a name of 1 KB is as good as another", async () => {
