@@ -339,6 +339,26 @@ const TWICE =
   "backend web\n server a :1\nbackend web\n server b :1\nbackend one\n server a :1\n server a :2\n";
 const REFUSED: readonly Refused[] = [
   {
+    what: "a new section with a hidden line",
+    changes: [
+      {
+        create: {
+          resource: { name: "userlists/new", userlist: { unmodelledLines: [{ text: "user a … b" }] } },
+        },
+      },
+    ],
+    reason: "FIELD_INVALID",
+    field: "resource.userlist.unmodelled_lines[0].text",
+  },
+  {
+    what: "a new section with a blank line",
+    changes: [
+      { create: { resource: { name: "backends/new", backend: { unmodelledLines: [{ text: " " }] } } } },
+    ],
+    reason: "FIELD_INVALID",
+    field: "resource.backend.unmodelled_lines[0].text",
+  },
+  {
     what: "a name of no collection",
     changes: [{ delete: { name: "things/a" } }],
     reason: "FIELD_INVALID",

@@ -44,7 +44,12 @@ export function createSection(
   }
   const place = placeSection(document, kind, message, after, paths);
   return atPath(paths.value, () => {
-    const { header, lines } = printSection(kind.codec, message, { kind: kind.keyword, version });
+    const { header, lines } = printSection(
+      kind.codec,
+      message,
+      { kind: kind.keyword, version },
+      document.structure,
+    );
     return insertSection(document, place, header, lines).document;
   });
 }

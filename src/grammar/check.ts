@@ -46,9 +46,11 @@ export function checkSection(codec: SectionCodec, message: Fields, target: Targe
     violations.push(...misplaced);
     if (misplaced.length > 0) continue;
     if (!directive.repeated) checkDirective(directive, value, target.version, field.name, violations);
-    else
+    else {
+      violations.push(...checkLines(directive, value as unknown[]));
       for (const [i, element] of (value as unknown[]).entries())
         checkDirective(directive, element, target.version, `${field.name}[${i}]`, violations);
+    }
   }
   return violations;
 }
@@ -100,6 +102,13 @@ export function checkLineValue(
 ): Violation[] {
   const violations: Violation[] = [];
   checkDirective(directive, value, version, path, violations);
+  return violations;
+}
+
+/** Checks the rules of a directive that has a line for each element: how many there are, and what each must be. */
+export function checkLines({ syntax }: Directive, values: readonly unknown[]): Violation[] {
+  const violations: Violation[] = [];
+  checkRulesOf(syntax, values, syntax.field.name, violations);
   return violations;
 }
 
@@ -204,9 +213,7 @@ function checkValue(
   violations: Violation[],
 ): void {
   const { field } = syntax;
-  const found: FieldViolation[] = [];
-  ruleCheckOf(field)?.(value, path, found);
-  for (const violation of found) violations.push({ ...hideSecret(syntax, violation), kind: "value" });
+  checkRulesOf(syntax, value, path, violations);
   if (field.fieldKind === "list") {
     for (const [i, element] of (value as unknown[]).entries())
       checkElement(syntax, element, version, `${path}[${i}]`, violations);
@@ -271,6 +278,12 @@ function checkElement(
 
 /** The branch from which on sizes in `tune.*` may have a suffix. */
 const SUFFIXES: Version = { major: 3, minor: 2 };
+
+function checkRulesOf(syntax: FieldSyntax, value: unknown, path: string, violations: Violation[]): void {
+  const found: FieldViolation[] = [];
+  ruleCheckOf(syntax.field)?.(value, path, found);
+  for (const violation of found) violations.push({ ...hideSecret(syntax, violation), kind: "value" });
+}
 
 function hideSecret({ secret }: FieldSyntax, violation: FieldViolation): FieldViolation {
   return secret

@@ -5,7 +5,7 @@ import { formOf } from "./forms.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { compileLine, isNegated, readLine } from "./line-codec.ts";
 import type { Order } from "./order.ts";
-import { readHead } from "./parameter.ts";
+import { readHead, refuseHiddenZero } from "./parameter.ts";
 import type { Words } from "./phrase.ts";
 import { creatorOf, type Fields } from "./slot.ts";
 import type { LineCodec } from "./step.ts";
@@ -78,6 +78,7 @@ function valueDirective(syntax: LineSyntax): Directive {
   const list = field.fieldKind === "list";
   const repeated = list && separator === "" && !rest;
   const name = field.localName;
+  if (!list && !hasPresence(field)) refuseHiddenZero(field);
   if (type !== Type.CONDITION && keyword.some((word) => CONDITION_WORDS.includes(word)))
     throw new GrammarError(field, "its keyword is taken for a condition");
   return {

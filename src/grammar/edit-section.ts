@@ -4,7 +4,7 @@ import { deleteLines, type Edited, insertLines, replaceHeader, replaceLine } fro
 import type { Line } from "../text/line.ts";
 import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
-import { checkLineValue, checkNames, checkPlace, isAbsent, refuseViolations } from "./check.ts";
+import { checkLines, checkLineValue, checkNames, checkPlace, isAbsent, refuseViolations } from "./check.ts";
 import type { Directive, LineValue } from "./directive.ts";
 import { identityOf } from "./identity.ts";
 import { printLine, rewriteValue } from "./line-text.ts";
@@ -78,6 +78,7 @@ function editDirective(edit: SectionEdit, directive: Directive, message: Fields)
     return;
   if (next.length > 0 && lines.length === 0)
     edit.violations.push(...checkPlace(edit.codec, directive, edit.section.keyword));
+  if (directive.repeated && next.length > 0) edit.violations.push(...checkLines(directive, next));
   const steps = diffLists(
     lines.map((line) => elementOf(directive, line.value)),
     next.map((element) => elementOf(directive, element)),
@@ -206,7 +207,15 @@ function apply(document: Document, section: Section, { replaced, inserted }: Lin
     const texts = inserted.get(index);
     if (texts !== undefined) edited = insertLines(edited.document, edited.section, index, texts);
   }
-  return edited;
+  return inserted.size > 0 && sameLines(section, edited.section) ? { document, section } : edited;
+}
+
+/** Whether what moved came back to where it was. */
+function sameLines(one: Section, other: Section): boolean {
+  if (one.length !== other.length) return false;
+  const lines = other.lines[Symbol.iterator]();
+  for (const line of one.lines) if (!line.bytes.equals(lines.next().value!.bytes)) return false;
+  return true;
 }
 
 /** Writes another name, or another `from`, into the header. */

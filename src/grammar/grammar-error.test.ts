@@ -73,6 +73,12 @@ const WRONG: readonly Wrong[] = [
       /^field test\.Line\d+\.len: zero would be the same as nothing: make it optional, or say that it is at least 1$/,
   },
   {
+    title: "a directive's number that is there even when it is not set",
+    fields: "uint32 len = 1;",
+    error:
+      /^field test\.S\d+\.len: zero would be the same as nothing: make it optional, or say that it is at least 1$/,
+  },
+  {
     title: "a repeated value without a way to write it",
     fields: "repeated Line lines = 1;",
     lines: "repeated string a = 1 [(haplane.grammar.v1.word).positional = true];",

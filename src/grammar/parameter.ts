@@ -88,15 +88,7 @@ function flagParameter(syntax: WordSyntax): Parameter {
 function valueParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parameter {
   const { field, keyword, aliases } = syntax;
   const argument = argumentOf(syntax, follow);
-  if (
-    isRequired(syntax) &&
-    isNumber(field) &&
-    !(Number(validityOf(field)?.min ?? 0) > 0 || (validityOf(field)?.oneOf.length ?? 0) > 0)
-  )
-    throw new GrammarError(
-      field,
-      "zero would be the same as nothing: make it optional, or say that it is at least 1",
-    );
+  if (isRequired(syntax)) refuseHiddenZero(field);
   const condition = syntax.type === Type.CONDITION;
   const spellings = condition ? CONDITION_WORDS.map((word) => [word]) : [keyword, ...aliases];
   const simple = spellings.length === 1 && keyword.length === 1;
@@ -128,6 +120,20 @@ function valueParameter(syntax: WordSyntax, follow: ReadonlySet<string>): Parame
       argument.write(message, index, out);
     },
   };
+}
+
+/** Throws for a number without presence that may be zero. */
+export function refuseHiddenZero(field: DescField): void {
+  if (
+    !isNumber(field) ||
+    Number(validityOf(field)?.min ?? 0) > 0 ||
+    (validityOf(field)?.oneOf.length ?? 0) > 0
+  )
+    return;
+  throw new GrammarError(
+    field,
+    "zero would be the same as nothing: make it optional, or say that it is at least 1",
+  );
 }
 
 function isNumber(field: DescField): boolean {

@@ -1,9 +1,11 @@
 import { Naming } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { quoteWords } from "../text/quote.ts";
+import type { StructureReader } from "../text/structure.ts";
 import { checkSection, isAbsent, refuseViolations, type Target, type Violation } from "./check.ts";
 import { printLine } from "./line-text.ts";
 import type { SectionCodec } from "./section-codec.ts";
 import { type Fields, slotOf } from "./slot.ts";
+import { checkUnmodelled } from "./unmodelled.ts";
 
 /** A section as text, ready to be put into a document. */
 export interface SectionText {
@@ -18,7 +20,12 @@ export interface SectionText {
  * Throws FIELD_INVALID for values that cannot be written, NOT_SUPPORTED for what the running HAProxy does not have; each violation names
  * the field.
  */
-export function printSection(codec: SectionCodec, message: Fields, target: Target): SectionText {
+export function printSection(
+  codec: SectionCodec,
+  message: Fields,
+  target: Target,
+  structure: StructureReader,
+): SectionText {
   const violations: Violation[] = [...checkSection(codec, message, target)];
   refuseViolations(violations);
   const lines: string[] = [];
@@ -34,10 +41,13 @@ export function printSection(codec: SectionCodec, message: Fields, target: Targe
     }
   }
   const header = printHeader(codec, message, target.kind, violations);
-  refuseViolations(violations);
   const { unmodelled } = codec.roles;
-  if (unmodelled !== undefined)
-    for (const line of slotOf(unmodelled.field).get(message) as Fields[]) lines.push(String(line.text));
+  if (unmodelled !== undefined) {
+    const texts = slotOf(unmodelled.field).get(message) as Fields[];
+    violations.push(...checkUnmodelled(unmodelled.field, texts, structure));
+    lines.push(...texts.map(({ text }) => String(text)));
+  }
+  refuseViolations(violations);
   return { header, lines };
 }
 

@@ -1,7 +1,9 @@
+import type { DescField } from "@bufbuild/protobuf";
 import { checkLine } from "../text/check-line.ts";
 import { ownEnd } from "../text/extent.ts";
 import type { Section } from "../text/section.ts";
 import type { StructureReader } from "../text/structure.ts";
+import type { Violation } from "./check.ts";
 import { messageOf } from "./field.ts";
 import { diffLists } from "./list-diff.ts";
 import { describeReason, HIDDEN, type SectionReading, shownText } from "./read-section.ts";
@@ -23,7 +25,10 @@ export function unmodelledLines(codec: SectionCodec, section: Section, reading: 
   );
 }
 
-/** Changes the lines that no field stands for, as text. They keep their places; new ones go behind the one before them in the list. */
+/**
+ * Changes the lines that no field stands for, as text. They keep their places; new ones go behind the one before them in the list, else
+ * before the first that stays.
+ */
 export function editUnmodelled(edit: SectionEdit, value: unknown, structure: StructureReader): void {
   const { codec, section, reading, changes, violations } = edit;
   const field = codec.roles.unmodelled!.field;
@@ -32,6 +37,9 @@ export function editUnmodelled(edit: SectionEdit, value: unknown, structure: Str
   if (old.length === next.length && old.every((text, i) => text === next[i])) return;
   const steps = diffLists(old.map(element), next.map(element));
   const gone = new Set(old.keys());
+  const first = steps.find(({ kind }) => kind === "keep" || kind === "change");
+  const top =
+    first === undefined || first.kind === "add" ? ownEnd(section) : reading.unmodelled[first.old]!.index;
   let behind: number | undefined;
   steps.forEach((step, i) => {
     const text = next[i]!;
@@ -42,7 +50,7 @@ export function editUnmodelled(edit: SectionEdit, value: unknown, structure: Str
     }
     const problem = problemOf(text, structure);
     if (problem !== undefined) {
-      violations.push({ kind: "value", field: `${field.name}[${i}].text`, description: problem });
+      violations.push(violationOf(field, i, problem));
       return;
     }
     if (step.kind === "change") {
@@ -52,10 +60,26 @@ export function editUnmodelled(edit: SectionEdit, value: unknown, structure: Str
       return;
     }
     if (step.kind === "move") changes.replaced.set(reading.unmodelled[step.old]!.index, undefined);
-    const before = behind === undefined ? ownEnd(section) : behind + 1;
+    const before = behind === undefined ? top : behind + 1;
     changes.inserted.set(before, [...(changes.inserted.get(before) ?? []), text]);
   });
   for (const index of gone) changes.replaced.set(reading.unmodelled[index]!.index, undefined);
+}
+
+/** Why the texts of such lines cannot stand in a section, each with its path. */
+export function checkUnmodelled(
+  field: DescField,
+  lines: readonly Fields[],
+  structure: StructureReader,
+): Violation[] {
+  return lines.flatMap((line, i) => {
+    const description = problemOf(textOf(line), structure);
+    return description === undefined ? [] : [violationOf(field, i, description)];
+  });
+}
+
+function violationOf(field: DescField, i: number, description: string): Violation {
+  return { kind: "value", field: `${field.name}[${i}].text`, description };
 }
 
 /** Why a text cannot be one line of a section. */

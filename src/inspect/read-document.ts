@@ -1,4 +1,5 @@
 import type { Grammar } from "../grammar/grammar.ts";
+import { HIDDEN } from "../grammar/read-section.ts";
 import type { SectionCodec } from "../grammar/section-codec.ts";
 import type { Document } from "../text/document.ts";
 import type { Line } from "../text/line.ts";
@@ -40,12 +41,12 @@ export function* inspectLines(
       else if (section.keyword === "")
         yield {
           ...place,
-          ...text(
+          ...hidden(
             line,
             line.error === undefined ? "no section begins above it" : describeWordError(line.error),
           ),
         };
-      else if (codec === undefined) yield { ...place, ...text(line, "the section is not known") };
+      else if (codec === undefined) yield { ...place, ...hidden(line, "the section is not known") };
       else yield { ...place, ...understand(codec, section.keyword, line) };
       index++;
     }
@@ -79,6 +80,13 @@ function readHeader(
   return printed === undefined
     ? text(line, "the header says more than the section's name and the defaults it is based on")
     : { kind: "header", printed };
+}
+
+/** A line that no grammar tells the secrets of: only its first word is shown. */
+function hidden(line: Line, why: string): Understood {
+  const [first, ...others] = line.words;
+  const words = first === undefined ? [] : [first.value, ...(others.length === 0 ? [] : [HIDDEN])];
+  return { kind: "text", words, why };
 }
 
 function text(line: Line, why: string): Understood {

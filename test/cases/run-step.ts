@@ -39,10 +39,15 @@ function meaning(codec: SectionCodec, section: Section): string {
   const message = sectionMessage(codec, section, { children: true, secrets: false });
   const json = jsonOf(codec.desc, message);
   const whole = sectionMessage(codec, section, { children: true, secrets: true });
-  const { header, lines } = printSection(codec, withoutUnmodelled(codec, whole), {
-    kind: section.keyword,
-    version: undefined,
-  });
+  const { header, lines } = printSection(
+    codec,
+    withoutUnmodelled(codec, whole),
+    {
+      kind: section.keyword,
+      version: undefined,
+    },
+    parse("", section.keyword).structure,
+  );
   const printed = parse(`${[header, ...lines].join("\n")}\n`, section.keyword);
   const [again] = printed.find(section.keyword, section.name);
   const reread = sectionMessage(codec, again!, { children: true, secrets: true });

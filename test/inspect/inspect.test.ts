@@ -237,3 +237,10 @@ test("arguments that make no sense are refused with the usage", async () => {
   assert.equal(code, 0);
   assert.match(out, /Usage: haplane inspect/);
 });
+
+test("no report shows what follows the first word where no grammar says what is secret", () => {
+  const text = "user eve insecure-password pw1\nfrobnicator x\n  password pw2\nvault\n";
+  const { unmodelled } = inspectFile(grammar, "", Buffer.from(`${text}userlists u\n  user a password pw3\n`));
+  assert.equal(unmodelled.length, 6);
+  assert.doesNotMatch(JSON.stringify(unmodelled), /pw\d/);
+});
