@@ -55,7 +55,7 @@ export function readSection(codec: SectionCodec, section: Section, options: Read
   const message = codec.create();
   const lines = new Map<Directive, (TypedLine & { index: number })[]>();
   const unmodelled: UnmodelledLine[] = [];
-  const blocks = section.marks.length === 0 ? [] : blocksOf(section);
+  const isConditional = conditionalLines(section);
   for (const { index, reading } of placedLines(codec, section, options)) {
     if (reading.kind === "text") {
       const { reason } = reading;
@@ -63,7 +63,7 @@ export function readSection(codec: SectionCodec, section: Section, options: Read
       continue;
     }
     const { directive } = reading;
-    if (blocks.some(({ from, to }) => index > from && (to === undefined || index < to))) {
+    if (isConditional(index)) {
       unmodelled.push({ index, reason: { kind: "conditional" }, directive });
       continue;
     }
@@ -154,6 +154,16 @@ export function readLineOf(codec: SectionCodec, kind: string, line: Line, order?
   if (error !== undefined || words.some(({ utf8, expands }) => !utf8 || expands))
     return { kind: "text", reason: { kind: "unreadable" } };
   return codec.read(words, kind, order);
+}
+
+/** Tells, asked in ascending order, which lines of a section stand in a conditional block that the header does not stand in. */
+function conditionalLines(section: Section): (index: number) => boolean {
+  const blocks = section.marks.length === 0 ? [] : blocksOf(section);
+  let next = 0;
+  return (index) => {
+    while (next < blocks.length && (blocks[next]!.to ?? section.length) <= index) next++;
+    return next < blocks.length && index > blocks[next]!.from;
+  };
 }
 
 /** A reason in words. */
