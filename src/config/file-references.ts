@@ -70,6 +70,8 @@ function* pathsOf(
   bases: ReadonlyMap<string, string>,
 ): Generator<Pick<FileReference, "path" | "converter">> {
   let before = "";
+  // What completes other paths uses nothing of a directory itself.
+  if (line.firstWords(1)[0]?.value.endsWith("-base")) return;
   for (const { value } of line.words) {
     const base = bases.get(before);
     before = value;
