@@ -231,7 +231,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       serviceDiscoveryService(sources),
       storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles })),
       spoeService(spoe),
-      runtimeService(haproxy, commit),
+      runtimeService(haproxy, commit, store.reloads),
       eventsService(hub, present),
     ],
     health,

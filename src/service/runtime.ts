@@ -11,6 +11,7 @@ import {
   type StatsSchema,
   StatsType,
 } from "../../gen/haplane/v1/runtime_pb.js";
+import type { Commit } from "../commit/commit.ts";
 import { formatName, parseName } from "../config/name.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { AdminState as RuntimeAdminState, ServerChange } from "../haproxy/server-change.ts";
@@ -20,7 +21,9 @@ import { DomainError } from "../lib/errors.ts";
 import { checkFields, type FieldChecks, fieldsInvalid } from "../rpc/fields.ts";
 import { type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
+import type { Reloads } from "../store/store.ts";
 import { processStateOf } from "./process-event.ts";
+import { getReload, listReloads, reloadNow } from "./runtime-reloads.ts";
 
 /** HAProxy's own words for an address; names, sockets and zones are for the configuration. */
 function checkAddress(address: string): void {
@@ -44,14 +47,12 @@ const BACKEND = "backends/{backend}";
 const ALL = "-";
 const DRAIN_MS = { default: 10_000, max: 3_600_000 };
 
-/** What the service needs to know of the configuration. */
-export interface ConfiguredServers {
-  /** Whether the configuration has this server. */
-  isConfigured(backend: string, server: string): boolean;
-}
-
-/** `haplane.v1.Runtime` over the running HAProxy. */
-export function runtimeService(haproxy: Haproxy, configuration: ConfiguredServers): Service {
+/** `haplane.v1.Runtime` over the running HAProxy, what is configured, and the record of reloads. */
+export function runtimeService(
+  haproxy: Haproxy,
+  configuration: Pick<Commit, "isConfigured" | "reload">,
+  reloads: Reloads,
+): Service {
   const { runtime } = haproxy;
 
   const toServer = (state: ServerState): MessageInitShape<typeof ServerSchema> => ({
@@ -187,6 +188,12 @@ export function runtimeService(haproxy: Haproxy, configuration: ConfiguredServer
       await change({ kind: "delete", backend, server, drainMs, shutdownSessions: request.force }, signal);
       return {};
     },
+
+    reload: () => reloadNow(configuration, reloads),
+
+    listReloads: (request) => listReloads(reloads, request),
+
+    getReload: ({ name }) => getReload(reloads, name),
   });
 }
 

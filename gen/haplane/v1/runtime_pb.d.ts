@@ -4,8 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import type { ProcessState } from "./events_pb.js";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { ProcessState, ReloadState } from "./events_pb.js";
 
 /**
  * Describes the file haplane/v1/runtime.proto.
@@ -587,6 +587,196 @@ export declare type DeleteServerResponse = Message<"haplane.v1.DeleteServerRespo
 export declare const DeleteServerResponseSchema: GenMessage<DeleteServerResponse>;
 
 /**
+ * A reload of HAProxy that haplane made.
+ *
+ * @generated from message haplane.v1.Reload
+ */
+export declare type Reload = Message<"haplane.v1.Reload"> & {
+  /**
+   * `reloads/{number}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How far it is, or how it ended.
+   *
+   * @generated from field: haplane.v1.ReloadState state = 2;
+   */
+  state: ReloadState;
+
+  /**
+   * Why it was needed, in sentences.
+   *
+   * @generated from field: repeated string reasons = 3;
+   */
+  reasons: string[];
+
+  /**
+   * What HAProxy said when it failed.
+   *
+   * @generated from field: string output = 4;
+   */
+  output: string;
+
+  /**
+   * The revision that it was to bring to HAProxy.
+   *
+   * @generated from field: int64 revision = 5;
+   */
+  revision: bigint;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 6;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * When it ended; unset while it runs, and for one that was lost.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 7;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.Reload.
+ * Use `create(ReloadSchema)` to create a new message.
+ */
+export declare const ReloadSchema: GenMessage<Reload>;
+
+/**
+ * Request of Reload.
+ *
+ * @generated from message haplane.v1.ReloadRequest
+ */
+export declare type ReloadRequest = Message<"haplane.v1.ReloadRequest"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ReloadRequest.
+ * Use `create(ReloadRequestSchema)` to create a new message.
+ */
+export declare const ReloadRequestSchema: GenMessage<ReloadRequest>;
+
+/**
+ * Answer of Reload.
+ *
+ * @generated from message haplane.v1.ReloadResponse
+ */
+export declare type ReloadResponse = Message<"haplane.v1.ReloadResponse"> & {
+  /**
+   * The reload, which has succeeded.
+   *
+   * @generated from field: haplane.v1.Reload reload = 1;
+   */
+  reload?: Reload | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.ReloadResponse.
+ * Use `create(ReloadResponseSchema)` to create a new message.
+ */
+export declare const ReloadResponseSchema: GenMessage<ReloadResponse>;
+
+/**
+ * Request of ListReloads.
+ *
+ * @generated from message haplane.v1.ListReloadsRequest
+ */
+export declare type ListReloadsRequest = Message<"haplane.v1.ListReloadsRequest"> & {
+  /**
+   * The most to return; 0 means 100, more than 1,000 counts as 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListReloadsRequest.
+ * Use `create(ListReloadsRequestSchema)` to create a new message.
+ */
+export declare const ListReloadsRequestSchema: GenMessage<ListReloadsRequest>;
+
+/**
+ * Answer of ListReloads.
+ *
+ * @generated from message haplane.v1.ListReloadsResponse
+ */
+export declare type ListReloadsResponse = Message<"haplane.v1.ListReloadsResponse"> & {
+  /**
+   * The reloads of this page.
+   *
+   * @generated from field: repeated haplane.v1.Reload reloads = 1;
+   */
+  reloads: Reload[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListReloadsResponse.
+ * Use `create(ListReloadsResponseSchema)` to create a new message.
+ */
+export declare const ListReloadsResponseSchema: GenMessage<ListReloadsResponse>;
+
+/**
+ * Request of GetReload.
+ *
+ * @generated from message haplane.v1.GetReloadRequest
+ */
+export declare type GetReloadRequest = Message<"haplane.v1.GetReloadRequest"> & {
+  /**
+   * `reloads/{number}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message haplane.v1.GetReloadRequest.
+ * Use `create(GetReloadRequestSchema)` to create a new message.
+ */
+export declare const GetReloadRequestSchema: GenMessage<GetReloadRequest>;
+
+/**
+ * Answer of GetReload.
+ *
+ * @generated from message haplane.v1.GetReloadResponse
+ */
+export declare type GetReloadResponse = Message<"haplane.v1.GetReloadResponse"> & {
+  /**
+   * The reload.
+   *
+   * @generated from field: haplane.v1.Reload reload = 1;
+   */
+  reload?: Reload | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.GetReloadResponse.
+ * Use `create(GetReloadResponseSchema)` to create a new message.
+ */
+export declare const GetReloadResponseSchema: GenMessage<GetReloadResponse>;
+
+/**
  * What a row of statistics is about.
  *
  * @generated from enum haplane.v1.StatsType
@@ -799,6 +989,37 @@ export declare const Runtime: GenService<{
     methodKind: "unary";
     input: typeof DeleteServerRequestSchema;
     output: typeof DeleteServerResponseSchema;
+  },
+  /**
+   * Reloads HAProxy with the configuration as it is, and answers when the new worker serves; an edit of the file by hand that is held is taken over first.
+   * Reloads that are wanted at the same time are made as one. Fails with FAILED_PRECONDITION and HAProxy's alerts when it refuses.
+   *
+   * @generated from rpc haplane.v1.Runtime.Reload
+   */
+  reload: {
+    methodKind: "unary";
+    input: typeof ReloadRequestSchema;
+    output: typeof ReloadResponseSchema;
+  },
+  /**
+   * Lists the reloads that haplane made, newest first; they are kept by number. Events of kind RELOAD follow them as they happen.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListReloads
+   */
+  listReloads: {
+    methodKind: "unary";
+    input: typeof ListReloadsRequestSchema;
+    output: typeof ListReloadsResponseSchema;
+  },
+  /**
+   * Returns one reload. Fails with NOT_FOUND, also for one that is not kept any more.
+   *
+   * @generated from rpc haplane.v1.Runtime.GetReload
+   */
+  getReload: {
+    methodKind: "unary";
+    input: typeof GetReloadRequestSchema;
+    output: typeof GetReloadResponseSchema;
   },
 }>;
 
