@@ -79,6 +79,63 @@ const WRONG: readonly Wrong[] = [
       /^field test\.S\d+\.len: zero would be the same as nothing: make it optional, or say that it is at least 1$/,
   },
   {
+    title: "a time that is a number",
+    fields: `optional uint32 a = 1 [(haplane.grammar.v1.line).type = TYPE_TIME];`,
+    error: /^field test\.S\d+\.a: type TIME is for a string$/,
+  },
+  {
+    title: "a time that is a number, in a line",
+    fields: `repeated Line lines = 1;`,
+    lines: `optional uint32 a = 1 [(haplane.grammar.v1.word).type = TYPE_TIME];`,
+    error: /^field test\.Line\d+\.a: type TIME is for a string$/,
+  },
+  {
+    title: "a string that is on or off",
+    fields: `optional string a = 1 [(haplane.grammar.v1.line).type = TYPE_ON_OFF];`,
+    error: /^field test\.S\d+\.a: only a bool is on or off$/,
+  },
+  {
+    title: "a reference to what does not exist",
+    fields: `optional string a = 1 [(haplane.grammar.v1.line).refers = "nothing"];`,
+    error: /^field test\.S\d+\.a: refers: "nothing" is no kind of section, nor server, nor table$/,
+  },
+  {
+    title: "a word for false on a message",
+    fields: `Line a = 1 [(haplane.grammar.v1.line).no = "b"];`,
+    error: /^field test\.S\d+\.a: type, separator, rest and no are for values, not for a message$/,
+  },
+  {
+    title: "a separator of messages",
+    fields: `repeated Line a = 1 [(haplane.grammar.v1.line).separator = ","];`,
+    error: /^field test\.S\d+\.a: type, separator, rest and no are for values, not for a message$/,
+  },
+  {
+    title: "all words that remain as messages",
+    fields: `repeated Line a = 1 [(haplane.grammar.v1.line).rest = true];`,
+    error: /^field test\.S\d+\.a: type, separator, rest and no are for values, not for a message$/,
+  },
+  {
+    title: "an end before the beginning",
+    fields: `optional string a = 1 [(haplane.grammar.v1.line) = {since: "3.0", until: "2.8"}];`,
+    error: /^field test\.S\d+\.a: until 2\.8 does not come after since 3\.0$/,
+  },
+  {
+    title: "a child that is a value",
+    fields: `repeated string a = 1 [(haplane.grammar.v1.line).child = true];`,
+    error:
+      /^field test\.S\d+\.a: only the elements of a repeated message are resources of their own \(child\)$/,
+  },
+  {
+    title: "a keyword that begins with the prefix",
+    fields: `optional string a = 1 [(haplane.grammar.v1.line).keyword = "no thing"];`,
+    error: /^field test\.S\d+\.a: "no" is a prefix, not the first word of a keyword$/,
+  },
+  {
+    title: "a pattern that is none",
+    fields: `optional string a = 1 [(haplane.grammar.v1.valid).pattern = "("];`,
+    error: /^field test\.S\d+\.a: valid\.pattern "\(" is no regular expression$/,
+  },
+  {
     title: "a repeated value without a way to write it",
     fields: "repeated Line lines = 1;",
     lines: "repeated string a = 1 [(haplane.grammar.v1.word).positional = true];",

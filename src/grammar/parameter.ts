@@ -1,6 +1,7 @@
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
 import { Type } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { argumentOf, CONDITION_WORDS, repeatsKeyword } from "./argument.ts";
+import { checkSyntax } from "./check-syntax.ts";
 import { enumOf, hasPresence, isBool, messageOf, scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
 import { type Head, isRequired } from "./head.ts";
@@ -39,6 +40,7 @@ export function compileParameter(
 ): Parameter {
   const { field } = syntax;
   if (field.fieldKind === "map") throw new GrammarError(field, "a map has no order, so it cannot be written");
+  checkSyntax(syntax);
   const message = messageOf(field);
   if (message !== undefined)
     return messageParameter(syntax, compile(message, { follow, without: syntax.without }));

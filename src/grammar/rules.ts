@@ -1,6 +1,7 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { FieldViolation } from "../lib/errors.ts";
 import { hasPresence, messageOf } from "./field.ts";
+import { GrammarError } from "./grammar-error.ts";
 import { type Fields, slotOf } from "./slot.ts";
 import { validityOf } from "./syntax.ts";
 
@@ -77,7 +78,7 @@ function compileRules(field: DescField): RuleCheck | undefined {
         violations.push({ field: path, description: "must be set" });
     });
   if (rules.pattern !== "") {
-    const pattern = new RegExp(`^(?:${rules.pattern})$`, "u");
+    const pattern = patternOf(field, rules.pattern);
     checks.push(
       each((value, path, violations) => {
         if (!pattern.test(value as string))
@@ -118,6 +119,14 @@ function compileRules(field: DescField): RuleCheck | undefined {
     required?.(value, path, violations);
     if (!isUnset(value)) for (const check of others) check!(value, path, violations);
   };
+}
+
+function patternOf(field: DescField, text: string): RegExp {
+  try {
+    return new RegExp(`^(?:${text})$`, "u");
+  } catch {
+    throw new GrammarError(field, `valid.pattern "${text}" is no regular expression`);
+  }
 }
 
 function each(check: RuleCheck): RuleCheck {

@@ -1,5 +1,6 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { Role } from "../../gen/haplane/grammar/v1/grammar_pb.js";
+import { checkLineSyntax } from "./check-syntax.ts";
 import { compileDirective, type Directive, type LineValue } from "./directive.ts";
 import { scalarTypeOf } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
@@ -201,6 +202,7 @@ function checkRoles(syntaxes: readonly LineSyntax[]): void {
 
 function checkDirective(syntax: LineSyntax, letters: string, desc: DescMessage): void {
   const { field, kinds } = syntax;
+  checkLineSyntax(syntax);
   for (const letter of kinds)
     if (!letters.includes(letter))
       throw new GrammarError(field, `in: "${letter}" is not one of the letters "${letters}"`);

@@ -14,7 +14,7 @@ import {
 } from "../../gen/haplane/grammar/v1/grammar_pb.js";
 import { GrammarError } from "./grammar-error.ts";
 import { optionOf, optionsOf } from "./option.ts";
-import { parseBranch, type Span, type Version } from "./version.ts";
+import { parseBranch, printBranch, reaches, type Span, type Version } from "./version.ts";
 
 /** The words of a keyword, such as `["timeout", "client"]`. */
 export type Keyword = readonly string[];
@@ -220,6 +220,11 @@ function spanOf(
 ): Span {
   const since = branchOf(element, "since", option?.since ?? "");
   const until = branchOf(element, "until", option?.until ?? "");
+  if (since !== undefined && until !== undefined && reaches(since, until))
+    throw new GrammarError(
+      element,
+      `until ${printBranch(until)} does not come after since ${printBranch(since)}`,
+    );
   return since === undefined && until === undefined ? ALWAYS : { since, until };
 }
 

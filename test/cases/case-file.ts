@@ -1,3 +1,5 @@
+import { parseBranch } from "../../src/grammar/version.ts";
+
 /** A file of cases. */
 export interface CaseFile {
   readonly cases: readonly Case[];
@@ -45,7 +47,9 @@ export function parseCases(file: string, content: string): CaseFile {
       title = heading[1]!;
       blocks = [{ heading: undefined, lines: [] }];
     } else if (step !== null) blocks.push({ heading: step, lines: [] });
-    else blocks.at(-1)?.lines.push(line);
+    else if (/^(----|====)/.test(line)) throw new Error(`${file}: ${title}: no such step: ${line}`);
+    else if (blocks.length === 0) throw new Error(`${file}: a line before the first case: ${line}`);
+    else blocks.at(-1)!.lines.push(line);
   }
   finish();
   return { cases };
@@ -67,6 +71,8 @@ function stepsOf(
   for (let i = 0; i < blocks.length; i++) {
     const { heading, lines } = blocks[i]!;
     const [, kind, keyword = "", name = "", version = ""] = heading!;
+    if (version !== "" && (kind !== "change" || parseBranch(version) === undefined))
+      throw new Error(`${file}: ${title}: only a change is under a version, such as 2.6: ${heading![0]}`);
     if (kind === "means") steps.push({ kind, keyword, name, expected: joined(lines) });
     else if (kind === "change") {
       const next = blocks[i + 1];
@@ -74,8 +80,9 @@ function stepsOf(
         throw new Error(`${file}: ${title}: a change must be followed by what it gives`);
       steps.push({ kind, keyword, name, version, change: joined(lines), expected: joined(next.lines) });
       i++;
-    }
+    } else throw new Error(`${file}: ${title}: only a change gives something`);
   }
+  if (steps.length === 0) throw new Error(`${file}: ${title}: a case without a step proves nothing`);
   return steps;
 }
 
