@@ -6,6 +6,9 @@ import type { LogMessage } from "../haproxy/log-messages.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
+import type { AttachedChange } from "./attached-files.ts";
+import { stageTree } from "./staged-tree.ts";
+import { writePrivate } from "./write-private.ts";
 
 /** What a check needs. */
 export interface CheckTools {
@@ -14,31 +17,46 @@ export interface CheckTools {
 }
 
 /**
- * Lets the running binary's `haproxy -c` read a document before it becomes the configuration. Its files lie beside the originals for that time, as dot-files, so that
- * relative paths mean the same. Returns HAProxy's warnings; throws `CONFIGURATION_REFUSED` with HAProxy's alerts, traced back to file, line and resource.
+ * Lets the running binary's `haproxy -c` read a document before it becomes the configuration, with the files that change along with it. The document's files lie beside the originals for that time, as dot-files, so
+ * that relative paths mean the same; the others in a directory there, by which the words of the document then name them. Returns HAProxy's warnings; throws `CONFIGURATION_REFUSED` with HAProxy's alerts, traced
+ * back to file, line and resource.
  */
 export async function checkCandidate(
   { haproxy, fs }: CheckTools,
   document: Document,
   signal: AbortSignal,
+  changes: readonly AttachedChange[] = [],
 ): Promise<ConfigurationAlert[]> {
-  const suffix = randomBytes(6).toString("hex");
-  const files = document.parts.map(({ path }) =>
-    join(dirname(path), `.${basename(path)}.haplane-check-${suffix}`),
-  );
+  const beside = await candidatePaths(fs, document);
+  const root = `${beside[0]}.d`;
   try {
-    for (const [part, file] of files.entries()) await writePrivate(fs, file, document.print(part));
-    const outcome = await haproxy.check({ files }, { signal });
-    if (outcome.ok) return traced(outcome.messages, "warning", document, files);
-    if (outcome.timedOut === true) {
-      throw new DomainError("TIMED_OUT", `HAProxy's check did not come to an end: ${outcome.failure ?? ""}`, {
+    const tree = changes.length === 0 ? undefined : await stageTree(fs, root, document, changes);
+    const read = tree?.document ?? document;
+    for (const [part, file] of beside.entries()) await writePrivate(fs, file, read.print(part));
+    const { ok, timedOut, failure, messages } = await haproxy.check({ files: beside }, { signal });
+    const original = tree === undefined ? messages : messages.map(tree.original);
+    if (ok) return traced(original, "warning", document, beside);
+    if (timedOut === true) {
+      throw new DomainError("TIMED_OUT", `HAProxy's check did not come to an end: ${failure ?? ""}`, {
         retryAfterMs: 5_000,
       });
     }
-    throw refused(traced(outcome.messages, "alert", document, files), outcome.failure);
+    throw refused(traced(original, "alert", document, beside), failure);
   } finally {
-    for (const file of files) await fs.unlink(file).catch(() => {});
+    for (const file of beside) await fs.unlink(file).catch(() => {});
+    if (changes.length > 0) await fs.rm(root, { recursive: true, force: true });
   }
+}
+
+/** Where the files of a document lie while they are checked: beside what is to be replaced, whatever symbolic links lead there, so that a crash leaves nothing that is not found. */
+function candidatePaths(fs: FileSystem, document: Document): Promise<string[]> {
+  const suffix = randomBytes(6).toString("hex");
+  return Promise.all(
+    document.parts.map(async ({ path }) => {
+      const target = await fs.realpath(path).catch(() => path);
+      return join(dirname(target), `.${basename(target)}.haplane-check-${suffix}`);
+    }),
+  );
 }
 
 /** HAProxy's messages of a level about a document whose parts it read from `files`, traced back to where they come from. */
@@ -64,13 +82,4 @@ export function refused(alerts: readonly ConfigurationAlert[], otherwise?: strin
   const where = first === undefined || first.file === "" ? "" : `${first.file}:${first.line}: `;
   const why = first === undefined ? (otherwise ?? "no reason was given") : `${where}${first.message}`;
   return new DomainError("CONFIGURATION_REFUSED", `HAProxy refuses the configuration: ${why}`, { alerts });
-}
-
-async function writePrivate(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
-  const file = await fs.open(path, "wx", 0o600);
-  try {
-    await file.writeFile(bytes);
-  } finally {
-    await file.close();
-  }
 }

@@ -1,6 +1,8 @@
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
+import { filesNamed } from "../config/file-words.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
+import { type AttachedChange, FileDraft } from "./attached-files.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
@@ -75,8 +77,11 @@ export class ChangeLane {
   async #validate(edit: Edit, start: number): Promise<ChangeOutcome> {
     const before = this.#options.working.current;
     const after = edit.apply(before);
-    const classification = this.#classify(after);
-    const warnings = await checkCandidate(this.#options, after, new AbortController().signal).catch(
+    const draft = await FileDraft.over(this.#options.fs, [edit]);
+    draft.make(edit);
+    const classification = this.#withFiles(this.#classify(after), after, edit, draft.changes);
+    const { signal } = new AbortController();
+    const warnings = await checkCandidate(this.#options, after, signal, draft.changes).catch(
       (error: unknown) => {
         if (error instanceof DomainError && error.reason === "NOT_SUPPORTED") return [];
         throw error;
@@ -99,12 +104,15 @@ export class ChangeLane {
 
   /** Inside the writer's turn: what needs no reload is written durably, and its revision with it. */
   async #tryRuntime(edit: Edit): Promise<Tried> {
-    const { working, writer, clock, publishEphemeral } = this.#options;
-    const first = this.#judge(edit);
+    const { fs, working, writer, clock, publishEphemeral } = this.#options;
+    const draft = await FileDraft.over(fs, [edit]);
+    draft.make(edit);
+    const attached = draft.changes;
+    const first = this.#judge(edit, attached);
     if (first.kind !== "runtime") return first;
-    const change = await DurableChange.begin(this.#options, printed(first.after));
+    const change = await DurableChange.begin(this.#options, { next: printed(first.after), attached });
     // Discovery does not wait for turns, so the document may have changed meanwhile.
-    const judged = working.current === first.before ? first : this.#judgeAgain(edit);
+    const judged = working.current === first.before ? first : this.#judgeAgain(edit, attached);
     if (judged.kind !== "runtime") {
       await change.close();
       if (judged.kind === "failed") throw judged.error;
@@ -121,7 +129,7 @@ export class ChangeLane {
     const end = working.position;
     const document = working.current;
     try {
-      if (judged !== first) await change.restage(printed(document));
+      if (judged !== first) await change.restage({ next: printed(document), attached });
       if ((await change.place()) === "foreign") {
         takeBack();
         await change.close();
@@ -196,22 +204,42 @@ export class ChangeLane {
   }
 
   /** The same, where something has been begun that has to be ended first. */
-  #judgeAgain(edit: Edit): Judgement | { readonly kind: "failed"; readonly error: unknown } {
+  #judgeAgain(
+    edit: Edit,
+    attached: readonly AttachedChange[],
+  ): Judgement | { readonly kind: "failed"; readonly error: unknown } {
     try {
-      return this.#judge(edit);
+      return this.#judge(edit, attached);
     } catch (error) {
       return { kind: "failed", error };
     }
   }
 
   /** What an edit means on the document of this moment. Throws what the edit throws. */
-  #judge(edit: Edit): Judgement {
+  #judge(edit: Edit, attached: readonly AttachedChange[]): Judgement {
     const before = this.#options.working.current;
     const after = edit.apply(before);
-    if (after === before) return { kind: "unchanged", before };
-    const classification = this.#classify(after);
+    if (after === before && attached.length === 0) return { kind: "unchanged", before };
+    const classification = this.#withFiles(this.#classify(after), after, edit, attached);
     if (classification.via === "reload") return { kind: "reload", before, classification };
     return { kind: "runtime", before, after, classification };
+  }
+
+  /** Files that HAProxy has read are read again by a reload only. What goes along with commands does too: one step takes back both. */
+  #withFiles(
+    classification: Classification,
+    after: Document,
+    { alwaysReload }: Edit,
+    attached: readonly AttachedChange[],
+  ): Classification {
+    if (attached.length === 0) return classification;
+    const everyOne = alwaysReload === true || classification.via === "runtime";
+    const named = new Set(filesNamed(after, attached.map(({ path }) => path)));
+    const reasons = attached
+      .filter(({ path }) => everyOne || named.has(path))
+      .map(({ path, next }) => `${next === undefined ? "removes" : "replaces"} ${path}`);
+    if (reasons.length === 0) return classification;
+    return { ...classification, via: "reload", reasons: [...classification.reasons, ...reasons], commands: [] };
   }
 
   #classify(after: Document): Classification {

@@ -14,6 +14,7 @@ import type { FileSystem } from "../lib/durable-file.ts";
 import type { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
+import { type FileWrite, isSame } from "./attached-files.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { ChangeLane } from "./change-lane.ts";
 import { ConfigFiles } from "./config-files.ts";
@@ -22,6 +23,7 @@ import { readOnly } from "./file-state.ts";
 import { FileWriter } from "./file-writer.ts";
 import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
 import { History } from "./history.ts";
+import { decodeIntent } from "./intent.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import type { CommitParts } from "./parts.ts";
 import { type CommitPolicy, DEFAULT_POLICY } from "./policy.ts";
@@ -48,6 +50,17 @@ export interface CommitOptions {
   readonly policy?: Partial<CommitPolicy>;
   /** Default: Node's. Tests pass their own, to stop between two operations. */
   readonly fs?: FileSystem;
+}
+
+/** Files beside the configuration that somebody wants replaced. */
+export interface FileRequest extends Pick<Edit, "author" | "message"> {
+  readonly files: readonly FileWrite[];
+  /** Names of the resources that they stand for, for the history. Default: none. */
+  readonly resources?: readonly string[];
+  /** See `Edit.alwaysReload`. Default false. */
+  readonly alwaysReload?: boolean;
+  /** See `ChangeRequest.validateOnly`. Default false. */
+  readonly validateOnly?: boolean;
 }
 
 /** What there is to see of the commit, for status and metrics. */
@@ -167,9 +180,11 @@ export class Commit implements Target {
     const isKnown = async (path: string, content: Buffer) => {
       if (history.isRecorded(path, content)) return true;
       const former = await Promise.all(intents.map((intent) => formerContent(store, intent, path)));
-      return former.some((bytes) => bytes.equals(content));
+      return former.some((bytes) => isSame(bytes, content));
     };
-    await clearLeftovers(this.#fs, files.paths, isKnown, this.#logger);
+    const attached = intents.flatMap(({ data }) => decodeIntent(data).next.map(({ path }) => path));
+    const paths = [...new Set([...files.paths, ...attached])];
+    await clearLeftovers(this.#fs, paths, isKnown, this.#logger);
     await recover({
       ...{ haproxy: this.#haproxy, fs: this.#fs, store, files, history },
       ...{ clock: this.#options.clock, logger: this.#logger },
@@ -218,6 +233,16 @@ export class Commit implements Target {
     const outcome = await this.#changes.change(request);
     if (request.validateOnly !== true) this.#notify();
     return outcome;
+  }
+
+  /**
+   * Replaces files beside the configuration, together or not at all. Where a word of the configuration names one, HAProxy's check reads them first, and HAProxy is reloaded; what it refuses is undone. Where none
+   * does they are written, durably. Resolves and rejects as `change` does, and with what a guard throws; a revision says who did it and why, but holds no content of the files.
+   */
+  replaceFiles(request: FileRequest): Promise<ChangeOutcome> {
+    const { files, author, message, resources = [], alwaysReload = false, validateOnly = false } = request;
+    const edit = { apply: (document: Document) => document, servers: [] };
+    return this.change({ edit: { ...edit, files, author, message, resources, alwaysReload }, validateOnly });
   }
 
   /** Reloads HAProxy, after an edit of the file by hand that waited has been taken over. Rejects as `change` does. */

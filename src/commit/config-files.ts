@@ -1,13 +1,7 @@
-import {
-  type FileSystem,
-  holds,
-  readIfThere,
-  replaceFile,
-  type StagedFile,
-  stageFile,
-} from "../lib/durable-file.ts";
+import { type FileSystem, holds, readIfThere, type StagedFile } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Document, type PartInput } from "../text/document.ts";
+import { type AttachedChange, type FileContent, putBack, stageContent } from "./attached-files.ts";
 import type { FileState } from "./file-state.ts";
 
 /** How a write ended. */
@@ -18,9 +12,16 @@ export type Written =
   /** Somebody else changed a file since it was last read or written; what they wrote is in place. */
   | { readonly kind: "foreign" };
 
-/** The next content of the files that it changes: durable beside them, not in place yet. To be placed or discarded, once. */
+/** The next content of files, the configuration's and others: durable beside them, not in place yet. To be placed or discarded, once. */
 export interface StagedFiles {
-  readonly parts: readonly { readonly index: number; readonly bytes: Buffer; readonly file: StagedFile }[];
+  readonly steps: readonly Step[];
+}
+
+/** One file to be placed. */
+interface Step extends AttachedChange {
+  /** Which of the configuration's files it is; undefined for others. */
+  readonly index: number | undefined;
+  readonly file: StagedFile;
 }
 
 /** What the files hold. */
@@ -34,6 +35,10 @@ export class ConfigFiles {
   readonly paths: readonly string[];
   readonly #fs: FileSystem;
   #believed: readonly Buffer[] = [];
+  /** Files beside the configuration that were placed by the change under way. */
+  #placed: AttachedChange[] = [];
+  /** Those that a change which was taken back has left, and that are to be put back. */
+  readonly #returning: AttachedChange[] = [];
   /** Whose they are; kept by those who find out. */
   state: FileState = { kind: "ours" };
 
@@ -72,56 +77,90 @@ export class ConfigFiles {
     return false;
   }
 
-  /** Makes the files hold the document, durably: stages and places it. */
+  /** Makes the files hold the document, durably: stages and places it. Other files that are to be put back are put back first. */
   async write(document: Document): Promise<Written> {
+    for (let step = this.#returning[0]; step !== undefined; step = this.#returning[0]) {
+      await putBack(this.#fs, step);
+      this.#returning.shift();
+    }
     return this.place(await this.stage(printed(document)));
   }
 
-  /** Writes what is to be in the files beside them; those that are believed to hold it already are left alone. */
-  async stage(parts: readonly PartInput[]): Promise<StagedFiles> {
-    const staged: StagedFiles["parts"][number][] = [];
+  /** Writes what is to be in files beside them; those of the configuration that are believed to hold it already are left alone. */
+  async stage(parts: readonly PartInput[], attached: readonly AttachedChange[] = []): Promise<StagedFiles> {
+    const own = parts.flatMap(({ path, bytes }, index) => {
+      const former = this.#formerOf(index);
+      return former.equals(bytes) ? [] : [{ path, index, former: content(former), next: content(bytes) }];
+    });
+    const others = attached.map((change) => ({ ...change, index: undefined }));
+    // What the configuration names is there at any time.
+    const ordered = [
+      ...others.filter(({ next }) => next !== undefined),
+      ...own,
+      ...others.filter(({ next }) => next === undefined),
+    ];
+    const steps: Step[] = [];
     try {
-      for (const [index, { path, bytes }] of parts.entries()) {
-        if (this.#formerOf(index).equals(bytes)) continue;
-        staged.push({ index, bytes, file: await stageFile(path, bytes, { fs: this.#fs }) });
-      }
-      return { parts: staged };
+      for (const step of ordered)
+        steps.push({ ...step, file: await stageContent(this.#fs, step.path, step.next) });
+      return { steps };
     } catch (error) {
-      await this.discard({ parts: staged });
+      await this.discard({ steps });
       throw error;
     }
   }
 
   /** Removes what was staged. */
-  async discard({ parts }: StagedFiles): Promise<void> {
-    for (const { file } of parts) await file.discard();
+  async discard({ steps }: StagedFiles): Promise<void> {
+    for (const { file } of steps) await file.discard();
   }
 
-  /** Puts what was staged in place. When one of several files turns out to be somebody else's, those replaced before it are put back. */
-  async place({ parts }: StagedFiles): Promise<Written> {
-    const replaced: { readonly index: number; readonly former: Buffer; readonly bytes: Buffer }[] = [];
-    for (const [position, { index, bytes, file }] of parts.entries()) {
-      const former = this.#formerOf(index);
-      const outcome = await file.place(former);
-      if (outcome.kind === "foreign") {
-        await this.discard({ parts: parts.slice(position + 1) });
-        for (const done of replaced.reverse()) await this.#replace(done.index, done.former, done.bytes);
-        return { kind: "foreign" };
+  /** Puts what was staged in place. When one of several files turns out to be somebody else's, or cannot be replaced, those replaced before it are put back. */
+  async place({ steps }: StagedFiles): Promise<Written> {
+    let placed = 0;
+    try {
+      for (const { path, index, former, next, file } of steps) {
+        if ((await file.place(former?.bytes)).kind === "foreign") {
+          await this.discard({ steps: steps.slice(placed + 1) });
+          for (const step of steps.slice(0, placed).reverse()) await this.#putBack(step);
+          return { kind: "foreign" };
+        }
+        placed += 1;
+        if (index !== undefined) this.#believed = this.#believed.with(index, next!.bytes);
+        else this.#placed.push({ path, former, next });
       }
-      this.#believed = this.#believed.with(index, bytes);
-      replaced.push({ index, former, bytes });
+    } catch (error) {
+      await this.discard({ steps: steps.slice(placed + 1) });
+      throw error;
     }
-    return { kind: replaced.length === 0 ? "unchanged" : "written" };
+    return { kind: steps.length === 0 ? "unchanged" : "written" };
+  }
+
+  /** Says that the files beside the configuration stay as they were placed. */
+  keepAttached(): void {
+    this.#placed = [];
+  }
+
+  /** Has the files beside the configuration that were placed put back with the next write. */
+  returnAttached(): void {
+    this.#returning.push(...this.#placed.reverse());
+    this.#placed = [];
   }
 
   #formerOf(index: number): Buffer {
     return this.#believed[index] ?? Buffer.alloc(0);
   }
 
-  async #replace(index: number, bytes: Buffer, expected: Buffer): Promise<void> {
-    const outcome = await replaceFile(this.paths[index]!, bytes, { expected, fs: this.#fs });
-    if (outcome.kind === "replaced") this.#believed = this.#believed.with(index, bytes);
+  async #putBack(step: Step): Promise<void> {
+    await putBack(this.#fs, step);
+    if (step.index === undefined) this.#placed = this.#placed.filter(({ path }) => path !== step.path);
+    else this.#believed = this.#believed.with(step.index, step.former!.bytes);
   }
+}
+
+/** A configuration file keeps the attributes it has. */
+function content(bytes: Buffer): FileContent {
+  return { bytes, mode: 0o600, owner: undefined };
 }
 
 /** The files' content that a document stands for. */

@@ -1,11 +1,20 @@
 import type { Operation } from "../store/operations.ts";
 import type { PartInput } from "../text/document.ts";
+import type { AttachedChange } from "./attached-files.ts";
 import type { StagedFiles } from "./config-files.ts";
 import type { Entry } from "./history.ts";
 import type { CommitParts } from "./parts.ts";
 
 /** What a durable change works on. */
 export type ChangeParts = Pick<CommitParts, "store" | "files" | "writer" | "working" | "history" | "logger">;
+
+/** What the files are to hold. */
+export interface NextFiles {
+  /** The configuration's. */
+  readonly next: readonly PartInput[];
+  /** Others that change along with it. Default: none. */
+  readonly attached?: readonly AttachedChange[];
+}
 
 /**
  * One change of the files that a crash may interrupt anywhere: *announced* in the store with the former content and *staged* beside the files, then *placed*, then *recorded* as a
@@ -22,18 +31,21 @@ export class DurableChange {
     this.#staged = staged;
   }
 
-  /** Announces what the files are about to hold, in one transaction with other operations, and meanwhile stages it. Nothing is left of it when this rejects. */
+  /**
+   * Announces what the files are about to hold, in one transaction with other operations, and meanwhile stages it. What lies beside files that are not the configuration's is only found again by the announcement,
+   * so those are staged when that is durable. Nothing is left of it when this rejects.
+   */
   static async begin(
     parts: ChangeParts,
-    next: readonly PartInput[],
+    { next, attached = [] }: NextFiles,
     operations: readonly Operation[] = [],
   ): Promise<DurableChange> {
     const { store, files, writer, history } = parts;
-    const intent = history.intent(files.believed, next, "put-back");
-    const [announced, staged] = await Promise.allSettled([
-      store.write([{ kind: "begin-intent", intent }, ...operations]),
-      files.stage(next),
-    ]);
+    const intent = history.intent(files.believed, next, "put-back", attached);
+    const announcing = store.write([{ kind: "begin-intent", intent }, ...operations]);
+    const staging =
+      attached.length === 0 ? files.stage(next) : announcing.then(() => files.stage(next, attached));
+    const [announced, staged] = await Promise.allSettled([announcing, staging]);
     if (announced.status === "rejected") {
       if (staged.status === "fulfilled") await files.discard(staged.value);
       throw announced.reason;
@@ -46,15 +58,15 @@ export class DurableChange {
   /** Announces what somebody has written into the files already: HAProxy has to take it. It is never undone. */
   static async found(parts: ChangeParts, found: readonly PartInput[]): Promise<DurableChange> {
     const { store, files, history } = parts;
-    const intent = history.intent(files.believed, found, "leave");
+    const intent = history.intent(files.believed, found, "leave", []);
     await store.write([{ kind: "begin-intent", intent }]);
     return new DurableChange(parts, intent.id, undefined);
   }
 
   /** Stages something else instead: the document went on. */
-  async restage(next: readonly PartInput[]): Promise<void> {
+  async restage({ next, attached }: NextFiles): Promise<void> {
     await this.#discard();
-    this.#staged = await this.#parts.files.stage(next);
+    this.#staged = await this.#parts.files.stage(next, attached);
   }
 
   /** Puts what was staged in place. `foreign`: somebody else has changed a file, and all of them are as before. */
@@ -73,23 +85,27 @@ export class DurableChange {
       parts: files.believed,
       with: (revision) => [...(entry.with?.(revision) ?? []), this.#end],
     });
+    files.keepAttached();
   }
 
   /** Ends it without a revision, with other operations, now or with the writer's next try: nothing was placed, or it is in the history already. */
   async close(operations: readonly Operation[] = []): Promise<void> {
     await this.#discard();
+    this.#parts.files.keepAttached();
     const ended = [...operations, this.#end];
     await this.#parts.store.write(ended).catch(() => this.#parts.writer.owe(ended));
   }
 
   /** Leaves its end, with other operations, to the writer: HAProxy runs it, and the history is to catch up. */
   owe(operations: readonly Operation[]): void {
+    this.#parts.files.keepAttached();
     this.#parts.writer.owe([...operations, this.#end]);
   }
 
   /** Puts the files back to what the document, from which the change was taken, says now, and ends it. Where that fails, the writer goes on trying, and it ends only then. */
   async undo(operations: readonly Operation[] = []): Promise<void> {
     const { files, working, writer, logger } = this.#parts;
+    files.returnAttached();
     try {
       await this.#discard();
       const outcome = await files.write(working.current);

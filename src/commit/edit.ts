@@ -1,4 +1,5 @@
 import type { Document } from "../text/document.ts";
+import type { FileWrite } from "./attached-files.ts";
 import type { ServerEventFacts } from "./server-event.ts";
 
 /** A change of the document that can be made again on a newer one; that is what rebasing is. */
@@ -11,6 +12,10 @@ export interface Edit {
   readonly author: string;
   /** What it does, for the history: `adds backends/web/servers/a`. */
   readonly message: string;
+  /** Files beside the configuration that are replaced along with it, as a whole or not at all. Default: none. */
+  readonly files?: readonly FileWrite[];
+  /** Whether HAProxy has to be reloaded for them although no word of the configuration names them: another file does. Default false. */
+  readonly alwaysReload?: boolean;
   /** What becomes of servers: a worker that was started without it has to be told, and watchers once it is durable. */
   readonly servers: readonly ServerEventFacts[];
 }
@@ -29,6 +34,8 @@ export function withApply(edit: Edit, apply: Edit["apply"]): Edit {
     get servers() {
       return edit.servers;
     },
+    ...(edit.files && { files: edit.files }),
+    ...(edit.alwaysReload && { alwaysReload: true }),
   };
 }
 

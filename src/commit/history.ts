@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import { EventKind, EventType } from "../../gen/haplane/v1/events_pb.js";
 import type { Clock } from "../lib/clock.ts";
 import { Serial } from "../lib/serial.ts";
-import type { Edit as ByteEdit } from "../store/delta.ts";
 import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { PartInput } from "../text/document.ts";
+import type { AttachedChange } from "./attached-files.ts";
 import { byteEdit } from "./byte-edit.ts";
 import type { Edit } from "./edit.ts";
-import { encodeIntent, type OnRefusal } from "./intent.ts";
+import { type AnnouncedFile, encodeIntent, type OnRefusal } from "./intent.ts";
 import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
 
 /** What is to be recorded. */
@@ -32,7 +32,6 @@ export class History {
   /** What the newest revision's files hold. */
   #recorded: ReadonlyMap<string, Buffer> = new Map();
   #newest: number;
-  #compared: { readonly before: Buffer; readonly after: Buffer; readonly edit: ByteEdit } | undefined;
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
@@ -56,17 +55,23 @@ export class History {
     return recorded;
   }
 
-  /** The announcement that the files, which hold `former` now, are about to hold `next` (the same files in the same order), and that HAProxy has to take it. */
-  intent(former: readonly PartInput[], next: readonly PartInput[], onRefusal: OnRefusal): NewIntent {
+  /** The announcement that the files, which hold `former` now, are about to hold `next` (the same files in the same order), others change along with them, and HAProxy has to take it. */
+  intent(
+    former: readonly PartInput[],
+    next: readonly PartInput[],
+    onRefusal: OnRefusal,
+    attached: readonly AttachedChange[],
+  ): NewIntent {
+    const own = next.map(({ path, bytes }, index) => ({
+      path,
+      edit: byteEdit(former[index]!.bytes, bytes),
+    }));
     return {
       id: randomUUID(),
       time: this.#clock.now(),
       base: this.#newest,
-      former: this.#changes(contentOf(former)),
-      data: encodeIntent({
-        onRefusal,
-        next: next.map(({ path, bytes }, index) => ({ path, edit: this.#edit(former[index]!.bytes, bytes) })),
-      }),
+      former: [...this.#changes(contentOf(former)), ...attached.map(formerOf)],
+      data: encodeIntent({ onRefusal, next: [...own, ...attached.map(announced)] }),
     };
   }
 
@@ -121,24 +126,26 @@ export class History {
     });
   }
 
-  /** Contents are not compared a second time: an intent and the revision after it ask for the same. */
-  #edit(before: Buffer, after: Buffer): ByteEdit {
-    if (this.#compared?.before !== before || this.#compared.after !== after)
-      this.#compared = { before, after, edit: byteEdit(before, after) };
-    return this.#compared.edit;
-  }
-
   #changes(content: ReadonlyMap<string, Buffer>): FileChange[] {
     const changes: FileChange[] = [];
     for (const [path, bytes] of content) {
       const before = this.#recorded.get(path);
       if (before === undefined) changes.push({ kind: "content", path, content: bytes });
       else if (before !== bytes && !before.equals(bytes))
-        changes.push({ kind: "edits", path, edits: [this.#edit(before, bytes)] });
+        changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
     }
     for (const path of this.#recorded.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
     return changes;
   }
+}
+
+function formerOf({ path, former }: AttachedChange): FileChange {
+  return former === undefined ? { kind: "absent", path } : { kind: "content", path, content: former.bytes };
+}
+
+function announced({ path, former, next }: AttachedChange): AnnouncedFile {
+  const edit = next && byteEdit(former?.bytes ?? Buffer.alloc(0), next.bytes);
+  return { path, edit, ...(former && { mode: former.mode, owner: former.owner }) };
 }
 
 function contentOf(parts: readonly PartInput[]): ReadonlyMap<string, Buffer> {

@@ -3,31 +3,45 @@ import { applyEdits, type Edit as ByteEdit } from "../store/delta.ts";
 /** What is to be done with the files when HAProxy turns out to refuse what an intent announced: put the former content back, or leave what somebody wrote by hand. */
 export type OnRefusal = "put-back" | "leave";
 
+/** A file that is about to hold something else. */
+export interface AnnouncedFile {
+  readonly path: string;
+  /** What it is to hold, by how it differs from the former content; undefined: it is to be removed. */
+  readonly edit: ByteEdit | undefined;
+  /** Permission bits and owner that a file beside the configuration had, to be given back with its content. */
+  readonly mode?: number;
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+}
+
 /** What an intent says of a write, beside the former content. */
 export interface Announcement {
   readonly onRefusal: OnRefusal;
-  /** What the files are to hold, by how it differs from the former content. Only files that hold exactly this are the intent's business. */
-  readonly next: readonly { readonly path: string; readonly edit: ByteEdit }[];
+  /** All files of the configuration, and others that change. Only what holds exactly this is the intent's business. */
+  readonly next: readonly AnnouncedFile[];
 }
 
 /** How an announcement is kept: bytes as base64. */
 interface Kept {
   readonly onRefusal: OnRefusal;
-  readonly next: readonly {
-    readonly path: string;
-    readonly offset: number;
-    readonly length: number;
-    readonly bytes: string;
-  }[];
+  readonly next: readonly (Omit<AnnouncedFile, "edit"> & {
+    readonly offset?: number;
+    readonly length?: number;
+    /** Absent with a file that is to be removed. */
+    readonly bytes?: string;
+  })[];
 }
 
 /** Writes an announcement as an intent keeps it. */
 export function encodeIntent({ onRefusal, next }: Announcement): Uint8Array {
   const kept: Kept = {
     onRefusal,
-    next: next.map(({ path, edit: { offset, length, bytes } }) => ({
-      ...{ path, offset, length },
-      bytes: Buffer.from(bytes).toString("base64"),
+    next: next.map(({ edit, ...file }) => ({
+      ...file,
+      ...(edit && {
+        offset: edit.offset,
+        length: edit.length,
+        bytes: Buffer.from(edit.bytes).toString("base64"),
+      }),
     })),
   };
   return Buffer.from(JSON.stringify(kept));
@@ -39,9 +53,9 @@ export function decodeIntent(data: Uint8Array): Announcement {
     const { onRefusal, next } = JSON.parse(Buffer.from(data).toString()) as Kept;
     return {
       onRefusal,
-      next: next.map(({ path, offset, length, bytes }) => ({
-        path,
-        edit: { offset, length, bytes: Buffer.from(bytes, "base64") },
+      next: next.map(({ offset = 0, length = 0, bytes, ...file }) => ({
+        ...file,
+        edit: bytes === undefined ? undefined : { offset, length, bytes: Buffer.from(bytes, "base64") },
       })),
     };
   } catch {
@@ -49,8 +63,12 @@ export function decodeIntent(data: Uint8Array): Announcement {
   }
 }
 
-/** Whether a file holds what was announced. */
-export function holdsAnnounced(former: Uint8Array, edit: ByteEdit, found: Uint8Array): boolean {
-  if (edit.offset + edit.length > former.length) return false;
-  return Buffer.from(applyEdits(former, [edit])).equals(found);
+/** What a file is to hold; undefined for one that is to be removed, `unknown` where the announcement does not fit the former content. */
+export function announcedContent(
+  former: Uint8Array | undefined,
+  { edit }: AnnouncedFile,
+): Buffer | "unknown" | undefined {
+  if (edit === undefined) return undefined;
+  const base = former ?? new Uint8Array(0);
+  return edit.offset + edit.length > base.length ? "unknown" : Buffer.from(applyEdits(base, [edit]));
 }

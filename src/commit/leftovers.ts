@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Logger } from "pino";
 import { type FileSystem, FORMER, readIfThere } from "../lib/durable-file.ts";
@@ -7,7 +6,7 @@ import { type FileSystem, FORMER, readIfThere } from "../lib/durable-file.ts";
 const OURS = ".haplane-";
 
 /**
- * Clears away what a crash left beside the files. The link to the content before our last write is looked at first: what is not among `known` was somebody's edit that landed in
+ * Clears away what a crash left beside files. The link to the content before our last write is looked at first: what is not among `known` was somebody's edit that landed in
  * the middle of that write, and is put back in place.
  */
 export async function clearLeftovers(
@@ -19,7 +18,8 @@ export async function clearLeftovers(
   for (const path of paths) {
     const target = await fs.realpath(path).catch(() => path);
     const prefix = `.${basename(target)}${OURS}`;
-    for (const name of (await readdir(dirname(target))).filter((candidate) => candidate.startsWith(prefix))) {
+    const names = await fs.readdir(dirname(target)).catch(() => []);
+    for (const name of names.filter((candidate) => candidate.startsWith(prefix))) {
       const leftover = join(dirname(target), name);
       const content = name.startsWith(`${prefix}${FORMER}`) ? await readIfThere(fs, leftover) : undefined;
       if (content !== undefined && !(await isKnown(path, content))) {
@@ -29,7 +29,7 @@ export async function clearLeftovers(
         );
         await fs.rename(leftover, target);
       } else {
-        await fs.unlink(leftover);
+        await fs.rm(leftover, { recursive: true });
       }
     }
   }

@@ -1,15 +1,16 @@
 import type { Logger } from "pino";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
-import { type FileSystem, replaceFile } from "../lib/durable-file.ts";
+import { type FileSystem, readIfThere } from "../lib/durable-file.ts";
 import type { PendingIntent } from "../store/intent-table.ts";
 import type { Store } from "../store/store.ts";
 import { Document, type PartInput } from "../text/document.ts";
+import { type AttachedChange, isSame, putBack } from "./attached-files.ts";
 import { serverChanges } from "./classify.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { type History, readRevision } from "./history.ts";
-import { decodeIntent, holdsAnnounced } from "./intent.ts";
+import { announcedContent, decodeIntent } from "./intent.ts";
 import { reloadEvent } from "./reload-event.ts";
 import { eventNow } from "./server-event.ts";
 
@@ -27,22 +28,24 @@ export interface RecoveryOptions {
 /**
  * Ends what a crash left open: files that were replaced, by us or by hand, of which it is not known whether HAProxy took them. Only files that hold exactly what the intent announced are touched, and only while
  * nothing was recorded after it: anything else is somebody's later edit. HAProxy is reloaded once. What it takes becomes a revision; what it refuses is undone from the former content that the intent kept, unless
- * it was written by hand.
+ * it was written by hand. Of several files that were to be replaced together, some of which are as before, the others are put back.
  */
 export async function recover(options: RecoveryOptions): Promise<void> {
-  const { store, logger } = options;
+  const { store, files, logger } = options;
   for (const intent of await store.pendingIntents()) {
     const { onRefusal } = decodeIntent(intent.data);
-    const { parts } = await options.files.peek();
-    if (await isAnnounced(options, intent, parts)) {
-      const taken = await takes(options.haproxy);
+    const { parts } = await files.peek();
+    const found = isLatest(options, intent, parts) ? await foundFiles(options, intent) : [];
+    const isWhole = parts.every(({ path }) => found.some((file) => file.path === path));
+    const placed = found.filter(({ isNext, isFormer }) => isNext && !isFormer);
+    if (isWhole && placed.length > 0 && found.every(({ isNext, isFormer }) => isNext || isFormer)) {
+      const taken = found.every(({ isNext }) => isNext) ? await takes(options.haproxy) : "refused";
       if (taken !== "refused") await record(options, parts);
       else if (onRefusal === "put-back") {
-        const former = await Promise.all(parts.map(({ path }) => formerContent(store, intent, path)));
-        await putBack(options.fs, parts, former);
+        for (const file of placed.reverse()) await putBack(options.fs, file);
         logger.warn(
           { intent: intent.id },
-          "a change that was under way when haplane ended is refused by HAProxy; it was taken back",
+          "a change that was under way when haplane ended was not completed or is refused by HAProxy; it was taken back",
         );
       }
     }
@@ -67,27 +70,43 @@ async function endReloads({ store, clock }: RecoveryOptions): Promise<void> {
   ]);
 }
 
-async function isAnnounced(
-  { history, store }: RecoveryOptions,
-  intent: PendingIntent,
-  parts: readonly PartInput[],
-): Promise<boolean> {
-  const isLatest =
-    history.newest === intent.base || parts.every(({ path, bytes }) => history.isRecorded(path, bytes));
-  if (!isLatest) return false;
-  const { next } = decodeIntent(intent.data);
-  for (const { path, bytes } of parts) {
-    const file = next.find((other) => other.path === path);
-    if (file === undefined) return false;
-    if (!holdsAnnounced(await formerContent(store, intent, path), file.edit, bytes)) return false;
-  }
-  return true;
+function isLatest({ history }: RecoveryOptions, intent: PendingIntent, parts: readonly PartInput[]): boolean {
+  return history.newest === intent.base || parts.every(({ path, bytes }) => history.isRecorded(path, bytes));
 }
 
-/** What a file held before the write that an intent announced: as the intent says, else as in the revision it is based on. */
-export async function formerContent(store: Store, intent: PendingIntent, path: string): Promise<Buffer> {
+/** A file that an intent is about, as it is found. */
+interface FoundFile extends AttachedChange {
+  /** It holds what was announced. */
+  readonly isNext: boolean;
+  /** It holds what it held before. */
+  readonly isFormer: boolean;
+}
+
+async function foundFiles({ fs, store }: RecoveryOptions, intent: PendingIntent): Promise<FoundFile[]> {
+  const found: FoundFile[] = [];
+  for (const file of decodeIntent(intent.data).next) {
+    const { path, mode = 0o600, owner } = file;
+    const bytes = await readIfThere(fs, path);
+    const former = await formerContent(store, intent, path);
+    const next = announcedContent(former, file);
+    const content = (of: Buffer | undefined) => of && { bytes: of, mode, owner };
+    found.push({
+      ...{ path, former: content(former), next: content(bytes) },
+      isNext: next !== "unknown" && isSame(bytes, next),
+      isFormer: isSame(bytes, former),
+    });
+  }
+  return found;
+}
+
+/** What a file held before the write that an intent announced: as the intent says, else as in the revision it is based on. Undefined when it did not exist. */
+export async function formerContent(
+  store: Store,
+  intent: PendingIntent,
+  path: string,
+): Promise<Buffer | undefined> {
   const told = intent.former.get(path);
-  if (told !== undefined) return Buffer.from(told);
+  if (intent.former.has(path)) return told && Buffer.from(told);
   return intent.base === 0 ? Buffer.alloc(0) : readRevision(store, intent.base, path);
 }
 
@@ -116,14 +135,4 @@ async function record({ files, history }: RecoveryOptions, parts: readonly PartI
     servers: serverChanges(before, document),
   };
   await history.append({ parts, lane: "reload", edits: [edit] });
-}
-
-async function putBack(
-  fs: FileSystem,
-  parts: readonly PartInput[],
-  former: readonly Buffer[],
-): Promise<void> {
-  for (const [index, { path, bytes }] of parts.entries()) {
-    if (!bytes.equals(former[index]!)) await replaceFile(path, former[index]!, { expected: bytes, fs });
-  }
 }

@@ -1,6 +1,7 @@
 import { DomainError } from "../lib/errors.ts";
 import type { Operation, ReloadRecord } from "../store/operations.ts";
 import type { Document } from "../text/document.ts";
+import { FileDraft } from "./attached-files.ts";
 import { checkCandidate } from "./candidate.ts";
 import { classify, mergeTouched, type TouchedServers } from "./classify.ts";
 import { printed } from "./config-files.ts";
@@ -61,26 +62,33 @@ export interface ReloadGroupOptions extends CommitParts {
   readonly onReloading: () => void;
 }
 
-/** The requests of a group that HAProxy takes together; the others are rejected, each with its own error. */
+/** The requests of a group that HAProxy takes together, after others that it takes; the rest are rejected, each with its own error. */
 export async function checkGroup(
   options: CommitParts,
   base: Document,
   group: readonly ReloadRequest[],
   signal: AbortSignal,
+  accepted: readonly ReloadRequest[] = [],
 ): Promise<readonly ReloadRequest[]> {
+  const draft = await FileDraft.over(
+    options.fs,
+    [...accepted, ...group].map(({ edit }) => edit),
+  );
   const applicable: ReloadRequest[] = [];
   let candidate = base;
-  for (const request of group) {
+  for (const request of [...accepted, ...group]) {
     try {
-      candidate = request.edit?.apply(candidate) ?? candidate;
-      applicable.push(request);
+      const next = request.edit?.apply(candidate) ?? candidate;
+      draft.make(request.edit);
+      candidate = next;
+      if (!accepted.includes(request)) applicable.push(request);
     } catch (error) {
       request.reject(error);
     }
   }
   if (applicable.length === 0) return [];
   try {
-    await checkCandidate(options, candidate, signal);
+    await checkCandidate(options, candidate, signal, draft.changes);
     return applicable;
   } catch (error) {
     const refusedByHaproxy = error instanceof DomainError && error.reason === "CONFIGURATION_REFUSED";
@@ -90,8 +98,8 @@ export async function checkGroup(
       return [];
     }
     const [first, second] = halves(applicable);
-    const good = await checkGroup(options, base, first, signal);
-    const rest = await checkGroup(options, applyAll(base, good), second, signal);
+    const good = await checkGroup(options, base, first, signal, accepted);
+    const rest = await checkGroup(options, base, second, signal, [...accepted, ...good]);
     return [...good, ...rest];
   }
 }
@@ -105,6 +113,10 @@ export async function writeAndReload(
   base: Document,
 ): Promise<GroupOutcome> {
   const { working, files, writer, history, haproxy, handover, logger } = options;
+  const draft = await FileDraft.over(
+    options.fs,
+    checked.map(({ edit }) => edit),
+  );
   if (await files.isForeign()) return { kind: "again", foreign: true };
   const written = writer.written;
   const before = working.current;
@@ -112,7 +124,7 @@ export async function writeAndReload(
     return { kind: "again", foreign: false };
   const pin = working.pin();
   try {
-    const { group, edits } = make(options, checked);
+    const { group, edits } = make(options, checked, draft);
     if (group.length === 0) return { kind: "none" };
     const [after, end] = [working.current, working.position];
     const reload = newRecord(options, group);
@@ -131,7 +143,7 @@ export async function writeAndReload(
 
     let change: DurableChange;
     try {
-      change = await DurableChange.begin(options, printed(after), [
+      change = await DurableChange.begin(options, { next: printed(after), attached: draft.changes }, [
         { kind: "put-reload", reload },
         reloadEvents(options, reload),
       ]);
@@ -178,14 +190,19 @@ export async function writeAndReload(
 function make(
   { working }: CommitParts,
   requests: readonly ReloadRequest[],
+  draft: FileDraft,
 ): { readonly group: readonly ReloadRequest[]; readonly edits: ReadonlySet<Edit> } {
   const group: ReloadRequest[] = [];
   const edits = new Set<Edit>();
   for (const request of requests) {
     try {
-      if (request.edit !== undefined) {
-        working.apply(request.edit);
-        edits.add(request.edit);
+      const { edit } = request;
+      if (edit !== undefined) {
+        // Both may throw, and then neither is made.
+        edit.apply(working.current);
+        draft.make(edit);
+        working.apply(edit);
+        edits.add(edit);
       }
       group.push(request);
     } catch (error) {
@@ -245,10 +262,6 @@ function reloadEvents({ clock }: CommitParts, reload: ReloadRecord): Operation {
     kind: "append-events",
     events: [eventNow(reloadEvent(reload), clock.now(), { author: "haplane" })],
   };
-}
-
-function applyAll(base: Document, requests: readonly ReloadRequest[]): Document {
-  return requests.reduce((document, { edit }) => edit?.apply(document) ?? document, base);
 }
 
 /** A group in two. */

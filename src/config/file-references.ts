@@ -50,7 +50,8 @@ export function fileReferences(document: Document, directories: readonly string[
             if (!isWanted(named.path)) continue;
             const position = document.positionOf(section, first + offset);
             found.push({
-              ...named,
+              path: named.path,
+              converter: named.converter,
               directive: line.words[0]?.value ?? "",
               file: document.parts[position.part]!.path,
               line: position.line,
@@ -65,25 +66,39 @@ export function fileReferences(document: Document, directories: readonly string[
   return found;
 }
 
-function* pathsOf(
-  line: Line,
-  bases: ReadonlyMap<string, string>,
-): Generator<Pick<FileReference, "path" | "converter">> {
+/** A path that a line names. */
+export interface NamedPath {
+  /** Absolute and normal. */
+  readonly path: string;
+  /** The converter whose argument it is; empty for others. */
+  readonly converter: string;
+  /** The word's place in the line. */
+  readonly word: number;
+  /** What stands for the path in the word. */
+  readonly text: string;
+}
+
+/** The absolute paths that a line names, and those that a base directory completes. */
+export function* pathsOf(line: Line, bases: Bases): Generator<NamedPath> {
   let before = "";
   // What completes other paths uses nothing of a directory itself.
   if (line.firstWords(1)[0]?.value.endsWith("-base")) return;
-  for (const { value } of line.words) {
+  for (const [word, { value }] of line.words.entries()) {
     const base = bases.get(before);
     before = value;
-    if (isAbsolute(value)) yield { path: withoutSlash(normalize(value)), converter: "" };
-    else if (base !== undefined) yield { path: withoutSlash(join(base, value)), converter: "" };
+    const whole = { converter: "", word, text: value };
+    if (isAbsolute(value)) yield { path: withoutSlash(normalize(value)), ...whole };
+    else if (base !== undefined) yield { path: withoutSlash(join(base, value)), ...whole };
     for (const [, converter = "", path = ""] of value.matchAll(ARGUMENT))
-      yield { path: normalize(path), converter };
+      yield { path: normalize(path), converter, word, text: path };
   }
 }
 
-/** For each word whose value is completed, by what. */
-function basesOf(document: Document): ReadonlyMap<string, string> {
+/** By what the value behind a word is completed. */
+export type Bases = ReadonlyMap<string, string>;
+
+/** The base directories that `global` sets. */
+export function basesOf(document: Document): Bases {
   const bases = new Map<string, string>();
   for (const section of document.list("global"))
     for (const [directive, words] of Object.entries(BASES))

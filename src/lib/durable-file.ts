@@ -6,7 +6,17 @@ import { basename, dirname, join } from "node:path";
 /** The operations that writing durably needs; tests pass their own to stop between two of them. */
 export type FileSystem = Pick<
   typeof nodeFs,
-  "open" | "rename" | "link" | "unlink" | "readFile" | "stat" | "realpath"
+  | "open"
+  | "rename"
+  | "link"
+  | "unlink"
+  | "readFile"
+  | "stat"
+  | "realpath"
+  | "mkdir"
+  | "readdir"
+  | "symlink"
+  | "rm"
 >;
 
 /** Begins the last part of the name of the link that keeps the former content for the time of a replacement: `.NAME.haplane-old-…`. */
@@ -25,6 +35,8 @@ export interface ReplaceOptions {
   readonly expected: Uint8Array | undefined;
   /** Permission bits of a file that does not exist yet. Default 0o600. An existing file keeps its mode, owner and group. */
   readonly mode?: number;
+  /** Owner and group of a file that does not exist yet. Default: haplane's own. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
   /** Default: Node's. */
   readonly fs?: FileSystem;
 }
@@ -55,12 +67,12 @@ export interface StagedFile {
 export async function stageFile(
   path: string,
   content: Uint8Array,
-  options: Pick<ReplaceOptions, "mode" | "fs">,
+  options: Omit<ReplaceOptions, "expected">,
 ): Promise<StagedFile> {
   const fs = options.fs ?? nodeFs;
   const [target, attributes] = await Promise.all([
     resolveLink(fs, path),
-    attributesOf(fs, path, options.mode ?? 0o600),
+    attributesOf(fs, path, { mode: options.mode ?? 0o600, owner: options.owner }),
   ]);
   const directory = dirname(target);
   const suffix = randomBytes(6).toString("hex");
@@ -92,6 +104,31 @@ export async function stageFile(
         if (!isPlaced) await discard();
         if (expected !== undefined) await unlinkIfThere(fs, former);
       }
+    },
+  };
+}
+
+/**
+ * Prepares the removal of a file. It is placed as a content is: compared with `expected` just before, kept under another name, compared once more, and put back when somebody else's edit landed in between. A
+ * symbolic link is removed itself.
+ */
+export function stageRemoval(path: string, fs: FileSystem = nodeFs): StagedFile {
+  const directory = dirname(path);
+  const former = join(directory, `.${basename(path)}.haplane-${FORMER}${randomBytes(6).toString("hex")}`);
+  return {
+    discard: async () => {},
+    async place(expected) {
+      if (!(await holds(fs, path, expected))) return { kind: "foreign" };
+      if (expected === undefined) return { kind: "replaced" };
+      await fs.rename(path, former);
+      await syncDirectory(fs, directory);
+      if (await holds(fs, former, expected)) {
+        await unlinkIfThere(fs, former);
+        return { kind: "replaced" };
+      }
+      await fs.rename(former, path);
+      await syncDirectory(fs, directory);
+      return { kind: "foreign" };
     },
   };
 }
@@ -142,7 +179,7 @@ export async function readIfThere(
 
 interface Attributes {
   readonly mode: number;
-  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 async function writeSynced(
@@ -162,12 +199,12 @@ async function writeSynced(
   }
 }
 
-async function attributesOf(fs: FileSystem, path: string, mode: number): Promise<Attributes> {
+async function attributesOf(fs: FileSystem, path: string, otherwise: Attributes): Promise<Attributes> {
   try {
     const stat = await fs.stat(path);
     return { mode: stat.mode & 0o7777, owner: { uid: stat.uid, gid: stat.gid } };
   } catch (error) {
-    if (isMissing(error)) return { mode };
+    if (isMissing(error)) return otherwise;
     throw error;
   }
 }

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { pino } from "pino";
+import type { FileWrite } from "../../src/commit/attached-files.ts";
 import { Commit } from "../../src/commit/commit.ts";
 import { readRevision } from "../../src/commit/history.ts";
 import type { Haproxy } from "../../src/haproxy/haproxy.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
-import { BODY, server } from "../support/commit-world.ts";
+import { BODY, server, textEdit } from "../support/commit-world.ts";
 import { CrashPoint, crashingFs, crashingHaproxy, crashingStore } from "../support/crash.ts";
 import { createScriptedHaproxy } from "../support/scripted-haproxy.ts";
 import { eventually } from "../support/wait.ts";
@@ -22,9 +23,11 @@ interface Scenario {
   readonly act: Act;
   /** The text of the file before and after, as a whole. Nothing in between may be found. */
   readonly after: (before: string) => string;
+  /** What files beside it hold afterwards, of which before `old` holds "old" and `gone` "gone". Default: the same. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
-const SCENARIOS: readonly Scenario[] = [
+const SCENARIOS: Scenario[] = [
   {
     name: "a runtime commit",
     async act(commit, _path, store) {
@@ -56,6 +59,70 @@ const SCENARIOS: readonly Scenario[] = [
     after: (before) => before.replace("weight 5", "weight 6"),
   },
 ];
+
+SCENARIOS.push(
+  {
+    name: "an API change by commands",
+    async act(commit) {
+      await commit.change({ edit: textEdit((text) => text.replace("weight 5", "weight 6")) });
+    },
+    after: (before) => before.replace("weight 5", "weight 6"),
+  },
+  {
+    name: "an API change that goes back to a former revision",
+    async act(commit, path, store) {
+      await commit.change({
+        edit: textEdit((text) => text.replace("timeout connect 1s", "timeout connect 2s")),
+      });
+      const former = (await readRevision(store, 1, path)).toString();
+      await commit.change({ edit: textEdit(() => former) });
+      await commit.change({
+        edit: textEdit((text) => text.replace("timeout connect 1s", "timeout connect 2s")),
+      });
+    },
+    after: (before) => before.replace("timeout connect 1s", "timeout connect 2s"),
+  },
+  {
+    name: "files that are replaced along with the configuration by a reload",
+    async act(commit, path) {
+      const edit = textEdit((text) => text.replace("timeout connect 1s", "timeout connect 2s"));
+      await commit.change({ edit: { ...edit, files: filesBeside(path) } });
+    },
+    after: (before) => before.replace("timeout connect 1s", "timeout connect 2s"),
+    files: { old: "new", added: "new" },
+  },
+  {
+    name: "files that nothing names",
+    async act(commit, path) {
+      const edit = textEdit((text) => text.replace("# written", "# Written"));
+      await commit.change({ edit: { ...edit, files: filesBeside(path) } });
+    },
+    after: (before) => before.replace("# written", "# Written"),
+    files: { old: "new", added: "new" },
+  },
+);
+
+/** One that is replaced, one that is new, and one that is removed. */
+function filesBeside(path: string): readonly FileWrite[] {
+  const beside = (name: string) => join(dirname(path), name);
+  return [
+    { path: beside("old"), content: Buffer.from("new") },
+    { path: beside("added"), content: Buffer.from("new") },
+    { path: beside("gone"), content: undefined },
+  ];
+}
+
+/** What lies beside the configuration, by name. */
+async function besides(directory: string): Promise<Record<string, string>> {
+  const names = (await readdir(directory))
+    .filter((name) => name !== "haproxy.cfg" && name !== "state")
+    .sort();
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(directory, name), "utf8")])),
+  );
+}
+
+const BESIDE = { gone: "gone", old: "old" };
 
 type Act = (commit: Commit, path: string, store: Store) => Promise<void>;
 
@@ -89,12 +156,17 @@ async function live(directory: string, haproxy: Haproxy, point: CrashPoint, act:
   }
 }
 
+function sorted(files: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** A directory with the configuration and its first revision. Revisions name files by their path, so each life has it in the same place. */
 async function settle(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory);
   const path = join(directory, "haproxy.cfg");
   await writeFile(path, BODY);
+  for (const [name, content] of Object.entries(BESIDE)) await writeFile(join(directory, name), content);
   const haproxy = await createScriptedHaproxy([path]);
   await haproxy.start();
   await live(directory, haproxy, NEVER, async () => {});
@@ -138,10 +210,11 @@ for (const scenario of SCENARIOS) {
         );
         if (finished) assert.equal(text, scenario.after(BODY));
       });
+      const isAfter = (await readFile(path, "utf8")) === scenario.after(BODY);
       assert.deepEqual(
-        (await readdir(directory)).sort(),
-        ["haproxy.cfg", "state"],
-        `operation ${at}: nothing lies about`,
+        await besides(directory),
+        isAfter ? sorted(scenario.files ?? BESIDE) : BESIDE,
+        `operation ${at}: files beside are as the configuration, and nothing lies about`,
       );
       if (finished) {
         assert.ok(at > 5, "operations were counted");

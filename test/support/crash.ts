@@ -58,6 +58,9 @@ export function crashingFs(point: CrashPoint): FileSystem {
     rename: point.wrap(nodeFs.rename),
     link: point.wrap(nodeFs.link),
     unlink: point.wrap(nodeFs.unlink),
+    mkdir: point.wrap(nodeFs.mkdir as FileSystem["rm"]) as unknown as FileSystem["mkdir"],
+    symlink: point.wrap(nodeFs.symlink),
+    rm: point.wrap(nodeFs.rm),
   };
 }
 
