@@ -5,7 +5,6 @@ import {
   stageFile,
   stageRemoval,
 } from "../lib/durable-file.ts";
-import type { Edit } from "./edit.ts";
 
 /** A file beside the configuration that HAProxy reads, a SPOE file or a certificate say, as an edit wants it. */
 export interface FileWrite {
@@ -33,6 +32,11 @@ export interface AttachedChange {
   readonly next: FileContent | undefined;
 }
 
+/** What replaces files: an edit. */
+interface Replacing {
+  readonly files?: readonly FileWrite[];
+}
+
 /** The files that edits replace, as they are, and as they become when the edits are made one after another. */
 export class FileDraft {
   readonly #former: ReadonlyMap<string, FileContent | undefined>;
@@ -44,7 +48,7 @@ export class FileDraft {
   }
 
   /** Reads the files of edits. */
-  static async over(fs: FileSystem, edits: readonly (Edit | undefined)[]): Promise<FileDraft> {
+  static async over(fs: FileSystem, edits: readonly (Replacing | undefined)[]): Promise<FileDraft> {
     const paths = new Set(edits.flatMap((edit) => edit?.files?.map(({ path }) => path) ?? []));
     const former = new Map<string, FileContent | undefined>();
     for (const path of paths) former.set(path, await readContent(fs, path));
@@ -52,7 +56,7 @@ export class FileDraft {
   }
 
   /** Makes an edit's writes. Throws what a guard throws, and then changes nothing. */
-  make(edit: Edit | undefined): void {
+  make(edit: Replacing | undefined): void {
     const files = edit?.files ?? [];
     for (const { path, guard } of files) guard?.(this.#next.get(path)?.bytes);
     for (const { path, content, mode = 0o600 } of files) {

@@ -1,6 +1,7 @@
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { filesNamed } from "../config/file-words.ts";
-import { DomainError } from "../lib/errors.ts";
+import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
+import { Serial } from "../lib/serial.ts";
 import type { Document } from "../text/document.ts";
 import { type AttachedChange, FileDraft } from "./attached-files.ts";
 import { checkCandidate } from "./candidate.ts";
@@ -15,10 +16,17 @@ import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import type { RuntimeLane } from "./runtime-lane.ts";
 import { eventNow, serverEvent } from "./server-event.ts";
+import { requireStartable } from "./start-conditions.ts";
 import type { Pin } from "./working-document.ts";
 
 /** How often a change is begun anew because somebody edited the file in the middle of it. */
 const MAX_ATTEMPTS = 5;
+
+/** How many changes may wait for a check that nothing depends on. Each takes a processor while it runs. */
+const MAX_TRIED = 32;
+
+/** Nobody ends such a check before its deadline. */
+const NEVER = new AbortController().signal;
 
 /** What the lane is given. */
 export interface ChangeLaneOptions extends CommitParts {
@@ -35,6 +43,9 @@ export interface ChangeLaneOptions extends CommitParts {
  */
 export class ChangeLane {
   readonly #options: ChangeLaneOptions;
+  readonly #trials = new Serial();
+  /** Checks of `validateOnly` that run or wait. */
+  #trying = 0;
 
   constructor(options: ChangeLaneOptions) {
     this.#options = options;
@@ -80,26 +91,42 @@ export class ChangeLane {
     const draft = await FileDraft.over(this.#options.fs, [edit]);
     draft.make(edit);
     const classification = this.#withFiles(this.#classify(after), after, edit, draft.changes);
-    const { signal } = new AbortController();
-    const warnings = await checkCandidate(this.#options, after, signal, draft.changes).catch(
-      (error: unknown) => {
-        if (error instanceof DomainError && error.reason === "NOT_SUPPORTED") return [];
-        throw error;
-      },
-    );
+    const warnings = await this.#tried(async () => {
+      await requireStartable(this.#options.fs, after);
+      return checkCandidate(this.#options, after, NEVER, draft.changes);
+    });
     return { ...this.#outcome(before, after, classification, start), warnings };
   }
 
   /** Has HAProxy's check read what would be written without a reload, and so without a check. */
   async #checkText(edit: Edit): Promise<void> {
-    const judged = this.#judge(edit);
+    const draft = await FileDraft.over(this.#options.fs, [edit]);
+    draft.make(edit);
+    const judged = this.#judge(edit, draft.changes);
     if (judged.kind !== "runtime") return;
-    await checkCandidate(this.#options, judged.after, new AbortController().signal).catch(
-      (error: unknown) => {
-        // Where no binary is known nobody can be asked.
-        if (!(error instanceof DomainError && error.reason === "NOT_SUPPORTED")) throw error;
-      },
-    );
+    await checkCandidate(this.#options, judged.after, NEVER, draft.changes).catch((error: unknown) => {
+      // Where no binary is known nobody can be asked.
+      if (!(error instanceof DomainError && error.reason === "NOT_SUPPORTED")) throw error;
+    });
+  }
+
+  /** Runs a check that nothing depends on: one at a time, and only so many wait. */
+  async #tried(check: () => Promise<ConfigurationAlert[]>): Promise<readonly ConfigurationAlert[]> {
+    if (this.#trying >= MAX_TRIED) {
+      throw new DomainError("LIMIT_EXCEEDED", "too many changes are being validated; try again", {
+        metadata: { limit: String(MAX_TRIED) },
+        retryAfterMs: 1_000,
+      });
+    }
+    this.#trying += 1;
+    try {
+      return await this.#trials.run(check);
+    } catch (error) {
+      if (error instanceof DomainError && error.reason === "NOT_SUPPORTED") return [];
+      throw error;
+    } finally {
+      this.#trying -= 1;
+    }
   }
 
   /** Inside the writer's turn: what needs no reload is written durably, and its revision with it. */
@@ -139,7 +166,10 @@ export class ChangeLane {
         classification.servers.map((facts) => eventNow(serverEvent(facts, true), clock.now(), edit)),
       );
       const lane = classification.via === "runtime" ? "runtime" : "reload";
-      await change.record({ lane, edits: working.since(writer.written).slice(0, end - writer.written) });
+      await change.recordUntold({
+        lane,
+        edits: working.since(writer.written).slice(0, end - writer.written),
+      });
     } catch (error) {
       takeBack();
       await change.undo();
@@ -147,7 +177,7 @@ export class ChangeLane {
     }
     working.goesLive(told);
     writer.settle(end);
-    return { kind: "written", before, after: document, classification, edit: told, pin };
+    return { kind: "written", before, after: document, classification, edit: told, pin, change };
   }
 
   /** Sends the commands of what was written; where HAProxy does not take them, one reload of the durable file does, and if not even that, the change is taken back. */
@@ -158,6 +188,7 @@ export class ChangeLane {
     const followed = await runtime
       .follow(touchedServers(classification.servers), classification.commands, "reload")
       .catch((error: unknown) => ({ kind: "failed" as const, error }));
+    written.change.owe();
     if (followed.kind !== "failed") written.pin.release();
     switch (followed.kind) {
       case "commands":
@@ -234,12 +265,22 @@ export class ChangeLane {
   ): Classification {
     if (attached.length === 0) return classification;
     const everyOne = alwaysReload === true || classification.via === "runtime";
-    const named = new Set(filesNamed(after, attached.map(({ path }) => path)));
+    const named = new Set(
+      filesNamed(
+        after,
+        attached.map(({ path }) => path),
+      ),
+    );
     const reasons = attached
       .filter(({ path }) => everyOne || named.has(path))
       .map(({ path, next }) => `${next === undefined ? "removes" : "replaces"} ${path}`);
     if (reasons.length === 0) return classification;
-    return { ...classification, via: "reload", reasons: [...classification.reasons, ...reasons], commands: [] };
+    return {
+      ...classification,
+      via: "reload",
+      reasons: [...classification.reasons, ...reasons],
+      commands: [],
+    };
   }
 
   #classify(after: Document): Classification {
@@ -306,6 +347,8 @@ interface Written {
   readonly edit: Edit;
   /** Keeps the edits from this one on, until it is known that HAProxy runs it. */
   readonly pin: Pin;
+  /** Ends when HAProxy has been told. */
+  readonly change: DurableChange;
 }
 
 const NOTHING: Classification = { via: "none", reasons: [], commands: [], servers: [] };
@@ -314,7 +357,7 @@ const NOTHING: Classification = { via: "none", reasons: [], commands: [], server
 function guarded({ edit, baseRevision }: ChangeRequest, history: History): Edit {
   if (baseRevision === undefined) return edit;
   return withApply(edit, (document) => {
-    if (history.newest === baseRevision) return edit.apply(document);
+    if (baseRevision >= history.newestOfOthers && baseRevision <= history.newest) return edit.apply(document);
     throw new DomainError("ETAG_MISMATCH", `the newest revision is ${history.newest}, not ${baseRevision}`, {
       metadata: { sent: String(baseRevision), current: String(history.newest) },
     });

@@ -13,7 +13,7 @@ export interface ChangeRequest {
   readonly validateOnly?: boolean;
   /** HAProxy's check is asked first even where nothing that it runs would change: the text as such may be what it refuses. Default false. */
   readonly check?: boolean;
-  /** The newest revision has to be this one, else `ETAG_MISMATCH`. Default: any. */
+  /** No revision may have come after this one, but for those in which discovery alone changed its servers, else `ETAG_MISMATCH`. Default: any may. */
   readonly baseRevision?: number;
 }
 

@@ -168,7 +168,7 @@ export class Commit implements Target {
         lane: "external",
         edits: [externalEdit(document, document)],
       });
-    this.#foreign.start();
+    await this.#foreign.start();
     await this.#foreign.look();
     if (!this.#policy.readOnly) this.#compareWorker();
   }

@@ -79,12 +79,16 @@ export class DurableChange {
 
   /** Appends the revision, and ends the announcement in the same transaction. Rejects as `History.append` does, and can then be tried again or be undone. */
   async record(entry: Omit<Entry, "parts">): Promise<void> {
-    const { history, files } = this.#parts;
-    await history.append({
+    await this.recordUntold({
       ...entry,
-      parts: files.believed,
       with: (revision) => [...(entry.with?.(revision) ?? []), this.#end],
     });
+  }
+
+  /** Appends the revision alone: HAProxy has not been told yet, so a crash has to find the announcement. To be ended by `owe`. */
+  async recordUntold(entry: Omit<Entry, "parts">): Promise<void> {
+    const { history, files } = this.#parts;
+    await history.append({ ...entry, parts: files.believed });
     files.keepAttached();
   }
 
@@ -96,8 +100,8 @@ export class DurableChange {
     await this.#parts.store.write(ended).catch(() => this.#parts.writer.owe(ended));
   }
 
-  /** Leaves its end, with other operations, to the writer: HAProxy runs it, and the history is to catch up. */
-  owe(operations: readonly Operation[]): void {
+  /** Leaves its end, with other operations, to the writer's next turn: nobody waits for it. */
+  owe(operations: readonly Operation[] = []): void {
     this.#parts.files.keepAttached();
     this.#parts.writer.owe([...operations, this.#end]);
   }

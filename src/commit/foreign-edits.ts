@@ -38,12 +38,13 @@ export class ForeignEdits {
     this.#options = options;
   }
 
-  /** Begins to watch the files' directories. */
-  start(): void {
-    const { files, logger } = this.#options;
+  /** Begins to watch the files' directories: where they are, and where symbolic links to them stand. */
+  async start(): Promise<void> {
+    const { files, fs, logger } = this.#options;
     const names = new Map<string, Set<string>>();
     for (const path of files.paths)
-      names.set(dirname(path), (names.get(dirname(path)) ?? new Set()).add(basename(path)));
+      for (const place of [path, await fs.realpath(path).catch(() => path)])
+        names.set(dirname(place), (names.get(dirname(place)) ?? new Set()).add(basename(place)));
     for (const [directory, own] of names) {
       const watcher = watch(directory, (_event, name) => {
         if (name === null || own.has(name)) this.#lookSoon();

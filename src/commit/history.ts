@@ -11,6 +11,9 @@ import type { Edit } from "./edit.ts";
 import { type AnnouncedFile, encodeIntent, type OnRefusal } from "./intent.ts";
 import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
 
+/** How many revisions are looked through at start for one that is not discovery's. Where there is none, the newest counts, which refuses more than it has to. */
+const LOOKED_AT = 1_000;
+
 /** What is to be recorded. */
 export interface Entry {
   /** What the files hold. */
@@ -32,16 +35,23 @@ export class History {
   /** What the newest revision's files hold. */
   #recorded: ReadonlyMap<string, Buffer> = new Map();
   #newest: number;
+  #newestOfOthers: number;
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
     this.#newest = store.newestRevision;
+    this.#newestOfOthers = this.#newest;
   }
 
   /** Number of the newest revision. */
   get newest(): number {
     return this.#newest;
+  }
+
+  /** Number of the newest revision that is not discovery's alone. */
+  get newestOfOthers(): number {
+    return this.#newestOfOthers;
   }
 
   /** Reads what the newest revision's files hold, so that the next one can be told by what differs. Returns it; undefined when there is no revision yet. */
@@ -52,6 +62,9 @@ export class History {
       recorded.set(path, await readRevision(this.#store, this.#newest, path));
     }
     this.#recorded = recorded;
+    const recent = await this.#store.revisions.list({ limit: LOOKED_AT });
+    const other = recent.find(({ lane }) => lane !== "discovery");
+    if (other !== undefined) this.#newestOfOthers = other.number;
     return recorded;
   }
 
@@ -121,6 +134,7 @@ export class History {
         ...(entry.with?.(number) ?? []),
       ]);
       this.#newest = number;
+      if (lane !== "discovery") this.#newestOfOthers = number;
       this.#recorded = content;
       return number;
     });

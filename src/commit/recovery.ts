@@ -31,15 +31,19 @@ export interface RecoveryOptions {
  * it was written by hand. Of several files that were to be replaced together, some of which are as before, the others are put back.
  */
 export async function recover(options: RecoveryOptions): Promise<void> {
-  const { store, files, logger } = options;
+  const { store, files, history, logger } = options;
+  let isUntold = false;
   for (const intent of await store.pendingIntents()) {
     const { onRefusal } = decodeIntent(intent.data);
     const { parts } = await files.peek();
     const found = isLatest(options, intent, parts) ? await foundFiles(options, intent) : [];
     const isWhole = parts.every(({ path }) => found.some((file) => file.path === path));
+    // It is in the history, with others that came after it perhaps: what HAProxy was told of it is not known.
+    isUntold ||= history.newest > intent.base && isRecorded(options, parts);
     const placed = found.filter(({ isNext, isFormer }) => isNext && !isFormer);
     if (isWhole && placed.length > 0 && found.every(({ isNext, isFormer }) => isNext || isFormer)) {
       const taken = found.every(({ isNext }) => isNext) ? await takes(options.haproxy) : "refused";
+      isUntold = false;
       if (taken !== "refused") await record(options, parts);
       else if (onRefusal === "put-back") {
         for (const file of placed.reverse()) await putBack(options.fs, file);
@@ -51,6 +55,8 @@ export async function recover(options: RecoveryOptions): Promise<void> {
     }
     await store.write([{ kind: "finish-intent", id: intent.id }]);
   }
+  if (isUntold && (await takes(options.haproxy)) === "refused")
+    logger.error("HAProxy refuses a recorded configuration, of which it is not known whether it was told");
   await endReloads(options);
 }
 
@@ -71,7 +77,11 @@ async function endReloads({ store, clock }: RecoveryOptions): Promise<void> {
 }
 
 function isLatest({ history }: RecoveryOptions, intent: PendingIntent, parts: readonly PartInput[]): boolean {
-  return history.newest === intent.base || parts.every(({ path, bytes }) => history.isRecorded(path, bytes));
+  return history.newest === intent.base || isRecorded({ history }, parts);
+}
+
+function isRecorded({ history }: Pick<RecoveryOptions, "history">, parts: readonly PartInput[]): boolean {
+  return parts.every(({ path, bytes }) => history.isRecorded(path, bytes));
 }
 
 /** A file that an intent is about, as it is found. */
@@ -125,7 +135,7 @@ async function takes(haproxy: Haproxy): Promise<"taken" | "refused" | "unknown">
 async function record({ files, history }: RecoveryOptions, parts: readonly PartInput[]): Promise<void> {
   const before = Document.parse(files.believed);
   files.believe(parts);
-  if (parts.every(({ path, bytes }) => history.isRecorded(path, bytes))) return;
+  if (isRecorded({ history }, parts)) return;
   const { document } = await files.peek();
   const edit: Edit = {
     apply: () => document,

@@ -11,6 +11,7 @@ import type { CommitParts } from "./parts.ts";
 import { reloadError } from "./reload-error.ts";
 import { reloadEvent } from "./reload-event.ts";
 import { eventNow } from "./server-event.ts";
+import { requireStartable } from "./start-conditions.ts";
 import type { FollowUp, Handover, PlannedReload } from "./worker-handover.ts";
 import type { Position } from "./working-document.ts";
 
@@ -88,6 +89,7 @@ export async function checkGroup(
   }
   if (applicable.length === 0) return [];
   try {
+    await requireStartable(options.fs, candidate);
     await checkCandidate(options, candidate, signal, draft.changes);
     return applicable;
   } catch (error) {

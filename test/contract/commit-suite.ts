@@ -288,6 +288,37 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
       assert.equal(await w.text(), text);
     });
 
+    test("a base revision guards against everybody but discovery", async (t) => {
+      const w = await commitWorld(t, factory);
+      const base = w.commit.revision;
+      await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await eventually(() => assert.ok(w.commit.revision > base));
+      const again = await w.restart();
+      await again.commit.change({
+        edit: textEdit((text) => text.replace("weight 5", "weight 6")),
+        baseRevision: base,
+      });
+      const late = again.commit.change({
+        edit: textEdit((text) => text.replace("weight 6", "weight 7")),
+        baseRevision: base,
+      });
+      await assert.rejects(late, { reason: "ETAG_MISMATCH" });
+    });
+
+    test("a chroot that HAProxy's check does not look at is refused before it kills HAProxy", async (t) => {
+      const w = await commitWorld(t, factory);
+      const before = await w.text();
+      const edit = textEdit((text) => `global\n    chroot ${w.directory}/missing\n\n${text}`);
+      for (const validateOnly of [true, false]) {
+        await assert.rejects(w.commit.change({ edit, validateOnly }), (error: DomainError) => {
+          assert.equal(error.reason, "CONFIGURATION_REFUSED");
+          assert.deepEqual([error.alerts[0]?.file, error.alerts[0]?.line], [w.path, 2]);
+          return true;
+        });
+      }
+      assert.deepEqual([await w.text(), w.reloads()], [before, 0]);
+    });
+
     test("nothing is left beside the file", async (t) => {
       const w = await commitWorld(t, factory);
       await w.commit.createBackends([{ name: "one", servers: [] }], "sources/test");

@@ -69,18 +69,11 @@ SCENARIOS.push(
     after: (before) => before.replace("weight 5", "weight 6"),
   },
   {
-    name: "an API change that goes back to a former revision",
-    async act(commit, path, store) {
-      await commit.change({
-        edit: textEdit((text) => text.replace("timeout connect 1s", "timeout connect 2s")),
-      });
-      const former = (await readRevision(store, 1, path)).toString();
-      await commit.change({ edit: textEdit(() => former) });
-      await commit.change({
-        edit: textEdit((text) => text.replace("timeout connect 1s", "timeout connect 2s")),
-      });
+    name: "an API change by a reload, as a rollback is",
+    async act(commit) {
+      await commit.change({ edit: textEdit((text) => text.replace("connect 1s", "connect 2s")) });
     },
-    after: (before) => before.replace("timeout connect 1s", "timeout connect 2s"),
+    after: (before) => before.replace("connect 1s", "connect 2s"),
   },
   {
     name: "files that are replaced along with the configuration by a reload",

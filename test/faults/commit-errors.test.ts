@@ -113,10 +113,13 @@ test("an edit of a group that does not fit any more fails alone", async (t) => {
     await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
     await eventually(() => assert.ok(w.commit.revision > revision));
   };
-  const guarded = textEdit((text) => text.replace("timeout client  5s", "timeout client  6s"));
+  const guarded = textEdit((text) => {
+    if (text.includes("server c")) throw new DomainError("ETAG_MISMATCH", "there is a server c by now");
+    return text.replace("timeout client  5s", "timeout client  6s");
+  });
   const [free, late] = await Promise.allSettled([
     w.commit.change({ edit: reloading(2) }),
-    w.commit.change({ edit: guarded, baseRevision: w.commit.revision }),
+    w.commit.change({ edit: guarded }),
   ]);
   assert.deepEqual([free.status, late.status], ["fulfilled", "rejected"]);
   assert.match(await w.text(), /timeout connect 2s\n {4}timeout client {2}5s/);

@@ -686,7 +686,7 @@ export declare type WriteOptions = Message<"haplane.v1.WriteOptions"> & {
   validateOnly: boolean;
 
   /**
-   * When set, the newest revision must be this one.
+   * When set, no revision may have come after this one, but for those in which service discovery alone changed its servers. Guards the whole configuration; an etag guards one resource.
    *
    * @generated from field: optional int64 base_revision = 2;
    */
@@ -1496,7 +1496,7 @@ export declare type CommitTransactionRequest = Message<"haplane.v1.CommitTransac
   validateOnly: boolean;
 
   /**
-   * When set, the newest revision must be this one.
+   * When set, no revision may have come after this one, but for those in which service discovery alone changed its servers. Guards the whole configuration; an etag guards one resource.
    *
    * @generated from field: optional int64 base_revision = 3;
    */
@@ -1743,7 +1743,7 @@ export declare type ReplaceDocumentHeader = Message<"haplane.v1.ReplaceDocumentH
   validateOnly: boolean;
 
   /**
-   * When set, the newest revision must be this one.
+   * When set, no revision may have come after this one, but for those in which service discovery alone changed its servers. Guards the whole configuration; an etag guards one resource.
    *
    * @generated from field: optional int64 base_revision = 3;
    */
@@ -2050,7 +2050,7 @@ export declare type RollbackRequest = Message<"haplane.v1.RollbackRequest"> & {
   validateOnly: boolean;
 
   /**
-   * When set, the newest revision must be this one.
+   * When set, no revision may have come after this one, but for those in which service discovery alone changed its servers. Guards the whole configuration; an etag guards one resource.
    *
    * @generated from field: optional int64 base_revision = 3;
    */
