@@ -4,12 +4,6 @@ import { DomainError } from "../lib/errors.ts";
  * Resource names: collection and id by turns, `backends/web/servers/a`. Ids are percent-encoded where they hold anything but
  * HAProxy's own name characters, since the synthesized ones of binds may hold `/`. This is the only module that splits a name.
  */
-export interface ResourceName {
-  /** The collections, from the outside in: `["backends", "servers"]`. */
-  readonly collections: readonly string[];
-  /** The ids, decoded, one for each collection. */
-  readonly ids: readonly string[];
-}
 
 /** Everything of an id that stands for itself in a resource name; HAProxy's name characters, and `@` of synthesized ids. */
 const PLAIN = /[^A-Za-z0-9_.:@-]/gu;
@@ -40,11 +34,11 @@ export function parseName(name: string, pattern: string, field: string): string[
     if (id !== undefined) ids.push(id);
   }
   if (matches) return ids;
-  throw new DomainError("FIELD_INVALID", `"${printable(name)}" is not a name of the form ${pattern}`, {
+  throw new DomainError("FIELD_INVALID", `"${printableName(name)}" is not a name of the form ${pattern}`, {
     violations: [
       {
         field,
-        description: `must have the form ${pattern}, each part percent-encoded; found "${printable(name)}"`,
+        description: `must have the form ${pattern}, each part percent-encoded; found "${printableName(name)}"`,
       },
     ],
   });
@@ -63,7 +57,8 @@ export function splitName(name: string): string[] | undefined {
 
 /** A hostile name in a message: no control characters, and not longer than helps. */
 export function printableName(name: string): string {
-  return printable(name);
+  const clean = name.replace(/[^\x20-\x7e]/gu, "?");
+  return clean.length > 120 ? `${clean.slice(0, 120)}…` : clean;
 }
 
 const ALL_PLAIN = /^[A-Za-z0-9_.:@-]*$/;
@@ -79,10 +74,4 @@ function decodeId(id: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** A hostile name in a message: no control characters, and not longer than helps. */
-function printable(name: string): string {
-  const clean = name.replace(/[^\x20-\x7e]/gu, "?");
-  return clean.length > 120 ? `${clean.slice(0, 120)}…` : clean;
 }

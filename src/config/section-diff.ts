@@ -109,7 +109,7 @@ function keyed(found: Iterable<Section>): Map<string, Section> {
   return sections;
 }
 
-/** The lines of a section that say something, header and servers apart, as their words. */
+/** The lines of a section that say something, the header among them, servers apart, as their words. */
 const otherLines = sectionReader((line) => {
   const words = line.words.map((word) => word.value);
   return words.length === 0 || words[0] === "server" ? undefined : words;

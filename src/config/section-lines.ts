@@ -4,7 +4,7 @@ import type { Section } from "../text/section.ts";
 
 /**
  * Makes a reader of a section's lines that reads each stretch of lines once, however often the section is edited elsewhere: `read` gives what a line says, or undefined for a line that is
- * not of interest. The header is not read. Results must not depend on where the line stands.
+ * not of interest. The header is read like any other line. Results must not depend on where the line stands.
  */
 export function sectionReader<T>(read: (line: Line) => T | undefined): (section: Section) => T[] {
   const known = new WeakMap<Chunk, T[]>();

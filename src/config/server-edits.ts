@@ -62,7 +62,7 @@ export function serverWords({ weight, id, options = [] }: ServerDraft): string[]
 }
 
 /**
- * The document with a backend at the end of its last file, with these servers; `defaults` is the section that it names, empty for none. Refused with `NOT_SUPPORTED` when the document holds no section yet; with `RESOURCE_EXISTS` when the name is taken.
+ * The document with one more backend, behind the last or else at the end of the last file, with these servers; `defaults` is the section that it names, empty for none. Refused with `NOT_SUPPORTED` when the document holds no section yet; with `RESOURCE_EXISTS` when the name is taken.
  */
 export function addBackend(
   document: Document,

@@ -12,7 +12,6 @@ import { diffLists } from "./list-diff.ts";
 import { placeLine } from "./place-line.ts";
 import { readSection } from "./read-section.ts";
 import { sameValue } from "./same.ts";
-import { withSecretsOf } from "./secrets.ts";
 import type { SectionCodec, TypedLine } from "./section-codec.ts";
 import type { LineChanges, SectionEdit } from "./section-edit.ts";
 import { type Fields, slotOf } from "./slot.ts";
@@ -21,10 +20,8 @@ import type { Version } from "./version.ts";
 
 /** How a section is to be changed. */
 export interface EditOptions {
-  /**
-   * The fields to take from the message. Undefined: all but children, and secrets that the message leaves out stay.
-   */
-  readonly fields?: ReadonlySet<DescField>;
+  /** The fields to take from the message, its name apart: that stays. */
+  readonly fields: ReadonlySet<DescField>;
   /** The HAProxy that will read the section; undefined: any. */
   readonly version?: Version;
 }
@@ -42,14 +39,11 @@ export function editSection(
   section: Section,
   codec: SectionCodec,
   message: Fields,
-  options: EditOptions = {},
+  { fields, version }: EditOptions,
 ): Edited {
-  const { fields, version } = options;
-  const wanted = (field: DescField) =>
-    fields === undefined ? codec.directive(field)?.syntax.child !== true : fields.has(field);
+  const wanted = (field: DescField) => fields.has(field);
   const children = codec.directives.some(({ syntax }) => syntax.child && wanted(syntax.field));
   const reading = readSection(codec, section, { children });
-  const target = fields === undefined ? withSecretsOf(codec.desc, message, reading.message) : message;
   const edit: SectionEdit = {
     codec,
     section,
@@ -59,14 +53,14 @@ export function editSection(
     violations: [],
   };
   for (const directive of codec.directives)
-    if (wanted(directive.syntax.field)) editDirective(edit, directive, target);
+    if (wanted(directive.syntax.field)) editDirective(edit, directive, message);
   const { unmodelled } = codec.roles;
   if (unmodelled !== undefined && wanted(unmodelled.field))
-    editUnmodelled(edit, slotOf(unmodelled.field).get(target), document.structure);
-  edit.violations.push(...checkNames(codec, target, { kind: section.keyword, version }, wanted));
+    editUnmodelled(edit, slotOf(unmodelled.field).get(message), document.structure);
+  edit.violations.push(...checkNames(codec, message, { kind: section.keyword, version }, wanted));
   refuseViolations(edit.violations);
   const edited = apply(document, section, edit.changes);
-  return editHeader(edited, codec, target, wanted);
+  return editHeader(edited, edit, message, fields);
 }
 
 function editDirective(edit: SectionEdit, directive: Directive, message: Fields): void {
@@ -218,41 +212,23 @@ function sameLines(one: Section, other: Section): boolean {
   return true;
 }
 
-/** Writes another name, or another `from`, into the header. */
+/** Writes another `from` into the header. Sections keep their names. */
 function editHeader(
   edited: Edited,
-  codec: SectionCodec,
+  { codec, section: { keyword, name, from } }: SectionEdit,
   message: Fields,
-  wanted: (field: DescField) => boolean,
+  fields: ReadonlySet<DescField>,
 ): Edited {
-  const { document, section } = edited;
-  const { name, from } = codec.roles;
-  const syntax = codec.kinds.get(section.keyword);
-  if (syntax === undefined) return edited;
-  const newName =
-    name !== undefined && wanted(name.field) ? (slotOf(name.field).get(message) as string) : section.name;
-  const newFrom =
-    from !== undefined && wanted(from.field)
-      ? (slotOf(from.field).get(message) as string | undefined)
-      : section.from;
-  if (newName === section.name && newFrom === section.from) return edited;
-  const words = [
-    section.keyword,
-    ...(newName === "" ? [] : [newName]),
-    ...(newFrom === undefined ? [] : ["from", newFrom]),
-  ];
-  const rewritten = rewriteLine(section.lines.at(0)!, words);
-  if (!rewritten.ok) {
-    refuseViolations([
-      {
-        kind: "value",
-        field: name?.field.name ?? "",
-        description: "cannot be written in the section's header",
-      },
-    ]);
-    return edited;
-  }
-  return replaceHeader(document, section, rewritten.line);
+  const role = codec.roles.from;
+  if (role === undefined || !fields.has(role.field)) return edited;
+  const next = slotOf(role.field).get(message) as string | undefined;
+  if (next === from) return edited;
+  const words = [keyword, ...(name === "" ? [] : [name]), ...(next === undefined ? [] : ["from", next])];
+  const rewritten = rewriteLine(edited.section.lines.at(0)!, words);
+  if (rewritten.ok) return replaceHeader(edited.document, edited.section, rewritten.line);
+  const description = "cannot be written in the section's header";
+  refuseViolations([{ kind: "value", field: role.field.name, description }]);
+  return edited;
 }
 
 function withoutNewline(line: Line): Buffer {

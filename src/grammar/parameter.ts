@@ -180,7 +180,7 @@ function messageParameter(syntax: WordSyntax, codec: LineCodec): Parameter {
       else slot.set(message, value);
       order?.entries.push({
         part: this,
-        spelling: spelling[0] === keyword[0] ? undefined : spelling,
+        spelling: isSame(spelling, keyword) ? undefined : spelling,
         inner,
         words: 0,
       });
@@ -194,6 +194,10 @@ function messageParameter(syntax: WordSyntax, codec: LineCodec): Parameter {
       codec.write(value, out, entry?.inner);
     },
   };
+}
+
+function isSame(one: Keyword, other: Keyword): boolean {
+  return one === other || (one.length === other.length && one.every((word, i) => word === other[i]));
 }
 
 /** Reads the word that a keyword and its head make; the keyword, or undefined when it is another word. */

@@ -1,16 +1,8 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, ScalarType } from "@bufbuild/protobuf";
 import type { FieldViolation } from "../lib/errors.ts";
-import { hasPresence, messageOf } from "./field.ts";
+import { hasPresence } from "./field.ts";
 import { GrammarError } from "./grammar-error.ts";
-import { type Fields, slotOf } from "./slot.ts";
 import { validityOf } from "./syntax.ts";
-
-/** Checks the rules (option `valid`) of a message of any kind and of all it holds. Paths begin with `prefix`. */
-export function checkRules(desc: DescMessage, message: object, prefix = ""): FieldViolation[] {
-  const violations: FieldViolation[] = [];
-  checkMessage(desc, message as Fields, prefix, violations);
-  return violations;
-}
 
 /** Checks the rules of one field's value, but not of the messages in it. */
 export type RuleCheck = (value: unknown, path: string, violations: FieldViolation[]) => void;
@@ -22,50 +14,6 @@ export function ruleCheckOf(field: DescField): RuleCheck | undefined {
 }
 
 const RULES = new WeakMap<DescField, RuleCheck | undefined>();
-
-interface CheckedField {
-  readonly field: DescField;
-  readonly get: (message: Fields) => unknown;
-  readonly check: RuleCheck | undefined;
-  readonly message: DescMessage | undefined;
-}
-
-const CHECKED = new WeakMap<DescMessage, readonly CheckedField[]>();
-
-/** The fields that have rules or hold messages. */
-function checkedFields(desc: DescMessage): readonly CheckedField[] {
-  let fields = CHECKED.get(desc);
-  if (fields === undefined) {
-    fields = desc.fields
-      .map((field) => ({
-        field,
-        get: slotOf(field).get,
-        check: ruleCheckOf(field),
-        message: messageOf(field),
-      }))
-      .filter(({ check, message }) => check !== undefined || message !== undefined);
-    CHECKED.set(desc, fields);
-  }
-  return fields;
-}
-
-function checkMessage(
-  desc: DescMessage,
-  message: Fields,
-  prefix: string,
-  violations: FieldViolation[],
-): void {
-  for (const { field, get, check, message: inner } of checkedFields(desc)) {
-    const value = get(message);
-    const path = prefix === "" ? field.name : `${prefix}.${field.name}`;
-    check?.(value, path, violations);
-    if (inner === undefined || value === undefined) continue;
-    if (field.fieldKind !== "list") checkMessage(inner, value as Fields, path, violations);
-    else
-      for (const [i, element] of (value as Fields[]).entries())
-        checkMessage(inner, element, `${path}[${i}]`, violations);
-  }
-}
 
 function compileRules(field: DescField): RuleCheck | undefined {
   const rules = validityOf(field);

@@ -142,7 +142,7 @@ export class Run implements Step {
     if (this.#readOrKeep(message, words, at, end, order, undefined)) return end;
     const fresh = this.#create();
     for (const { syntax } of this.#parameters) {
-      const name = syntax.field.localName;
+      const name = (syntax.field.oneof ?? syntax.field).localName;
       if (name in fresh) message[name] = fresh[name];
       else delete message[name];
     }

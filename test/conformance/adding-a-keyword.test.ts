@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { keywordList } from "../../scripts/language-pages.ts";
 import { editSection } from "../../src/grammar/edit-section.ts";
 import { compileGrammar } from "../../src/grammar/grammar.ts";
 import { sectionMessage } from "../../src/grammar/section-message.ts";
@@ -68,4 +69,21 @@ test("one line in a proto adds a keyword: it is read, written, checked", () => {
     "NOT_SUPPORTED",
     /^"timeout nap" exists from HAProxy 3\.6 on; HAProxy 3\.2 is running$/,
   );
+
+  const timeout = codec.create();
+  Object.assign(timeout, { timeoutNap: "9s" });
+  const written = (header: string) => {
+    const file = `${header}\n    timeout client 1s\n    maxconn 5\n`;
+    const document = Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(file) }]);
+    const section = document.find(header.split(" ")[0]!, "web")[0]!;
+    return editSection(document, section, codec, timeout, { fields: new Set([field]) })
+      .document.print(0)
+      .toString();
+  };
+  assert.equal(
+    written("frontend web"),
+    "frontend web\n    timeout client 1s\n    timeout nap 9s\n    maxconn 5\n",
+  );
+  refused(() => written("backend web"), "FIELD_INVALID", /backend/);
+  assert.match(keywordList(grammar), /timeout_nap.*timeout nap/);
 });

@@ -460,7 +460,7 @@ export declare type Spelling = Message<"haplane.grammar.v1.Spelling"> & {
 export declare const SpellingSchema: GenMessage<Spelling>;
 
 /**
- * What a value must be to be written, whatever message it is in: requests use these rules as well.
+ * What a value must be to be written.
  *
  * @generated from message haplane.grammar.v1.Validity
  */
