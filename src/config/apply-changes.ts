@@ -12,6 +12,7 @@ import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { idOfBind } from "./children.ts";
 import { editList } from "./edit-list.ts";
+import { invalid } from "./invalid.ts";
 import type { AnyResource, Language, ResourceCase } from "./kinds.ts";
 import { languageOf } from "./languages.ts";
 import {
@@ -334,11 +335,5 @@ function exists(id: ResourceId): DomainError {
   const name = writeResourceId(id);
   return new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, {
     resource: { type: id.child?.kind.case ?? id.kind.field, name },
-  });
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field}: ${description}`, {
-    violations: [{ field, description }],
   });
 }

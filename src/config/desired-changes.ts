@@ -8,11 +8,11 @@ import {
   UpdateChangeSchema,
 } from "../../gen/haplane/v1/configuration_pb.js";
 import { type Fields, slotOf } from "../grammar/slot.ts";
-import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import type { PlacedChange } from "./apply-changes.ts";
 import { type ChildValues, childValues, isAsDesired } from "./as-desired.ts";
 import { childrenOf, idOfBind } from "./children.ts";
+import { invalid } from "./invalid.ts";
 import type { ChildKind, SectionKind } from "./kinds.ts";
 import { languageOf } from "./languages.ts";
 import { locate, namedSections, type ResourceId, readResourceId, writeResourceId } from "./locate.ts";
@@ -225,10 +225,4 @@ function* prunedNames(document: Document, collection: string, field: string, own
         yield writeResourceId({ kind, section: id, child: { kind: child, id: line.id } });
     }
   }
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field}: ${description}`, {
-    violations: [{ field, description }],
-  });
 }

@@ -2,8 +2,8 @@ import type { ListChange, Resource } from "../../gen/haplane/v1/configuration_pb
 import { editSection } from "../grammar/edit-section.ts";
 import { sectionMessage } from "../grammar/section-message.ts";
 import { type Fields, slotOf } from "../grammar/slot.ts";
-import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
+import { invalid } from "./invalid.ts";
 import type { SectionKind } from "./kinds.ts";
 import type { Located } from "./locate.ts";
 import { printableName } from "./name.ts";
@@ -75,10 +75,4 @@ function elementsOf(resource: Resource | undefined, kind: SectionKind, path: str
 function within(index: number, elements: readonly unknown[], field: string): void {
   if (index < elements.length) return;
   throw invalid(field, `is outside of the list, which has ${elements.length} elements`);
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field}: ${description}`, {
-    violations: [{ field, description }],
-  });
 }

@@ -1,8 +1,8 @@
 import type { Fields } from "../grammar/slot.ts";
-import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import type { Placement } from "../text/edit-sections.ts";
 import type { Section } from "../text/section.ts";
+import { invalid } from "./invalid.ts";
 import type { SectionKind } from "./kinds.ts";
 import type { Located } from "./locate.ts";
 
@@ -95,10 +95,4 @@ function heirsBehind(document: Document, placement: Placement): Section[] {
 /** The proxies that inherit from a `defaults` section because it is the last one above them. */
 export function heirsOf(document: Document, defaults: Section): Section[] {
   return heirsBehind(document, { after: defaults });
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field}: ${description}`, {
-    violations: [{ field, description }],
-  });
 }

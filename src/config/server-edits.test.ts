@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Document } from "../text/document.ts";
+import { serversOf } from "./server.ts";
 import { addBackend, editServer, type ServerEdit } from "./server-edits.ts";
 
 const parse = (text: string) => Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(text) }]);
@@ -124,3 +125,15 @@ test("a backend goes after the last one", () => {
   assert.equal(after, `${BEFORE}\nbackend new\n  server s 127.0.0.1:1 id 1\n`);
   assert.throws(() => addBackend(parse(BEFORE), "web", []), { reason: "RESOURCE_EXISTS" });
 });
+
+for (const [word, address, port] of [
+  ["unix@/run/x:80", "unix@/run/x:80", 0],
+  ["/run/x:80", "/run/x:80", 0],
+  ["abns@x:80", "abns@x:80", 0],
+  ["ipv4@1.1.1.1:80", "ipv4@1.1.1.1", 80],
+  ["[::1]:80", "::1", 80],
+] as const)
+  test(`the address of server a ${word}`, () => {
+    const [server] = serversOf(parse(`backend web\n  server a ${word}\n`).list("backend")[0]!);
+    assert.deepEqual([server!.address, server!.port], [address, port]);
+  });

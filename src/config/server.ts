@@ -71,9 +71,12 @@ function readServer(line: Line): ConfiguredServer | undefined {
   };
 }
 
+/** Addresses that are paths, names or file descriptors: a colon in them begins no port. */
+const PORTLESS = /^(\/|(unix|abns|abnsz|fd|sockpair)@)/;
+
 /** Splits a server's address word; `::1:80` and `[::1]:80` are an address and a port, as HAProxy reads them (configuration manual, 11.1). */
 function splitAddress(text: string): { address: string; port: number } {
-  const colon = text.lastIndexOf(":");
+  const colon = PORTLESS.test(text) ? -1 : text.lastIndexOf(":");
   const port = colon < 0 ? "" : text.slice(colon + 1);
   const address = /^\d{1,5}$/.test(port) ? text.slice(0, colon) : text;
   return { address: address.replace(/^\[(.*)\]$/, "$1"), port: address === text ? 0 : Number(port) };

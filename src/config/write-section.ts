@@ -3,9 +3,9 @@ import { editSection } from "../grammar/edit-section.ts";
 import { printSection } from "../grammar/print-section.ts";
 import { sectionMessage } from "../grammar/section-message.ts";
 import { type Fields, slotOf } from "../grammar/slot.ts";
-import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { deleteSection, insertSection } from "../text/edit-sections.ts";
+import { invalid } from "./invalid.ts";
 import type { SectionKind } from "./kinds.ts";
 import { type Located, type ResourceId, writeResourceId } from "./locate.ts";
 import { applyMask, isSet } from "./mask.ts";
@@ -109,10 +109,4 @@ function checkName(kind: SectionKind, value: Fields, id: string, paths: WritePat
     `${paths.value}.${name!.field.name}`,
     `must agree with the resource's name, ${resource}, or be left out: resources keep their names`,
   );
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field}: ${description}`, {
-    violations: [{ field, description }],
-  });
 }
