@@ -66,9 +66,13 @@ export function traced(
   document: Document,
   files: readonly string[] = document.parts.map(({ path }) => path),
 ): ConfigurationAlert[] {
+  // A message may name another place too ("already declared at").
+  const told = (text: string) =>
+    files.reduce((sum, file, part) => sum.replaceAll(file, document.parts[part]!.path), text);
   return messages
     .filter(({ level }) => level === wanted)
-    .map(({ file, line, message }) => {
+    .map(({ file, line, message: text }) => {
+      const message = told(text);
       const part = files.indexOf(file);
       if (part < 0) return { file, line, message };
       const resource = resourceAt(document, { part, line });

@@ -132,7 +132,7 @@ class Run {
         this.#editList(change.value, path);
         break;
       case undefined:
-        throw invalid(joinPath(path, "operation"), "must be one of create, update, delete, list");
+        throw invalid(path === "" ? "operation" : path, "must be one of create, update, delete, list");
     }
   }
 
@@ -179,8 +179,8 @@ class Run {
       this.#create(target, "", path);
       return;
     }
-    this.#match(id, resource.etag);
     const located = this.#locate(id);
+    this.#match(id, resource.etag);
     const paths = pathsOf(path, field);
     const write = id.child === undefined ? updateSection : updateChild;
     const document = write(this.#document, located, value, updateMask, this.#context, paths);

@@ -151,6 +151,21 @@ for (const stack of STACKS) {
       assert.notEqual(text(), old);
     });
 
+    test("an alert names the file as its owner knows it, and no copy of it", async () => {
+      const frontend = { name: "listens/web", kind: { case: "listen" as const, value: {} } };
+      const { code, message } = await failureOf(client.create({ resource: frontend }));
+      assert.equal(code, "FailedPrecondition");
+      assert.match(message, /haproxy\.cfg/);
+      assert.doesNotMatch(message, /haplane-check/);
+    });
+
+    test("an etag for what does not exist is NOT_FOUND, whatever the verb", async () => {
+      const resource = { name: "backends/none", etag: "x", kind: { case: "backend" as const, value: {} } };
+      assert.equal((await failureOf(client.update({ resource }))).code, "NotFound");
+      assert.equal((await failureOf(client.delete({ name: "backends/none", etag: "x" }))).code, "NotFound");
+      assert.deepEqual((await failureOf(client.apply({ changes: [{}] }))).fields, ["changes[0].operation"]);
+    });
+
     test("a stale etag and a stale revision are ABORTED", async () => {
       const resource = {
         ...{ name: "backends/site/servers/a", etag: "x".repeat(22) },
