@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { pino } from "pino";
+import type { FileWrite } from "../../src/commit/attached-files.ts";
 import { Commit } from "../../src/commit/commit.ts";
 import { readRevision } from "../../src/commit/history.ts";
 import type { Haproxy } from "../../src/haproxy/haproxy.ts";
@@ -74,7 +75,35 @@ SCENARIOS.push(
     },
     after: (before) => before.replace("connect 1s", "connect 2s"),
   },
+  {
+    name: "files that are replaced along with the configuration by a reload",
+    async act(commit, path) {
+      const edit = textEdit((text) => text.replace("timeout connect 1s", "timeout connect 2s"));
+      await commit.change({ edit: { ...edit, files: filesBeside(path) } });
+    },
+    after: (before) => before.replace("timeout connect 1s", "timeout connect 2s"),
+    files: { old: "new", added: "new" },
+  },
+  {
+    name: "files that nothing names",
+    async act(commit, path) {
+      const edit = textEdit((text) => text.replace("# written", "# Written"));
+      await commit.change({ edit: { ...edit, files: filesBeside(path) } });
+    },
+    after: (before) => before.replace("# written", "# Written"),
+    files: { old: "new", added: "new" },
+  },
 );
+
+/** One that is replaced, one that is new, and one that is removed. */
+function filesBeside(path: string): readonly FileWrite[] {
+  const beside = (name: string) => join(dirname(path), name);
+  return [
+    { path: beside("old"), content: Buffer.from("new") },
+    { path: beside("added"), content: Buffer.from("new") },
+    { path: beside("gone"), content: undefined },
+  ];
+}
 
 /** What lies beside the configuration, by name. */
 async function besides(directory: string): Promise<Record<string, string>> {
