@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { printLine } from "../../src/grammar/line-text.ts";
 import { spoeGrammar } from "../../src/grammar/spoe-grammar.ts";
-import { within } from "../../src/grammar/version.ts";
+import { reaches, within } from "../../src/grammar/version.ts";
 import { type Sample, samplesOf } from "../support/grammar-samples.ts";
-import { judgingHaproxys } from "../support/judging-haproxys.ts";
+import { type JudgingHaproxy, judgingHaproxys } from "../support/judging-haproxys.ts";
 
 /** What HAProxy needs of the sections of a scope, unless the sample takes its place. */
 const SCOPE: Readonly<Record<string, readonly string[]>> = {
@@ -49,7 +49,7 @@ for (const { name, binary, version } of judgingHaproxys) {
         lines.push(line);
         owners.push(sample.path);
       }
-    const output = check(binary, lines, own.length);
+    const output = check({ binary, version }, lines, own.length);
     const refused = [...output.matchAll(/\[ALERT\].*\[spoe\.conf:(\d+)\].*/g)].map(
       ([alert, line]) => `${owners[Number(line) - 1]}: ${alert}`,
     );
@@ -82,14 +82,18 @@ function adapted(line: string, kind: string): string {
   return kind === "spoe-group" ? line.replace("sample-message", "of-the-group") : line;
 }
 
-function check(binary: string, lines: readonly string[], scopes: number): string {
+function check(
+  { binary, version }: Pick<JudgingHaproxy, "binary" | "version">,
+  lines: readonly string[],
+  scopes: number,
+): string {
   const directory = mkdtempSync(join(tmpdir(), "haplane-spoe-"));
   try {
     writeFileSync(join(directory, "spoe.conf"), `${lines.join("\n")}\n`);
     const filters = Array.from({ length: scopes }, (_, i) => `  filter spoe engine s${i} config spoe.conf`);
     writeFileSync(
       join(directory, "haproxy.cfg"),
-      `defaults
+      `${reaches(version, { major: 3, minor: 1 }) ? "log-profile sample-log-profile\n  on any drop\n" : ""}defaults
   mode http
   timeout connect 5s
   timeout client 5s
