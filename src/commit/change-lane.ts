@@ -4,6 +4,7 @@ import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
 import type { Document } from "../text/document.ts";
 import { type AttachedChange, FileDraft } from "./attached-files.ts";
+import { canReload } from "./can-reload.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
@@ -60,7 +61,7 @@ export class ChangeLane {
     if (request.check === true) await this.#checkText(edit);
     for (let attempt = 1; ; attempt++) {
       requireUsable(files.state);
-      if (this.#options.haproxy.state.kind !== "running") throw notRunning();
+      if (!canReload(this.#options.haproxy)) throw notRunning();
       const tried = await writer.exclusive(() => this.#tryRuntime(edit));
       switch (tried.kind) {
         case "unchanged":
@@ -251,9 +252,16 @@ export class ChangeLane {
     const before = this.#options.working.current;
     const after = edit.apply(before);
     if (after === before && attached.length === 0) return { kind: "unchanged", before };
-    const classification = this.#withFiles(this.#classify(after), after, edit, attached);
+    const classification = this.#unlessDown(this.#withFiles(this.#classify(after), after, edit, attached));
     if (classification.via === "reload") return { kind: "reload", before, classification };
     return { kind: "runtime", before, after, classification };
+  }
+
+  /** Nobody takes commands from an HAProxy that is down: it is started from what is written. */
+  #unlessDown(classification: Classification): Classification {
+    if (this.#options.haproxy.state.kind === "running") return classification;
+    const reasons = [...classification.reasons, "HAProxy does not run, and is started from it"];
+    return { ...classification, via: "reload", reasons, commands: [] };
   }
 
   /** Files that HAProxy has read are read again by a reload only. What goes along with commands does too: one step takes back both. */

@@ -1,4 +1,5 @@
 import { DomainError } from "../lib/errors.ts";
+import { canReload } from "./can-reload.ts";
 import type { TouchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
 import { requireUsable } from "./file-state.ts";
@@ -120,7 +121,7 @@ export class ReloadLane {
   async #runGroup(group: readonly ReloadRequest[]): Promise<void> {
     const { haproxy, working, files, writer, clock } = this.#options;
     requireUsable(files.state);
-    if (haproxy.state.kind !== "running") {
+    if (!canReload(haproxy)) {
       throw new DomainError("HAPROXY_UNAVAILABLE", "HAProxy does not run, so it cannot be reloaded", {
         retryAfterMs: 1_000,
       });

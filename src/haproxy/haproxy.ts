@@ -30,7 +30,7 @@ export interface Haproxy {
   stop(what: StopRequest): Promise<void>;
   /** Runs `haproxy -c` of the configured binary over files. Throws `NOT_SUPPORTED` when no binary is known. */
   check(request: CheckRequest, options?: CallOptions): Promise<CheckOutcome>;
-  /** Reloads through the master socket, one at a time, read to its end. Throws `HAPROXY_UNAVAILABLE` when it cannot be asked. */
+  /** Reloads through the master socket, one at a time, read to its end; a managed HAProxy that is down is started instead. Throws `HAPROXY_UNAVAILABLE` when it cannot be asked. */
   reload(options?: CallOptions): Promise<ReloadOutcome>;
 }
 

@@ -1,8 +1,9 @@
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { type LogMessage, parseLogMessages } from "./log-messages.ts";
+import type { ManagedProcess } from "./managed-process.ts";
 import { isRefused } from "./master-client.ts";
-import type { ProcessState, Running } from "./process-state.ts";
+import type { Down, ProcessState, Running } from "./process-state.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** How a reload ended. */
@@ -41,7 +42,7 @@ type End =
 const ANSWER_GRACE_MS = 2_000;
 
 /**
- * Reloads a HAProxy that runs, and reads that to its end. The master's word (from 2.7 on) that a configuration was refused is final; that
+ * Reloads a HAProxy that runs, and reads that to its end; a managed one that is down is started from its files, which comes to the same. The master's word (from 2.7 on) that a configuration was refused is final; that
  * it was taken counts when the new worker accepts connections, for 3.0 calls a worker that dies at its start a success.
  *
  * Throws `HAPROXY_UNAVAILABLE` when the master cannot be asked; then nothing was reloaded.
@@ -51,7 +52,11 @@ export async function reload(
   clock: Clock,
   timeoutMs: number,
 ): Promise<ReloadOutcome> {
+  // One that is being started reads the files as they were a moment ago.
+  if (supervisor.state.kind === "starting" && supervisor.managed !== undefined) await supervisor.start();
   const before = supervisor.state;
+  if (before.kind === "down" && supervisor.managed !== undefined)
+    return startAgain(supervisor, supervisor.managed, before, clock, timeoutMs);
   if (before.kind !== "running") throw unavailable(`it is ${before.kind}`);
   const started = clock.monotonic();
   const logFile = supervisor.managed?.log;
@@ -79,6 +84,35 @@ export async function reload(
   } finally {
     watch.end({ kind: "timed_out" });
     asking.abort();
+  }
+}
+
+async function startAgain(
+  supervisor: Supervisor,
+  { log: logFile }: ManagedProcess,
+  before: Down,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<ReloadOutcome> {
+  const started = clock.monotonic();
+  const logFrom = logFile.size();
+  const late = Promise.withResolvers<"late">();
+  const stopTimer = clock.after(timeoutMs, () => late.resolve("late"));
+  try {
+    for (;;) {
+      const settled = await Promise.race([supervisor.start(), late.promise]);
+      const { state } = supervisor;
+      // A look that was under way tells of the end before, not of this start.
+      if (settled !== "late" && state.kind === "down" && state.since === before.since) continue;
+      const [log, tookMs] = [logFile.readFrom(logFrom), clock.monotonic() - started];
+      const messages = parseLogMessages(log);
+      if (state.kind === "running")
+        return { kind: "succeeded", workerPid: state.workerPid, oldWorkerPids: [], messages, tookMs };
+      if (settled === "late") return { kind: "timed_out", log, tookMs };
+      return { kind: "master_lost", messages, log, tookMs };
+    }
+  } finally {
+    stopTimer();
   }
 }
 

@@ -307,10 +307,18 @@ describe("a reload", () => {
     await waitFor("descriptors to be closed", () => descriptors() <= before + 1);
   });
 
-  test("of a HAProxy that is down is unavailable", async () => {
+  test("of a managed HAProxy that is down starts it, and says why when it cannot", async () => {
     const managed = ends(manageHaproxy("backend b\n  nonsense"));
     await managed.haproxy.start();
-    await assert.rejects(managed.haproxy.reload(), { reason: "HAPROXY_UNAVAILABLE" });
+    const lost = await managed.haproxy.reload();
+    assert.equal(lost.kind, "master_lost");
+    assert.ok(
+      lost.kind === "master_lost" && lost.messages.some(({ message }) => message.includes("nonsense")),
+    );
+    managed.writeConfig("backend b");
+    const mended = await managed.haproxy.reload();
+    assert.equal(mended.kind, "succeeded");
+    assert.equal(managed.haproxy.state.kind, "running");
   });
 });
 
