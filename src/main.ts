@@ -12,6 +12,8 @@ import { type Profile, readSettings, type Settings, SettingsError } from "./sett
 import { usage } from "./usage.ts";
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+/** Ctrl-C reaches haplane twice when npm runs it: from the terminal, and from npm. */
+const SAME_SIGNAL_MS = 1_000;
 const SBIN = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
 
 /** Something that runs until it is stopped. */
@@ -62,9 +64,11 @@ async function run(profile: Profile, args: readonly string[], start: Start): Pro
   }
   const asked = new AbortController();
   const stopped = new Promise<void>((resolve) => {
+    let askedAt = 0;
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.on(signal, () => {
-        if (asked.signal.aborted) process.exit(EXIT.failed);
+        if (asked.signal.aborted && performance.now() - askedAt > SAME_SIGNAL_MS) process.exit(EXIT.failed);
+        if (!asked.signal.aborted) askedAt = performance.now();
         asked.abort();
         resolve();
       });
