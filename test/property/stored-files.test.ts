@@ -80,8 +80,8 @@ frontend www
     const patterns: Record<string, string[]> = {};
     for (const file of await patternFiles.list()) {
       const entries = (await patternFiles.entries(file)).map((entry) => `${entry.key} ${entry.value}`);
-      // A map that is looked up by equality finds the same in any order.
-      patterns[file.path] = file.path.endsWith("plain.map") ? entries.sort() : entries;
+      // A map that is looked up by equality finds the same in any order, and an ACL asks only whether anything matches.
+      patterns[file.path] = file.path.endsWith("ordered.map") ? entries : entries.sort();
     }
     const lists: Record<string, string[]> = {};
     for (const list of await sslFiles.lists())
