@@ -65,14 +65,15 @@ export function certificateVerifier(role: Role): Verifier {
   };
 }
 
-/** Asks verifiers one after another. */
+/** Asks verifiers one after another, and waits only for one that takes its time: a token is known at once. */
 export function anyVerifier(verifiers: readonly Verifier[]): Verifier {
-  return async (credentials) => {
-    for (const verify of verifiers) {
-      const caller = await verify(credentials);
-      if (caller !== undefined) return caller;
-    }
-    return undefined;
+  const [first, ...others] = verifiers;
+  if (first === undefined) return () => undefined;
+  const next = anyVerifier(others);
+  return (credentials) => {
+    const caller = first(credentials);
+    if (caller instanceof Promise) return caller.then((found) => found ?? next(credentials));
+    return caller ?? next(credentials);
   };
 }
 

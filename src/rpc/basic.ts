@@ -30,20 +30,22 @@ export function basicVerifier(options: {
   /** Until when, by digest of what was checked. */
   const right = new Map<string, number>();
 
-  return async (credentials) => {
-    if (credentials.scheme !== "basic") return undefined;
-    const found = user(credentials.user);
+  async function verify(name: string, password: string): Promise<Caller | undefined> {
+    const found = user(name);
     if (found?.password.kind === "clear")
-      return sameText(credentials.password, found.password.text) ? found.caller : undefined;
+      return sameText(password, found.password.text) ? found.caller : undefined;
     const hash = parseShaCrypt(found?.password.text ?? "") ?? NOBODY!;
-    const digest = digestOf(credentials.user, credentials.password, found?.password.text ?? "");
+    const digest = digestOf(name, password, found?.password.text ?? "");
     if ((right.get(digest) ?? 0) > clock.monotonic()) return found?.caller;
-    const matches = await check.verify(credentials.password, hash);
+    const matches = await check.verify(password, hash);
     if (!matches || found === undefined) return undefined;
     if (right.size >= MAX_REMEMBERED) right.delete(right.keys().next().value!);
     right.set(digest, clock.monotonic() + REMEMBERED_MS);
     return found.caller;
-  };
+  }
+
+  return (credentials) =>
+    credentials.scheme === "basic" ? verify(credentials.user, credentials.password) : undefined;
 }
 
 /** Compares without telling by its time how much is the same. */
