@@ -129,7 +129,7 @@ function judge(pair: SectionPair, document: Document, version: HaproxyVersion | 
     else commands.push(removal(name, server.name));
   }
   for (const { before: old, after: server } of diff.changed) {
-    const refers = [...old.words, ...server.words].some((word) => word.includes("${"));
+    const refers = refersToEnvironment([...old.words, ...server.words]);
     if (!refers && differsAtRuntimeOnly(old, server))
       commands.push(...settings(name, old, server, inherited));
     else reasons.push(`changes ${changedWords(old, server)} of server ${name}/${server.name}`);
@@ -169,9 +169,13 @@ function whyOnlyStartReads(
     return "its address is not an IP address, so HAProxy finds it when it starts";
   if (port > 65_535 || !/^[A-Za-z0-9._:-]+$/.test(name))
     return "only HAProxy's check can say whether it is right";
-  if ([...words, ...inherited].some((word) => word.includes("${")))
+  if (refersToEnvironment([...words, ...inherited]))
     return "its line refers to the environment, which HAProxy reads when it starts";
   return undefined;
+}
+
+function refersToEnvironment(words: readonly string[]): boolean {
+  return words.some((word) => word.includes("${"));
 }
 
 function settings(

@@ -7,6 +7,7 @@ import { Event } from "../../gen/haplane/spoe/v1/message_pb.js";
 import { type ConfigurationClient, configurationClient } from "../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
 import { freePort } from "../support/ports.ts";
+import { preamble } from "../support/preamble.ts";
 import { type SpoeAgent, startSpoeAgent } from "../support/spoe-agent.ts";
 import { type SpoeClient, spoeClient, spoeUpload } from "../support/spoe-client.ts";
 import { type App, startApp } from "../support/traffic.ts";
@@ -28,15 +29,7 @@ before(async () => {
   });
   port = await freePort();
   haplane = await startHaplane(
-    (statsSocket) => `global
-    stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-
-defaults
-    mode http
-    timeout connect 1s
-    timeout client  5s
-    timeout server  5s
-
+    (statsSocket) => `${preamble(statsSocket)}
 frontend web
     bind 127.0.0.1:${port}
     default_backend app

@@ -7,22 +7,13 @@ import { runInShell, shellEnvironment } from "../support/commands.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 import { freePort } from "../support/ports.ts";
+import { preamble } from "../support/preamble.ts";
 import { root } from "../support/programs.ts";
 
 let haplane: TestHaplane;
 
 before(async () => {
-  haplane = await startHaplane(
-    (statsSocket) => `global
-    stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-
-defaults
-    mode http
-    timeout connect 1s
-    timeout client  5s
-    timeout server  5s
-`,
-  );
+  haplane = await startHaplane((statsSocket) => `${preamble(statsSocket)}`);
 });
 after(() => haplane.stop());
 

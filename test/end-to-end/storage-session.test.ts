@@ -9,20 +9,11 @@ import { createAuthority } from "../support/certificates.ts";
 import { startHaplane } from "../support/haplane.ts";
 import { fencedBlocks } from "../support/markdown.ts";
 import { freePort } from "../support/ports.ts";
+import { preamble } from "../support/preamble.ts";
 import { root } from "../support/programs.ts";
 
 test("the session of docs/storage.md runs as it is written", async (t) => {
-  const haplane = await startHaplane(
-    (statsSocket) => `global
-    stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-
-defaults
-    mode http
-    timeout connect 1s
-    timeout client  5s
-    timeout server  5s
-`,
-  );
+  const haplane = await startHaplane((statsSocket) => `${preamble(statsSocket)}`);
   t.after(() => haplane.stop());
   mkdirSync(join(haplane.dir, ".haplane"));
   symlinkSync(join(haplane.dir, "state"), join(haplane.dir, ".haplane", "state"));

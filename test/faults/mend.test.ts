@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { Applied_Via } from "../../gen/haplane/v1/configuration_pb.js";
 import { type ConfigurationClient, configurationClient, failureOf } from "../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
+import { preamble } from "../support/preamble.ts";
 import { waitFor } from "../support/wait.ts";
 
 let haplane: TestHaplane;
@@ -16,14 +17,7 @@ before(async () => {
   haplane = await startHaplane((statsSocket) => {
     page = join(dirname(statsSocket), "503.http");
     writeFileSync(page, "HTTP/1.0 503 Service Unavailable\r\n\r\n");
-    return `global
-    stats socket ${statsSocket} mode 600 level admin
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 5s
-    timeout server 5s
-backend site
+    return `${preamble(statsSocket)}backend site
     errorfile 503 ${page}
     server a 127.0.0.1:18001 id 1 weight 5
 `;

@@ -7,7 +7,7 @@ import { ManualClock } from "../../src/lib/manual-clock.ts";
 import type { StorageFs } from "../../src/storage/file-system.ts";
 import type { LiveFiles } from "../../src/storage/live.ts";
 import { createAuthority } from "../support/certificates.ts";
-import { CrashPoint } from "../support/crash.ts";
+import { CrashPoint, crashingFs } from "../support/crash.ts";
 import { freePort } from "../support/ports.ts";
 import { type StorageLife, type StorageWorld, storageWorld, store } from "../support/storage-world.ts";
 import { waitFor } from "../support/wait.ts";
@@ -19,28 +19,6 @@ const bundleOf = () => {
 };
 const [FIRST, SECOND] = [bundleOf(), bundleOf()] as const;
 const MAP = "# hosts\na.test one\nb.test two\n";
-
-/** Operations of files that count for a death. */
-const HANDLE = ["write", "sync", "chmod", "chown"] as const;
-
-function crashingFs(point: CrashPoint): StorageFs {
-  const open = async (...args: Parameters<StorageFs["open"]>) => {
-    const handle = await nodeFs.open(...args);
-    point.opened(handle);
-    for (const name of HANDLE) {
-      const operation = handle[name].bind(handle) as (...args: unknown[]) => Promise<unknown>;
-      Object.assign(handle, { [name]: point.wrap(operation) });
-    }
-    return handle;
-  };
-  return {
-    ...nodeFs,
-    open: point.wrap(open as StorageFs["open"]) as StorageFs["open"],
-    rename: point.wrap(nodeFs.rename),
-    link: point.wrap(nodeFs.link),
-    unlink: point.wrap(nodeFs.unlink),
-  };
-}
 
 /** The HAProxy of a process that dies at a point; HAProxy itself goes on. */
 function crashingLive(live: LiveFiles, point: CrashPoint): LiveFiles {

@@ -1,6 +1,7 @@
 import * as nodeFs from "node:fs/promises";
 import type { Haproxy } from "../../src/haproxy/haproxy.ts";
 import type { FileSystem } from "../../src/lib/durable-file.ts";
+import type { StorageFs } from "../../src/storage/file-system.ts";
 import type { Store } from "../../src/store/store.ts";
 
 /** Lets operations through until one is due; from then on nothing gets anywhere any more, as if the process had been killed there. */
@@ -42,12 +43,12 @@ export class CrashPoint {
 }
 
 /** The file system of a process that dies at a point. */
-export function crashingFs(point: CrashPoint): FileSystem {
+export function crashingFs(point: CrashPoint): FileSystem & StorageFs {
   const open = async (...args: Parameters<FileSystem["open"]>) => {
     const file = await nodeFs.open(...args);
     point.opened(file);
-    for (const name of ["writeFile", "sync", "chmod", "chown"] as const) {
-      const operation = file[name].bind(file) as (...args: unknown[]) => Promise<void>;
+    for (const name of ["write", "writeFile", "sync", "chmod", "chown"] as const) {
+      const operation = file[name].bind(file) as (...args: unknown[]) => Promise<unknown>;
       Object.assign(file, { [name]: point.wrap(operation) });
     }
     return file;

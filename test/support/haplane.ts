@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { endProcess } from "../../src/lib/other-process.ts";
 import { endChild } from "./child.ts";
 import { askOnce, haproxyBinary } from "./haproxy.ts";
 import { root } from "./programs.ts";
+import { readPids } from "./start.ts";
 import { waitFor } from "./wait.ts";
 
 /** Longer than haplane and HAProxy take to end in order. */
@@ -84,7 +85,7 @@ export async function startHaplane(
   }
 
   async function stop(): Promise<void> {
-    const { masterPid } = await proc().catch(() => ({ masterPid: pidIn(join(stateDir, "haproxy.pid")) }));
+    const { masterPid } = await proc().catch(() => ({ masterPid: readPids(stateDir).haproxy }));
     await endChild(child, "SIGTERM", GRACE_MS);
     // haplane leaves its HAProxy serving.
     if (masterPid !== undefined) await endProcess(masterPid, GRACE_MS);
@@ -164,10 +165,4 @@ function readProc(text: string) {
   const workers = /# workers\n(\d+)/.exec(text);
   if (master === null || workers === null) throw new Error(`not the answer of a master: ${text}`);
   return { masterPid: Number(master[1]), reloads: Number(master[2]), workerPid: Number(workers[1]) };
-}
-
-/** The process id that a file holds; undefined when there is none. */
-function pidIn(path: string): number | undefined {
-  if (!existsSync(path)) return undefined;
-  return Number(readFileSync(path, "utf8")) || undefined;
 }

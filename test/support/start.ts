@@ -161,7 +161,8 @@ function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("HAPLANE_")));
 }
 
-function readPids(stateDir: string): StartPids {
+/** The process ids that a state directory names. */
+export function readPids(stateDir: string): StartPids {
   const read = (...path: string[]) => {
     try {
       return Number(readFileSync(join(stateDir, ...path), "utf8")) || undefined;

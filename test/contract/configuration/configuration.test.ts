@@ -10,19 +10,12 @@ import {
 } from "../../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
 import { freePort } from "../../support/ports.ts";
+import { preamble } from "../../support/preamble.ts";
 
 const STACKS: readonly Stack[] = ["grpc-js", "Connect", "Connect JSON"];
 
 const configuration = (statsSocket: string, port: number) => `# written by hand
-global
-    stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-
-defaults
-    mode http
-    timeout connect 1s
-    timeout client  5s
-    timeout server  5s
-
+${preamble(statsSocket)}
 userlist ops
     user tom insecure-password hunter2
 

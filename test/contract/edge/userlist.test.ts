@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
+import { preamble } from "../../support/preamble.ts";
 
 /** `secret` */
 const HASHED =
@@ -11,14 +12,7 @@ const HASHED =
 let haplane: TestHaplane;
 before(async () => {
   haplane = await startHaplane(
-    (statsSocket) => `global
-    stats socket ${statsSocket} mode 600 level admin
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 5s
-    timeout server 5s
-userlist ops
+    (statsSocket) => `${preamble(statsSocket)}userlist ops
     user tom insecure-password hunter2
     user ann password ${HASHED}
 userlist others

@@ -6,18 +6,11 @@ import { Applied_Via } from "../../../gen/haplane/v1/configuration_pb.js";
 import { configurationClient, failureOf, type Stack } from "../../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
 import { freePort } from "../../support/ports.ts";
+import { preamble } from "../../support/preamble.ts";
 import { type SpoeClient, spoeClient, spoeDownload, spoeUpload } from "../../support/spoe-client.ts";
 
 const port = await freePort();
-const CONFIGURATION = (statsSocket: string) => `global
-    stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-
-defaults
-    mode http
-    timeout connect 1s
-    timeout client  5s
-    timeout server  5s
-
+const CONFIGURATION = (statsSocket: string) => `${preamble(statsSocket)}
 frontend web
     bind 127.0.0.1:${port}
 

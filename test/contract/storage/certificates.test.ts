@@ -17,6 +17,7 @@ import {
 import { handshake, keepConnecting } from "../../support/handshake.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
 import { freePort } from "../../support/ports.ts";
+import { preamble } from "../../support/preamble.ts";
 import {
   downloadOf,
   type StorageClient,
@@ -43,14 +44,7 @@ describe("certificates", () => {
     const plain = await freePort();
     port = await freePort();
     haplane = await startHaplane(
-      (statsSocket) => `global
-  stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 5s
-  timeout server 5s
-frontend www
+      (statsSocket) => `${preamble(statsSocket)}frontend www
   bind 127.0.0.1:${plain}
   http-request return status 200
 `,

@@ -7,6 +7,7 @@ import { ApplyMode, FileKind } from "../../../gen/haplane/v1/storage_pb.js";
 import { failureOf, type Stack } from "../../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
 import { freePort } from "../../support/ports.ts";
+import { preamble } from "../../support/preamble.ts";
 import {
   downloadOf,
   type StorageClient,
@@ -28,14 +29,7 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] as const satisfies re
     before(async () => {
       const port = await freePort();
       haplane = await startHaplane(
-        (statsSocket) => `global
-  stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 5s
-  timeout server 5s
-frontend www
+        (statsSocket) => `${preamble(statsSocket)}frontend www
   bind 127.0.0.1:${port}
   http-request return status 200
 `,

@@ -11,6 +11,7 @@ import {
 } from "../../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
 import { freePort } from "../../support/ports.ts";
+import { preamble } from "../../support/preamble.ts";
 import { type StorageClient, storageClient, uploadOf } from "../../support/storage-client.ts";
 
 const ROUTES = "files/maps/routes.map";
@@ -39,14 +40,7 @@ describe("maps", () => {
     const backend = (name: string) =>
       `backend ${name}\n  http-request return status 200 hdr x-backend ${name}\n`;
     haplane = await startHaplane(
-      (statsSocket) => `global
-  stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 5s
-  timeout server 5s
-frontend www
+      (statsSocket) => `${preamble(statsSocket)}frontend www
   bind 127.0.0.1:${port}
   default_backend none
 ${backend("none")}${backend("shop")}${backend("blog")}${backend("news")}`,
