@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { createWriteStream } from "node:fs";
+import { createWriteStream, readFileSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
@@ -8,8 +8,10 @@ import { DomainError } from "./lib/errors.ts";
 import { findExecutable } from "./lib/find-executable.ts";
 import { createLogger } from "./lib/log.ts";
 import { StartError } from "./lib/start-error.ts";
-import { type Profile, readSettings, type Settings, SettingsError } from "./settings.ts";
-import { usage } from "./usage.ts";
+import { readSettings } from "./settings/read-settings.ts";
+import type { Profile, Settings } from "./settings/settings.ts";
+import { SettingsError } from "./settings/settings-error.ts";
+import { usage } from "./settings/usage.ts";
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 /** Ctrl-C reaches haplane twice when npm runs it: from the terminal, and from npm. */
@@ -33,6 +35,12 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
       return run("serve", args, serve);
     case "inspect":
       return inspect(args);
+    case "check":
+      return check(args);
+    case "version":
+    case "--version":
+      process.stdout.write(`haplane ${version()}\n`);
+      return EXIT.ok;
     case undefined:
     case "help":
     case "--help":
@@ -44,6 +52,22 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
   }
 }
 
+/** The version of the package, which lies above both src/ and dist/. */
+function version(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** A file as text; undefined when there is none. */
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 /** Needs no server, so what a server needs is not loaded. */
 async function inspect(args: readonly string[]): Promise<number> {
   const { runInspect } = await import("./inspect/run-inspect.ts");
@@ -52,6 +76,23 @@ async function inspect(args: readonly string[]): Promise<number> {
     out: (output) => void process.stdout.write(output),
     error: (message) => void process.stderr.write(message),
   });
+}
+
+/** Exit codes: 0 when all is right, 1 when the configuration is not, 2 when the settings are not. */
+async function check(args: readonly string[]): Promise<number> {
+  try {
+    const settings = readSettings("serve", args, process.env, readIfThere);
+    const { runCheck } = await import("./command/check.ts");
+    const isRight = await runCheck({
+      settings,
+      haproxyBinary: findHaproxy(settings),
+      out: (text) => void process.stdout.write(text),
+    });
+    return isRight ? EXIT.ok : EXIT.failed;
+  } catch (error) {
+    process.stderr.write(`haplane: ${explain(error)}\n`);
+    return error instanceof SettingsError || error instanceof StartError ? EXIT.usage : EXIT.failed;
+  }
 }
 
 type Start = (settings: Settings, logger: Logger, signal: AbortSignal) => Promise<Running>;
@@ -77,7 +118,7 @@ async function run(profile: Profile, args: readonly string[], start: Start): Pro
   let running: Running;
   let logger: Logger;
   try {
-    const settings = readSettings(profile, args, process.env);
+    const settings = readSettings(profile, args, process.env, readIfThere);
     logger = await openLog(settings);
     running = await start(settings, logger, asked.signal);
   } catch (error) {

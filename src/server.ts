@@ -42,7 +42,7 @@ import { serviceDiscoveryService } from "./service/service-discovery.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
 import { spoeService } from "./service/spoe.ts";
 import { storageService } from "./service/storage.ts";
-import type { RoleName, Settings } from "./settings.ts";
+import type { RoleName, Settings } from "./settings/settings.ts";
 import { openDirectories } from "./storage/directories.ts";
 import { createPatternEntries } from "./storage/pattern-entries.ts";
 import { createStorage } from "./storage/storage.ts";
@@ -221,9 +221,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const passwords = createPasswordCheck();
   starting.defer(() => passwords.close());
   const user = (name: string) => {
-    const listed =
-      settings.userlist === undefined ? undefined : findUser(commit.document, settings.userlist, name);
-    return listed && { caller: { name, role: ROLES[settings.userlistRole] }, password: listed.password };
+    const { userlist, userlistRole } = settings;
+    if (userlist === undefined || userlistRole === undefined) return undefined;
+    const listed = findUser(commit.document, userlist, name);
+    return listed && { caller: { name, role: ROLES[userlistRole] }, password: listed.password };
   };
   const edge = createEdge({
     services: [
@@ -237,7 +238,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     health,
     verify: anyVerifier([
       tokenVerifier([{ caller: { name: "admin", role: Role.ADMIN }, sha256: hashToken(adminToken) }]),
-      certificateVerifier(ROLES[settings.tlsClientRole]),
+      certificateVerifier(() => settings.tlsClientRole && ROLES[settings.tlsClientRole]),
       basicVerifier({ user, check: passwords, clock }),
     ]),
     log: logger.child({ part: "rpc" }),

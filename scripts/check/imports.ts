@@ -8,13 +8,14 @@ const PEERS = ["storage", "spoe", "haproxy", "discovery", "events"];
 
 /**
  * What each layer may import, besides itself and `gen`. A layer is a folder of src/; the files beside them are `main` (main.ts) and
- * `server` (the others: the wiring, the settings).
+ * `server` (the wiring).
  */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  main: ["embedded", "inspect", "server", "lib"],
+  main: ["embedded", "inspect", "server", "settings", "command", "lib"],
   inspect: TEXT,
-  embedded: ["server", "rpc", "lib"],
-  server: ["service", "rpc", "commit", "store", "config", ...PEERS, ...TEXT],
+  command: ["settings", "rpc", "haproxy", "config", ...TEXT],
+  embedded: ["server", "settings", "rpc", "lib"],
+  server: ["settings", "service", "rpc", "commit", "store", "config", ...PEERS, ...TEXT],
   service: ["rpc", "commit", "store", "config", ...PEERS, ...TEXT],
   commit: ["store", "haproxy", "discovery", "config", ...TEXT],
   rpc: ["lib"],
@@ -27,6 +28,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   config: TEXT,
   grammar: ["text", "lib"],
   text: ["lib"],
+  settings: ["lib"],
   lib: [],
 };
 

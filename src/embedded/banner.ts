@@ -1,7 +1,7 @@
 import { formatAddress } from "../lib/address.ts";
 import { formatListenAddress } from "../rpc/listener.ts";
 import type { Server } from "../server.ts";
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** What the terminal says once everything runs: where things are, and commands to try that work as printed. */
 export function banner(server: Server, settings: Settings, relative: (path: string) => string): string {

@@ -8,7 +8,7 @@ import type { Clock } from "../lib/clock.ts";
 import { replaceFile } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import { type Server, startServer } from "../server.ts";
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../settings/settings.ts";
 import { banner } from "./banner.ts";
 import { type ConsulAgent, ensureConsulAgent } from "./consul-agent.ts";
 import { starterConfiguration } from "./starter.ts";

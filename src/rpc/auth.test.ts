@@ -165,7 +165,7 @@ test("a verifier may take its time", async () => {
 });
 
 test("a verified client certificate is enough, but a wrong header beside it is refused", async () => {
-  const gate = createGate(outside, token, anyVerifier([verify, certificateVerifier(Role.EDITOR)]));
+  const gate = createGate(outside, token, anyVerifier([verify, certificateVerifier(() => Role.EDITOR)]));
   const certificate = () => ({ commonName: "", names: ["DNS:mesh.example"] });
   const caller = await gate(role(Role.EDITOR), { authorization: undefined, certificate });
   assert.deepEqual(caller, { name: "DNS:mesh.example", role: Role.EDITOR });

@@ -56,12 +56,15 @@ export function tokenVerifier(records: readonly TokenRecord[]): Verifier {
   };
 }
 
-/** Takes every verified client certificate; the caller is named after its subject, else after its first alternative name. */
-export function certificateVerifier(role: Role): Verifier {
+/**
+ * Takes verified client certificates that have a role; the caller is named after the certificate's subject, else after its first alternative name.
+ */
+export function certificateVerifier(roleOf: (certificate: ClientCertificate) => Role | undefined): Verifier {
   return (credentials) => {
     if (credentials.scheme !== "certificate") return undefined;
+    const role = roleOf(credentials.certificate);
     const { commonName, names } = credentials.certificate;
-    return { name: commonName || (names[0] ?? "certificate"), role };
+    return role === undefined ? undefined : { name: commonName || (names[0] ?? "certificate"), role };
   };
 }
 

@@ -64,7 +64,7 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
     services: [echoService(handlers)],
     health,
     verify: anyVerifier([
-      certificateVerifier(Role.EDITOR),
+      certificateVerifier(() => Role.EDITOR),
       tokenVerifier([
         { caller: { name: "ann", role: Role.ADMIN }, sha256: hashToken(tokens.admin) },
         { caller: { name: "oli", role: Role.OPERATOR }, sha256: hashToken(tokens.operator) },

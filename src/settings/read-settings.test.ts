@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSettings, SettingsError } from "./settings.ts";
+import { readSettings } from "./read-settings.ts";
+import { SettingsError } from "./settings-error.ts";
 
 test("the embedded default needs nothing", () => {
   const settings = readSettings("start", [], {});

@@ -1,0 +1,42 @@
+import type { CheckOutcome } from "../haproxy/check.ts";
+import { checkConfiguration } from "../haproxy/check.ts";
+import { readTls } from "../rpc/read-tls.ts";
+import type { Settings } from "../settings/settings.ts";
+
+/** What `haplane check` needs beside its settings. */
+export interface CheckIo {
+  readonly settings: Settings;
+  /** Undefined: none was found, and the configuration is not checked. */
+  readonly haproxyBinary: string | undefined;
+  readonly out: (text: string) => void;
+}
+
+/**
+ * Says whether the settings can be used and whether HAProxy accepts the configuration; starts nothing and writes nothing. Settings that cannot be read have been
+ * refused before (exit code 2).
+ *
+ * @returns Whether everything is right.
+ */
+export async function runCheck({ settings, haproxyBinary, out }: CheckIo): Promise<boolean> {
+  if (settings.tls !== undefined) await readTls(settings.tls);
+  out("settings: can be used\n");
+  if (haproxyBinary === undefined) {
+    out("configuration: not checked, since no haproxy was found; --haproxy FILE says where it is\n");
+    return false;
+  }
+  const program = { binary: haproxyBinary, environment: undefined, directory: undefined };
+  const outcome = await checkConfiguration(program, settings.config);
+  out(describe(outcome, settings.config.join(", ")));
+  return outcome.ok;
+}
+
+function describe({ ok, messages, failure }: CheckOutcome, files: string): string {
+  const lines = messages.map(({ level, file, line, message }) => {
+    const place = file === "" ? "" : `${file}:${line}: `;
+    return `  ${place}${level}: ${message}`;
+  });
+  const verdict = ok
+    ? "HAProxy accepts it"
+    : `HAProxy refuses it${failure === undefined ? "" : `: ${failure}`}`;
+  return [`configuration ${files}: ${verdict}`, ...lines, ""].join("\n");
+}
