@@ -19,7 +19,7 @@ function file(name: string, text: string): string {
 test("what can be used ends with 0", () => {
   const config = file(
     "good.cfg",
-    "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n",
+    "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nfrontend a\n bind 127.0.0.1:8080\n",
   );
   const settings = file("good.yaml", `config: [${config}]\nhaproxy: ${haproxyBinary}\n`);
   const { code, out, error } = runHaplane(["check", `--settings=${settings}`]);
