@@ -169,7 +169,7 @@ export async function writeAndReload(
     options.onReloading();
     const untold = mergeTouched(group.map((request) => request.untold));
     const planned: PlannedReload = { before: working.running, after, untold };
-    const old = await handover.before(planned);
+    const legacy = await handover.before(planned);
     const outcome = await haproxy
       .reload()
       .catch((error: unknown) => ({ kind: "unreachable" as const, error }));
@@ -180,7 +180,7 @@ export async function writeAndReload(
       return { kind: "failed", group, error, splittable: outcome.kind === "refused" };
     }
     working.startedFrom(after, end);
-    const followUp = await handover.after({ ...planned, old, since: working.since(end) });
+    const followUp = await handover.after({ legacy, since: working.since(end) });
     await record(options, change, reload, { edits: working.since(written).slice(0, end - written), end });
     return { kind: "done", group, done: { reload: reload.number, revision: history.newest }, followUp };
   } finally {

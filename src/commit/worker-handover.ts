@@ -1,13 +1,18 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Logger } from "pino";
 import { backendSection, type ConfiguredServer, serversByName } from "../config/server.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
+import type { SetServer } from "../haproxy/server-change.ts";
 import type { ServerState } from "../haproxy/server-states.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import type { Document } from "../text/document.ts";
-import { mergeTouched, type TouchedServers, touchedServers } from "./classify.ts";
+import { type TouchedServers, touchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
 import { type FindServer, givenBack } from "./given-back.ts";
 import { EMPTY_STATE_FILE, stateFileContent, stateFileOf, writeStateFile } from "./state-file.ts";
+
+/** So many servers are looked at in one turn of the event loop: a few milliseconds. */
+const SLICE = 500;
 
 /** A reload that is about to be made. */
 export interface PlannedReload {
@@ -19,11 +24,18 @@ export interface PlannedReload {
   readonly untold: TouchedServers;
 }
 
+/** What one worker leaves to the next, worked out while HAProxy reloads. */
+export interface Legacy {
+  /** What the new worker is started from. */
+  readonly document: Document;
+  /** What was set at runtime and is not in the file that the new worker reads. Never rejects. */
+  readonly givenBack: Promise<readonly SetServer[]>;
+}
+
 /** A reload that succeeded. */
-export interface Reloaded extends PlannedReload {
-  /** The former worker's servers, read just before. */
-  readonly old: readonly ServerState[];
-  /** Edits of the runtime lane since `after` was written: the new worker has not seen them. */
+export interface Reloaded {
+  readonly legacy: Legacy;
+  /** Edits of the runtime lane since the new worker's file was written: it has not seen them. */
   readonly since: readonly Edit[];
 }
 
@@ -33,10 +45,10 @@ export interface FollowUp {
   readonly untold: TouchedServers;
 }
 
-/** What one worker leaves to the next: what a reload of the file alone would forget. */
+/** What passes between two workers: what a reload of the file alone would forget. */
 export interface Handover {
   /** Before the master is told: reads what the old worker runs, and tells the new one by the state file where the configuration loads one. */
-  before(planned: PlannedReload): Promise<readonly ServerState[]>;
+  before(planned: PlannedReload): Promise<Legacy>;
   /** When the new worker runs: tells it what was edited since its file was written, and what was set at runtime. */
   after(reloaded: Reloaded): Promise<FollowUp | undefined>;
 }
@@ -65,23 +77,35 @@ export function createHandover({ haproxy, fs, logger, runtime }: HandoverOptions
       );
     });
   };
+  const inheritance = async (states: Iterable<ServerState>, planned: PlannedReload) => {
+    const { before, after, untold } = planned;
+    const changes: SetServer[] = [];
+    const [find, findNow] = [finderWithout(before, untold), finder(after)];
+    for await (const slice of slices(states)) changes.push(...givenBack(slice, find, findNow));
+    return changes;
+  };
   return {
-    async before({ before, after, untold }) {
-      const old = await haproxy.runtime.serverStates().catch((error: unknown) => {
+    async before(planned) {
+      const { before, after, untold } = planned;
+      const states = await haproxy.runtime.captureServerStates().catch((error: unknown) => {
         logger.warn({ err: error }, "what was set at runtime could not be read and is lost with the reload");
         return [];
       });
-      await tellByFile(after, () => stateFileContent(old, finderWithout(before, untold), finder(after)));
-      return old;
+      await tellByFile(after, () =>
+        stateFileContent([...states], finderWithout(before, untold), finder(after)),
+      );
+      return { document: after, givenBack: inheritance(states, planned) };
     },
 
-    async after({ old, before, after, untold, since }) {
+    async after({ legacy, since }) {
       runtime.workerChanged("from-document");
       // A later start, after a crash say, is not to begin with states of long ago.
-      await tellByFile(after, () => EMPTY_STATE_FILE);
+      await tellByFile(legacy.document, () => EMPTY_STATE_FILE);
       const followUp = await runtime.catchUp(since);
       const caughtUp = touchedServers(since.flatMap((edit) => edit.servers));
-      const changes = givenBack(old, finderWithout(before, mergeTouched([untold, caughtUp])), finder(after));
+      const changes = (await legacy.givenBack).filter(
+        ({ backend, server }) => caughtUp.get(backend)?.has(server) !== true,
+      );
       if (changes.length === 0) return followUp;
       const outcomes = await haproxy.runtime.applyServers(changes);
       for (const [index, outcome] of outcomes.entries()) {
@@ -94,6 +118,20 @@ export function createHandover({ haproxy, fs, logger, runtime }: HandoverOptions
       return followUp;
     },
   };
+}
+
+/** Many states in pieces, each in a turn of the event loop of its own: the master is told first, and discovery goes on meanwhile. */
+async function* slices(states: Iterable<ServerState>): AsyncGenerator<readonly ServerState[]> {
+  let slice: ServerState[] = [];
+  await nextTurn();
+  for (const state of states) {
+    slice.push(state);
+    if (slice.length < SLICE) continue;
+    yield slice;
+    await nextTurn();
+    slice = [];
+  }
+  yield slice;
 }
 
 /** Finds many servers of one document: a backend's are read once. */

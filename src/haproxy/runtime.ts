@@ -8,7 +8,7 @@ import { type ProcessInfo, parseInfo } from "./info.ts";
 import type { RunCommand } from "./one-worker.ts";
 import { createPatternFiles, type PatternFiles } from "./pattern-files.ts";
 import type { ServerChange, ServerOutcome } from "./server-change.ts";
-import { parseServerStates, type ServerState } from "./server-states.ts";
+import { parseServerStates, type ServerState, serverStatesIn } from "./server-states.ts";
 import { createSslFiles, type SslFiles } from "./ssl-files.ts";
 import { parseStats, type StatRow } from "./stats.ts";
 import type { WorkerQueues } from "./worker-queues.ts";
@@ -25,6 +25,8 @@ export interface Runtime {
   stats(options?: CallOptions): Promise<readonly StatRow[]>;
   /** `show servers state`, of one backend or of all. */
   serverStates(backend?: string, options?: CallOptions): Promise<readonly ServerState[]>;
+  /** The servers of all backends as they are now, in rows that are read later, as they are come to: for somebody who has no time to read them yet. */
+  captureServerStates(options?: CallOptions): Promise<Iterable<ServerState>>;
   /**
    * Applies changes, pipelined; the outcome at index i belongs to change i. Changes of one server are made in order, and
    * a failure does not stop the others. Deletions wait for their server to become unused without holding anything up.
@@ -70,6 +72,7 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
         parseServerStates,
         options,
       ),
+    captureServerStates: (options = {}) => read(["show", "servers", "state"], serverStatesIn, options),
     applyServers: (list, options = {}) => applyServers(runChange, clock, list, options),
     async execute(words, options = {}) {
       const answer = await queues.exclusively((queue) => queue.run(encodeCommand(words), options));

@@ -104,6 +104,7 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
         .filter(([name]) => backend === undefined || name === backend)
         .flatMap(([name, servers]) => states(name, servers));
     },
+    captureServerStates: () => runtime.serverStates(),
     applyServers: async (changes) => changes.map(apply),
     execute: async () => "",
     sslFiles: createSslFiles(silent, silent),
