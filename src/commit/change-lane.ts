@@ -138,7 +138,9 @@ export class ChangeLane {
     const attached = draft.changes;
     const first = this.#judge(edit, attached);
     if (first.kind !== "runtime") return first;
-    const change = await DurableChange.begin(this.#options, { next: printed(first.after), attached });
+    const change = await DurableChange.begin(this.#options, {
+      ...{ next: printed(first.after), attached, edits: [edit] },
+    });
     // Discovery does not wait for turns, so the document may have changed meanwhile.
     const judged = working.current === first.before ? first : this.#judgeAgain(edit, attached);
     if (judged.kind !== "runtime") {
@@ -224,6 +226,7 @@ export class ChangeLane {
         ...edit,
         apply: (document) => document,
         message: `takes back: ${edit.message}`,
+        ...(edit.along && { along: { put: edit.along.remove, remove: () => [] } }),
         servers: this.#classifyFrom(former, working.current).servers,
       };
       working.applyLive(reverse);

@@ -2,6 +2,7 @@ import type { Operation } from "../store/operations.ts";
 import type { PartInput } from "../text/document.ts";
 import type { AttachedChange } from "./attached-files.ts";
 import type { StagedFiles } from "./config-files.ts";
+import type { Edit } from "./edit.ts";
 import type { Entry } from "./history.ts";
 import type { CommitParts } from "./parts.ts";
 
@@ -14,6 +15,8 @@ export interface NextFiles {
   readonly next: readonly PartInput[];
   /** Others that change along with it. Default: none. */
   readonly attached?: readonly AttachedChange[];
+  /** The edits that lead to it. Default: none that keep anything along with their revision. */
+  readonly edits?: readonly Edit[];
 }
 
 /**
@@ -37,11 +40,11 @@ export class DurableChange {
    */
   static async begin(
     parts: ChangeParts,
-    { next, attached = [] }: NextFiles,
+    { next, attached = [], edits }: NextFiles,
     operations: readonly Operation[] = [],
   ): Promise<DurableChange> {
     const { store, files, writer, history } = parts;
-    const intent = history.intent(files.believed, next, "put-back", attached);
+    const intent = history.intent(files.believed, next, "put-back", attached, edits);
     const announcing = store.write([{ kind: "begin-intent", intent }, ...operations]);
     const staging =
       attached.length === 0 ? files.stage(next) : announcing.then(() => files.stage(next, attached));

@@ -1,6 +1,15 @@
+import type { Operation } from "../store/operations.ts";
 import type { Document } from "../text/document.ts";
 import type { FileWrite } from "./attached-files.ts";
 import type { ServerEventFacts } from "./server-event.ts";
+
+/** What is kept in the store along with the revision of an edit, in one transaction: the answer for those who ask again, for one. */
+export interface Along {
+  /** What puts it there. Asked for when the edit has been made on the document that the revision has; perhaps more than once. */
+  put(revision: number): readonly Operation[];
+  /** What takes it out again when the edit is taken back. */
+  remove(): readonly Operation[];
+}
 
 /** A change of the document that can be made again on a newer one; that is what rebasing is. */
 export interface Edit {
@@ -16,6 +25,8 @@ export interface Edit {
   readonly files?: readonly FileWrite[];
   /** Whether HAProxy has to be reloaded for them although no word of the configuration names them: another file does. Default false. */
   readonly alwaysReload?: boolean;
+  /** What is kept along with its revision. Default: nothing. */
+  readonly along?: Along;
   /** What becomes of servers: a worker that was started without it has to be told, and watchers once it is durable. */
   readonly servers: readonly ServerEventFacts[];
 }
@@ -36,6 +47,7 @@ export function withApply(edit: Edit, apply: Edit["apply"]): Edit {
     },
     ...(edit.files && { files: edit.files }),
     ...(edit.alwaysReload && { alwaysReload: true }),
+    ...(edit.along && { along: edit.along }),
   };
 }
 

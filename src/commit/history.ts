@@ -68,12 +68,16 @@ export class History {
     return recorded;
   }
 
-  /** The announcement that the files, which hold `former` now, are about to hold `next` (the same files in the same order), others change along with them, and HAProxy has to take it. */
+  /**
+   * The announcement that the files, which hold `former` now, are about to hold `next` (the same files in the same order), others change along with them, and HAProxy has to take it. It has what the edits keep
+   * along with their revision, which after a crash will be the next one.
+   */
   intent(
     former: readonly PartInput[],
     next: readonly PartInput[],
     onRefusal: OnRefusal,
     attached: readonly AttachedChange[],
+    edits: readonly Edit[] = [],
   ): NewIntent {
     const own = next.map(({ path, bytes }, index) => ({
       path,
@@ -84,7 +88,11 @@ export class History {
       time: this.#clock.now(),
       base: this.#newest,
       former: [...this.#changes(contentOf(former)), ...attached.map(formerOf)],
-      data: encodeIntent({ onRefusal, next: [...own, ...attached.map(announced)] }),
+      data: encodeIntent({
+        onRefusal,
+        next: [...own, ...attached.map(announced)],
+        along: alongOf(edits, this.#newest + 1),
+      }),
     };
   }
 
@@ -131,6 +139,7 @@ export class History {
           },
         },
         { kind: "append-events", events },
+        ...alongOf(edits, number),
         ...(entry.with?.(number) ?? []),
       ]);
       this.#newest = number;
@@ -151,6 +160,10 @@ export class History {
     for (const path of this.#recorded.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
     return changes;
   }
+}
+
+function alongOf(edits: readonly Edit[], revision: number): Operation[] {
+  return edits.flatMap(({ along }) => along?.put(revision) ?? []);
 }
 
 function formerOf({ path, former }: AttachedChange): FileChange {

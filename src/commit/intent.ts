@@ -1,4 +1,6 @@
+import { deserialize, serialize } from "node:v8";
 import { applyEdits, type Edit as ByteEdit } from "../store/delta.ts";
+import type { Operation } from "../store/operations.ts";
 
 /** What is to be done with the files when HAProxy turns out to refuse what an intent announced: put the former content back, or leave what somebody wrote by hand. */
 export type OnRefusal = "put-back" | "leave";
@@ -18,6 +20,8 @@ export interface Announcement {
   readonly onRefusal: OnRefusal;
   /** All files of the configuration, and others that change. Only what holds exactly this is the intent's business. */
   readonly next: readonly AnnouncedFile[];
+  /** What goes into the store with the revision, which whoever completes the write appends. */
+  readonly along: readonly Operation[];
 }
 
 /** How an announcement is kept: bytes as base64. */
@@ -29,10 +33,12 @@ interface Kept {
     /** Absent with a file that is to be removed. */
     readonly bytes?: string;
   })[];
+  /** Serialized; absent when there is nothing. */
+  readonly along?: string;
 }
 
 /** Writes an announcement as an intent keeps it. */
-export function encodeIntent({ onRefusal, next }: Announcement): Uint8Array {
+export function encodeIntent({ onRefusal, next, along }: Announcement): Uint8Array {
   const kept: Kept = {
     onRefusal,
     next: next.map(({ edit, ...file }) => ({
@@ -43,6 +49,7 @@ export function encodeIntent({ onRefusal, next }: Announcement): Uint8Array {
         bytes: Buffer.from(edit.bytes).toString("base64"),
       }),
     })),
+    ...(along.length > 0 && { along: serialize(along).toString("base64") }),
   };
   return Buffer.from(JSON.stringify(kept));
 }
@@ -50,16 +57,17 @@ export function encodeIntent({ onRefusal, next }: Announcement): Uint8Array {
 /** Reads what `encodeIntent` wrote. One that cannot be read announces nothing, so that no file is its business. */
 export function decodeIntent(data: Uint8Array): Announcement {
   try {
-    const { onRefusal, next } = JSON.parse(Buffer.from(data).toString()) as Kept;
+    const { onRefusal, next, along } = JSON.parse(Buffer.from(data).toString()) as Kept;
     return {
       onRefusal,
+      along: along === undefined ? [] : (deserialize(Buffer.from(along, "base64")) as Operation[]),
       next: next.map(({ offset = 0, length = 0, bytes, ...file }) => ({
         ...file,
         edit: bytes === undefined ? undefined : { offset, length, bytes: Buffer.from(bytes, "base64") },
       })),
     };
   } catch {
-    return { onRefusal: "leave", next: [] };
+    return { onRefusal: "leave", next: [], along: [] };
   }
 }
 

@@ -3,6 +3,7 @@ import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type FileSystem, readIfThere } from "../lib/durable-file.ts";
 import type { PendingIntent } from "../store/intent-table.ts";
+import type { Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import { Document, type PartInput } from "../text/document.ts";
 import { type AttachedChange, isSame, putBack } from "./attached-files.ts";
@@ -34,7 +35,7 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   const { store, files, history, logger } = options;
   let isUntold = false;
   for (const intent of await store.pendingIntents()) {
-    const { onRefusal } = decodeIntent(intent.data);
+    const { onRefusal, along } = decodeIntent(intent.data);
     const { parts } = await files.peek();
     const found = isLatest(options, intent, parts) ? await foundFiles(options, intent) : [];
     const isWhole = parts.every(({ path }) => found.some((file) => file.path === path));
@@ -44,7 +45,7 @@ export async function recover(options: RecoveryOptions): Promise<void> {
     if (isWhole && placed.length > 0 && found.every(({ isNext, isFormer }) => isNext || isFormer)) {
       const taken = found.every(({ isNext }) => isNext) ? await takes(options.haproxy) : "refused";
       isUntold = false;
-      if (taken !== "refused") await record(options, parts);
+      if (taken !== "refused") await record(options, parts, along);
       else if (onRefusal === "put-back") {
         for (const file of placed.reverse()) await putBack(options.fs, file);
         logger.warn(
@@ -132,7 +133,11 @@ async function takes(haproxy: Haproxy): Promise<"taken" | "refused" | "unknown">
   return checked.ok ? "taken" : "refused";
 }
 
-async function record({ files, history }: RecoveryOptions, parts: readonly PartInput[]): Promise<void> {
+async function record(
+  { files, history }: RecoveryOptions,
+  parts: readonly PartInput[],
+  along: readonly Operation[],
+): Promise<void> {
   const before = Document.parse(files.believed);
   files.believe(parts);
   if (isRecorded({ history }, parts)) return;
@@ -144,5 +149,5 @@ async function record({ files, history }: RecoveryOptions, parts: readonly PartI
     message: "completes what was under way when haplane ended",
     servers: serverChanges(before, document),
   };
-  await history.append({ parts, lane: "reload", edits: [edit] });
+  await history.append({ parts, lane: "reload", edits: [edit], with: () => along });
 }

@@ -145,10 +145,11 @@ export async function writeAndReload(
 
     let change: DurableChange;
     try {
-      change = await DurableChange.begin(options, { next: printed(after), attached: draft.changes }, [
-        { kind: "put-reload", reload },
-        reloadEvents(options, reload),
-      ]);
+      change = await DurableChange.begin(
+        options,
+        { next: printed(after), attached: draft.changes, edits: [...edits] },
+        [{ kind: "put-reload", reload }, reloadEvents(options, reload)],
+      );
     } catch (error) {
       takeBack();
       writer.owe(ended(options, reload, "failed", "the file could not be written"));

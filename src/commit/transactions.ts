@@ -4,8 +4,9 @@ import type { Extent } from "../config/apply-changes.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
-import type { StoredTransaction } from "../store/operations.ts";
+import type { Operation, StoredTransaction } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
+import type { Along } from "./edit.ts";
 
 /** How many transactions an owner may have open. */
 export const MAX_OPEN = 10;
@@ -27,6 +28,8 @@ export interface CommitRequest {
   /** When given, the newest revision must be this one. */
   readonly baseRevision?: number;
   readonly message: string;
+  /** What is kept along with the commit's revision. Default: nothing. */
+  readonly along?: Along;
 }
 
 /** What transactions are about: a document `D` that is written by inputs `I`. A write gives `C`, a commit `O`. */
@@ -48,7 +51,13 @@ export interface Subject<D, I, C extends Staged<D>, O> {
   decode(bytes: Uint8Array): I;
   /** Makes the writes on the newest document, which `edit` does, and that the subject. */
   commit(
-    edit: { apply(document: D): D; readonly resources: readonly string[]; readonly author: string },
+    edit: {
+      apply(document: D): D;
+      readonly resources: readonly string[];
+      readonly author: string;
+      /** The end of the transaction, for a commit that can make it one with its revision. */
+      readonly along: Along;
+    },
     request: CommitRequest,
   ): Promise<O>;
 }
@@ -88,6 +97,15 @@ interface Guarded {
   readonly written: boolean;
 }
 
+/** A write in a transaction. */
+interface StagedWrite<I> {
+  readonly input: I;
+  /** Size of its encoded form. */
+  readonly bytes: number;
+  /** What it was the first to write or guard. */
+  readonly guards: readonly Guarded[];
+}
+
 interface Open<D, I> {
   stored: StoredTransaction;
   /** Calls that change it, one after another. */
@@ -96,7 +114,7 @@ interface Open<D, I> {
   document: D;
   /** Why what was staged before a restart cannot be shown on what has become of the document. */
   broken: DomainError | undefined;
-  readonly staged: { readonly input: I; readonly bytes: number }[];
+  readonly staged: StagedWrite<I>[];
   readonly guarded: Map<string, Guarded>;
   ended: boolean;
 }
@@ -130,9 +148,9 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       const open = this.#begun(stored, this.#subject.document);
       for (const { request, guards } of writes) {
         const input = this.#subject.decode(request);
-        open.staged.push({ input, bytes: request.length });
-        for (const guard of JSON.parse(Buffer.from(guards).toString("utf8")) as Guarded[])
-          open.guarded.set(guard.name, guard);
+        const own = JSON.parse(Buffer.from(guards).toString("utf8")) as Guarded[];
+        open.staged.push({ input, bytes: request.length, guards: own });
+        for (const guard of own) open.guarded.set(guard.name, guard);
         this.#replay(open, input);
       }
       if (open.broken !== undefined)
@@ -210,25 +228,18 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       const { store } = this.#options;
       const changed = this.#subject.apply(open.document, input, false);
       if (!keep) return changed;
-      const request = this.#subject.encode(input);
-      this.#checkRoom(open, request.length);
+      const bytes = this.#subject.encode(input).length;
+      this.#checkRoom(open, bytes);
       const guards = this.#newGuards(open, changed, input);
+      const write: StagedWrite<I> = { input, bytes, guards };
       const renewed = this.#renewed(open);
       await store.write([
-        {
-          kind: "append-transaction-write",
-          write: {
-            transaction: name,
-            number: open.staged.length + 1,
-            request,
-            guards: Buffer.from(JSON.stringify(guards)),
-          },
-        },
+        this.#staging(name, open.staged.length + 1, write),
         { kind: "put-transaction", transaction: renewed },
       ]);
       open.stored = renewed;
       open.document = changed.document;
-      open.staged.push({ input, bytes: request.length });
+      open.staged.push(write);
       for (const guard of guards) open.guarded.set(guard.name, guard);
       return changed;
     });
@@ -246,6 +257,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
         apply: (document: D) => this.#rebased(open, document),
         resources: written,
         author: user.name,
+        along: this.#endAlong(open, request.along),
       };
       const outcome = await this.#subject.commit(edit, {
         ...request,
@@ -253,7 +265,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       });
       if (!validateOnly) {
         this.#end(open);
-        // When this is lost, the transaction conflicts with itself at its next commit, and expires.
+        // Where the commit did not do it. When this is lost, the transaction conflicts with itself at its next commit, and expires.
         await store.write([{ kind: "delete-transaction", name }]).catch(() => {});
       }
       return outcome;
@@ -270,6 +282,28 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       this.#end(open);
       await this.#options.store.write([{ kind: "delete-transaction", name }]);
     });
+  }
+
+  /** Ends a transaction in the store together with the revision that it becomes; a commit that is taken back leaves it open. */
+  #endAlong({ stored, staged }: Open<D, I>, along: Along | undefined): Along {
+    return {
+      put: (revision) => [{ kind: "delete-transaction", name: stored.name }, ...(along?.put(revision) ?? [])],
+      remove: () => [
+        { kind: "put-transaction", transaction: stored },
+        ...staged.map((write, index) => this.#staging(stored.name, index + 1, write)),
+        ...(along?.remove() ?? []),
+      ],
+    };
+  }
+
+  #staging(transaction: string, number: number, { input, guards }: StagedWrite<I>): Operation {
+    return {
+      kind: "append-transaction-write",
+      write: {
+        ...{ transaction, number, request: this.#subject.encode(input) },
+        guards: Buffer.from(JSON.stringify(guards)),
+      },
+    };
   }
 
   #begun(stored: StoredTransaction, base: D): Open<D, I> {

@@ -79,7 +79,12 @@ export async function readReplacement(requests: AsyncIterable<ReplaceDocumentReq
 }
 
 /** The edit that makes a file hold a text. Throws `RESOURCE_NOT_FOUND` when HAProxy reads no such file. */
-export function replacementEdit(document: Document, { header, bytes }: Replacement, author: string): Edit {
+export function replacementEdit(
+  document: Document,
+  { header, bytes }: Replacement,
+  author: string,
+  along: Pick<Edit, "along">,
+): Edit {
   const parts = partsNamed(document, header.path);
   if (parts.length > 1)
     throw fieldsInvalid([{ field: "header.path", description: "must be set: HAProxy reads several files" }]);
@@ -99,6 +104,7 @@ export function replacementEdit(document: Document, { header, bytes }: Replaceme
     author,
     message: header.message === "" ? `replaces ${path}` : header.message,
     servers: [],
+    ...along,
   };
 }
 

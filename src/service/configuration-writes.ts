@@ -7,7 +7,7 @@ import {
 } from "../../gen/haplane/v1/configuration_pb.js";
 import { Role } from "../../gen/haplane/v1/options_pb.js";
 import type { ChangeOutcome, ChangeRequest } from "../commit/change.ts";
-import type { Edit } from "../commit/edit.ts";
+import type { Along, Edit } from "../commit/edit.ts";
 import type { ConfigurationTransactions } from "../commit/staged-configuration.ts";
 import type { TransactionUser } from "../commit/transactions.ts";
 import type { Changed, Done } from "../config/apply-changes.ts";
@@ -49,13 +49,21 @@ export interface WriteAnswer {
   readonly document: Document;
 }
 
+/** A write of resources. */
+export interface WriteRequest {
+  readonly caller: Caller;
+  readonly input: ApplyInput;
+  readonly options: WriteOptions | undefined;
+  /** For the history; empty: what it changes. */
+  readonly message: string;
+  /** What is kept along with its revision, by the answer that can be given by then. */
+  readonly along: ((answer: (revision: number) => WriteAnswer) => Along) | undefined;
+}
+
 /** Writes resources: at once, on trial, or into a transaction, as the request's options say. */
 export async function write(
   { commit, transactions, context, owns }: WriteTools,
-  caller: Caller,
-  input: ApplyInput,
-  options: WriteOptions | undefined,
-  message: string,
+  { caller, input, options, message, along }: WriteRequest,
 ): Promise<WriteAnswer> {
   const guarded: ApplyInput = { ...input, guards: options?.guards ?? [] };
   const validateOnly = options?.validateOnly ?? false;
@@ -86,6 +94,7 @@ export async function write(
     },
     author: caller.name,
     servers: [],
+    ...(along && { along: along((revision) => ({ ...unanswered(revision), ...changedOf(changed) })) }),
   };
   const outcome = await commit.change({
     edit,
@@ -93,6 +102,17 @@ export async function write(
     ...baseRevision(options?.baseRevision),
   });
   return { ...answerOf(outcome, validateOnly), done: changed?.done ?? [] };
+}
+
+function changedOf(changed: Changed | undefined): Pick<WriteAnswer, "done" | "document"> {
+  if (changed === undefined) throw new Error("an edit is made before it is recorded");
+  return changed;
+}
+
+/** What a retry is told of a write whose process ended before it could answer. */
+export function unanswered(revision: number): Pick<WriteAnswer, "revision" | "applied" | "diff"> {
+  const reasons = [`haplane ended before it could answer; the change is in revisions/${revision}`];
+  return { revision: BigInt(revision), applied: { reasons }, diff: "" };
 }
 
 /** What every write answers. */

@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   ApplyRequestSchema,
@@ -20,15 +20,18 @@ import {
   type TransactionSchema,
   UpdateRequestSchema,
   UpdateResponseSchema,
+  type WriteOptions,
 } from "../../gen/haplane/v1/configuration_pb.js";
+import type { Edit } from "../commit/edit.ts";
 import type { TransactionView } from "../commit/transactions.ts";
 import type { Done } from "../config/apply-changes.ts";
+import type { ApplyInput } from "../config/apply-request.ts";
 import { changedNames } from "../config/changed-names.ts";
 import { locate, readResourceId } from "../config/locate.ts";
 import { rolledBack, withContent } from "../config/rollback.ts";
 import { DomainError } from "../lib/errors.ts";
 import { checkFields } from "../rpc/fields.ts";
-import { type Service, service } from "../rpc/handler.ts";
+import { type Caller, type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { Store } from "../store/store.ts";
 import type { Document } from "../text/document.ts";
@@ -43,12 +46,14 @@ import {
   batch,
   resourceAfter,
   single,
+  unanswered,
   userOf,
   type WriteAnswer,
+  type WriteRequest,
   type WriteTools,
   write,
 } from "./configuration-writes.ts";
-import type { FirstAnswers } from "./first-answers.ts";
+import type { FirstAnswers, Keep, Repeatable } from "./first-answers.ts";
 import { IDLE_MS } from "./transaction-limits.ts";
 import { unifiedDiff } from "./unified-diff.ts";
 
@@ -76,57 +81,55 @@ export function configurationService(options: ConfigurationOptions): Service {
     async create(request, { caller }) {
       checkRequest(CreateRequestSchema, request);
       const { resource, after } = request;
-      const repeatable = {
-        ...{ caller: caller.name, requestId: repeatableId(request.options), method: "Create" },
-        ...{ schema: CreateRequestSchema, request },
-      };
-      return answers.once(repeatable, CreateResponseSchema, async () => {
-        const input = single({ case: "create", value: { resource: resource!, after } });
-        const answer = await write(options, caller, input, request.options, "");
-        return create(CreateResponseSchema, withResource(options, answer, resource!.name));
-      });
+      const input = single({ case: "create", value: { resource: resource!, after } });
+      const answer = (written: WriteAnswer) =>
+        create(CreateResponseSchema, withResource(options, written, resource!.name));
+      return answers.once(
+        repeatable(caller, "Create", CreateRequestSchema, request, request.options),
+        CreateResponseSchema,
+        async (keep) => answer(await write(options, writeRequest(caller, input, request, keep, answer))),
+      );
     },
 
     async update(request, { caller }) {
       checkRequest(UpdateRequestSchema, request);
       const { resource, updateMask, allowMissing } = request;
-      const repeatable = {
-        ...{ caller: caller.name, requestId: repeatableId(request.options), method: "Update" },
-        ...{ schema: UpdateRequestSchema, request },
-      };
-      return answers.once(repeatable, UpdateResponseSchema, async () => {
-        const input = single({ case: "update", value: { resource: resource!, updateMask, allowMissing } });
-        const answer = await write(options, caller, input, request.options, "");
-        return create(UpdateResponseSchema, withResource(options, answer, resource!.name));
-      });
+      const input = single({ case: "update", value: { resource: resource!, updateMask, allowMissing } });
+      const answer = (written: WriteAnswer) =>
+        create(UpdateResponseSchema, withResource(options, written, resource!.name));
+      return answers.once(
+        repeatable(caller, "Update", UpdateRequestSchema, request, request.options),
+        UpdateResponseSchema,
+        async (keep) => answer(await write(options, writeRequest(caller, input, request, keep, answer))),
+      );
     },
 
     async delete(request, { caller }) {
       checkRequest(DeleteRequestSchema, request);
       const { name, etag, allowMissing } = request;
-      const repeatable = {
-        ...{ caller: caller.name, requestId: repeatableId(request.options), method: "Delete" },
-        ...{ schema: DeleteRequestSchema, request },
-      };
-      return answers.once(repeatable, DeleteResponseSchema, async () => {
-        const input = single({ case: "delete", value: { name, etag, allowMissing } });
-        const { revision, applied, diff } = await write(options, caller, input, request.options, "");
-        return create(DeleteResponseSchema, { revision, applied, diff });
-      });
+      const input = single({ case: "delete", value: { name, etag, allowMissing } });
+      const answer = ({ revision, applied, diff }: WriteAnswer) =>
+        create(DeleteResponseSchema, { revision, applied, diff });
+      return answers.once(
+        repeatable(caller, "Delete", DeleteRequestSchema, request, request.options),
+        DeleteResponseSchema,
+        async (keep) => answer(await write(options, writeRequest(caller, input, request, keep, answer))),
+      );
     },
 
     async apply(request, { caller }) {
       checkRequest(ApplyRequestSchema, request);
-      const repeatable = {
-        ...{ caller: caller.name, requestId: repeatableId(request.options), method: "Apply" },
-        ...{ schema: ApplyRequestSchema, request },
-      };
-      return answers.once(repeatable, ApplyResponseSchema, async () => {
-        const answer = await write(options, caller, batch(request), request.options, request.message);
-        const { revision, applied, diff, done } = answer;
-        const changes = done.map((one) => resourceChange(options, answer, one));
+      const answer = (written: WriteAnswer) => {
+        const { revision, applied, diff, done } = written;
+        const changes = done.map((one) => resourceChange(options, written, one));
         return create(ApplyResponseSchema, { changes, revision, applied, diff });
-      });
+      };
+      return answers.once(
+        repeatable(caller, "Apply", ApplyRequestSchema, request, request.options),
+        ApplyResponseSchema,
+        async (keep) =>
+          answer(await write(options, writeRequest(caller, batch(request), request, keep, answer))),
+      );
     },
 
     async beginTransaction(request, { caller }) {
@@ -152,20 +155,21 @@ export function configurationService(options: ConfigurationOptions): Service {
     async commitTransaction(request, { caller }) {
       checkRequest(CommitTransactionRequestSchema, request);
       const { name, validateOnly, message } = request;
-      const repeatable = {
-        ...{
-          caller: caller.name,
-          requestId: validateOnly ? "" : request.requestId,
-          method: "CommitTransaction",
+      const answer = ({ revision, applied, diff }: OutcomeAnswer) =>
+        create(CommitTransactionResponseSchema, { revision, applied, diff });
+      return answers.once(
+        repeatable(caller, "CommitTransaction", CommitTransactionRequestSchema, request),
+        CommitTransactionResponseSchema,
+        async (keep) => {
+          const how = {
+            validateOnly,
+            message,
+            ...baseRevision(request.baseRevision),
+            ...early(keep, answer),
+          };
+          return answer(answerOf(await transactions.commit(name, userOf(caller), how), validateOnly));
         },
-        ...{ schema: CommitTransactionRequestSchema, request },
-      };
-      return answers.once(repeatable, CommitTransactionResponseSchema, async () => {
-        const how = { validateOnly, message, ...baseRevision(request.baseRevision) };
-        const outcome = await transactions.commit(name, userOf(caller), how);
-        const { revision, applied, diff } = answerOf(outcome, validateOnly);
-        return create(CommitTransactionResponseSchema, { revision, applied, diff });
-      });
+      );
     },
 
     async abortTransaction(request, { caller }) {
@@ -184,34 +188,34 @@ export function configurationService(options: ConfigurationOptions): Service {
       const { header, bytes } = replacement;
       checkRequest(ReplaceDocumentHeaderSchema, header);
       const { validateOnly } = header;
-      const repeatable = {
-        ...{
-          caller: caller.name,
-          requestId: validateOnly ? "" : header.requestId,
-          method: "ReplaceDocument",
+      const answer = ({ revision, applied, diff }: OutcomeAnswer) =>
+        create(ReplaceDocumentResponseSchema, { revision, applied, diff });
+      return answers.once(
+        {
+          ...repeatable(caller, "ReplaceDocument", ReplaceDocumentHeaderSchema, header),
+          further: bytes,
         },
-        ...{ schema: ReplaceDocumentHeaderSchema, request: header, further: bytes },
-      };
-      return answers.once(repeatable, ReplaceDocumentResponseSchema, async () => {
-        const before = commit.document;
-        const edit = replacementEdit(before, replacement, caller.name);
-        try {
-          const outcome = await commit.change({
-            ...{ edit, validateOnly, check: true },
-            ...baseRevision(header.baseRevision),
-          });
-          const { revision, applied, diff } = answerOf(outcome, validateOnly);
-          return create(ReplaceDocumentResponseSchema, { revision, applied, diff });
-        } catch (error) {
-          if (!validateOnly || !(error instanceof DomainError) || error.reason !== "CONFIGURATION_REFUSED")
-            throw error;
-          return create(ReplaceDocumentResponseSchema, {
-            revision: BigInt(commit.revision),
-            diff: unifiedDiff(before, edit.apply(before)),
-            alerts: error.alerts.map(messageOf),
-          });
-        }
-      });
+        ReplaceDocumentResponseSchema,
+        async (keep) => {
+          const before = commit.document;
+          const edit = replacementEdit(before, replacement, caller.name, early(keep, answer));
+          try {
+            const outcome = await commit.change({
+              ...{ edit, validateOnly, check: true },
+              ...baseRevision(header.baseRevision),
+            });
+            return answer(answerOf(outcome, validateOnly));
+          } catch (error) {
+            if (!validateOnly || !(error instanceof DomainError) || error.reason !== "CONFIGURATION_REFUSED")
+              throw error;
+            return create(ReplaceDocumentResponseSchema, {
+              revision: BigInt(commit.revision),
+              diff: unifiedDiff(before, edit.apply(before)),
+              alerts: error.alerts.map(messageOf),
+            });
+          }
+        },
+      );
     },
 
     async listRevisions(request) {
@@ -225,34 +229,36 @@ export function configurationService(options: ConfigurationOptions): Service {
     async rollback(request, { caller }) {
       checkRequest(RollbackRequestSchema, request);
       const { validateOnly } = request;
-      const repeatable = {
-        ...{ caller: caller.name, requestId: validateOnly ? "" : request.requestId, method: "Rollback" },
-        ...{ schema: RollbackRequestSchema, request },
-      };
-      return answers.once(repeatable, RollbackResponseSchema, async () => {
-        const content = await contentOf(store, revisionNumber(request.name));
-        let names: string[] = [];
-        const outcome = await commit.change({
-          check: true,
-          edit: {
-            apply(document) {
-              const result = rolledBack(withContent(document, content), document, owns);
-              names = changedNames(document, result);
-              return result;
+      const answer = ({ revision, applied, diff }: OutcomeAnswer) =>
+        create(RollbackResponseSchema, { revision, applied, diff });
+      return answers.once(
+        repeatable(caller, "Rollback", RollbackRequestSchema, request),
+        RollbackResponseSchema,
+        async (keep) => {
+          const content = await contentOf(store, revisionNumber(request.name));
+          let names: string[] = [];
+          const outcome = await commit.change({
+            check: true,
+            edit: {
+              apply(document) {
+                const result = rolledBack(withContent(document, content), document, owns);
+                names = changedNames(document, result);
+                return result;
+              },
+              get resources() {
+                return names;
+              },
+              author: caller.name,
+              message: `rolls back to ${request.name}`,
+              servers: [],
+              ...early(keep, answer),
             },
-            get resources() {
-              return names;
-            },
-            author: caller.name,
-            message: `rolls back to ${request.name}`,
-            servers: [],
-          },
-          validateOnly,
-          ...baseRevision(request.baseRevision),
-        });
-        const { revision, applied, diff } = answerOf(outcome, validateOnly);
-        return create(RollbackResponseSchema, { revision, applied, diff });
-      });
+            validateOnly,
+            ...baseRevision(request.baseRevision),
+          });
+          return answer(answerOf(outcome, validateOnly));
+        },
+      );
     },
 
     async getCapabilities() {
@@ -261,13 +267,39 @@ export function configurationService(options: ConfigurationOptions): Service {
   });
 }
 
-/** The id under which a write's answer is kept; one that is only tried or staged may well be answered anew. */
-function repeatableId(
-  options:
-    | { readonly requestId: string; readonly validateOnly: boolean; readonly transaction: string }
-    | undefined,
-): string {
-  return options === undefined || options.validateOnly || options.transaction !== "" ? "" : options.requestId;
+/** What a method answers of its commit's outcome. */
+type OutcomeAnswer = ReturnType<typeof unanswered>;
+
+/** A write as a request that may come again. One that is only tried or staged may well be answered anew, so that its id does not count. */
+function repeatable<D extends DescMessage>(
+  caller: Caller,
+  method: string,
+  schema: D,
+  request: MessageShape<D>,
+  options: Partial<Pick<WriteOptions, "requestId" | "validateOnly" | "transaction">> = request as object,
+): Repeatable {
+  const { requestId = "", validateOnly = false, transaction = "" } = options;
+  const counts = !validateOnly && transaction === "";
+  return { caller: caller.name, requestId: counts ? requestId : "", method, schema, request };
+}
+
+function writeRequest<O extends DescMessage>(
+  caller: Caller,
+  input: ApplyInput,
+  { options, message = "" }: { readonly options?: WriteOptions | undefined; readonly message?: string },
+  keep: Keep<O>,
+  answer: (written: WriteAnswer) => MessageShape<O>,
+): WriteRequest {
+  const along = keep && ((written: (revision: number) => WriteAnswer) => keep((n) => answer(written(n))));
+  return { caller, input, options, message, along };
+}
+
+/** What an edit keeps along with its revision, where its answer is to be kept: the one that can be given by then. */
+function early<O extends DescMessage>(
+  keep: Keep<O>,
+  answer: (outcome: OutcomeAnswer) => MessageShape<O>,
+): Pick<Edit, "along"> {
+  return keep === undefined ? {} : { along: keep((revision) => answer(unanswered(revision))) };
 }
 
 function withResource(tools: WriteTools, answer: WriteAnswer, name: string) {

@@ -1,8 +1,19 @@
 import { createHash } from "node:crypto";
-import { type DescMessage, fromBinary, type Message, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  clone,
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import type { Logger } from "pino";
+import { type Applied, AppliedSchema } from "../../gen/haplane/v1/configuration_pb.js";
+import type { Along } from "../commit/edit.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
+import type { Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 
 /** For how long an answer is kept. */
@@ -24,13 +35,24 @@ export interface Repeatable {
   readonly further?: Uint8Array;
 }
 
-/** Answers requests once: one that comes again gets the answer that the first got. */
+/** The answer of a write. */
+type Write = Message & { applied?: Applied | undefined };
+
+/** Says what is kept with the revision of a write that is under way, from which its answer is made. Undefined where nobody asked for the answer to be kept. */
+export type Keep<O extends DescMessage> =
+  | ((answer: (revision: number) => MessageShape<O>) => Along)
+  | undefined;
+
+/** Answers requests once: one that comes again gets the answer that the first got, which then says so. */
 export interface FirstAnswers {
-  /** Runs `answer` unless the request was answered before, or is being answered. Answers that are errors are not kept. Throws `FIELD_INVALID` when another request had the id. */
+  /**
+   * Runs `write` unless the request was answered before, or is being answered. Answers that are errors are not kept. What `keep` gives belongs with the write's revision, so that a process that ends before
+   * it answers leaves an answer all the same. Throws `FIELD_INVALID` when another request had the id.
+   */
   once<O extends DescMessage>(
     request: Repeatable,
     output: O,
-    answer: () => Promise<MessageShape<O>>,
+    write: (keep: Keep<O>) => Promise<MessageShape<O> & Write>,
   ): Promise<MessageShape<O>>;
 }
 
@@ -42,39 +64,63 @@ export function createFirstAnswers(options: {
 }): FirstAnswers {
   const { store, clock, logger } = options;
   const underway = new Map<string, { readonly digest: Buffer; readonly answer: Promise<Message> }>();
+  /** Requests that failed after their answer was kept, until the store has forgotten it. */
+  const failed = new Set<string>();
+
+  const forget = (key: string, { caller, requestId }: Repeatable): void => {
+    failed.add(key);
+    store.write([{ kind: "delete-answer", caller, requestId }]).then(
+      () => failed.delete(key),
+      () => {},
+    );
+  };
 
   const remember = async <O extends DescMessage>(
-    { caller, requestId, method }: Repeatable,
+    request: Repeatable,
+    key: string,
     digest: Buffer,
     output: O,
-    answer: () => Promise<MessageShape<O>>,
+    write: (keep: Keep<O>) => Promise<MessageShape<O> & Write>,
   ): Promise<MessageShape<O>> => {
-    const kept = await store.answer(caller, requestId);
+    const { caller, requestId, method } = request;
+    const kept = failed.has(key) ? undefined : await store.answer(caller, requestId);
     if (kept !== undefined && kept.time > clock.now() - KEPT_MS) {
       if (kept.method !== method || !digest.equals(kept.digest)) throw otherRequest();
-      return fromBinary(output, kept.answer);
+      return replayed(fromBinary(output, kept.answer));
     }
-    const given = await answer();
-    const time = clock.now();
-    await store
-      .write([
-        {
-          kind: "put-answer",
-          answer: { caller, requestId, method, digest, time, answer: toBinary(output, given) },
-          forgetBefore: time - KEPT_MS,
-        },
-      ])
-      .catch((error: unknown) => {
-        // The write itself is done and answered; only a retry would not know.
-        logger.warn({ err: error, method }, "the answer to a request could not be kept for retries");
-      });
+    const put = (answer: MessageShape<O>): Operation => {
+      const time = clock.now();
+      const bytes = toBinary(output, answer);
+      return {
+        kind: "put-answer",
+        answer: { caller, requestId, method, digest, time, answer: bytes },
+        forgetBefore: time - KEPT_MS,
+      };
+    };
+    let isKept = false;
+    const given = await write((answer) => ({
+      put(revision) {
+        isKept = true;
+        return [put(answer(revision))];
+      },
+      remove: () => [{ kind: "delete-answer", caller, requestId }],
+    })).catch((error: unknown) => {
+      // What is refused has changed nothing. Of a defect that is not known.
+      if (isKept && error instanceof DomainError) forget(key, request);
+      throw error;
+    });
+    failed.delete(key);
+    await store.write([put(given)]).catch((error: unknown) => {
+      // The write itself is done and answered, and what a retry gets says so.
+      logger.warn({ err: error, method }, "the whole answer to a request could not be kept for retries");
+    });
     return given;
   };
 
   return {
-    async once(request, output, answer) {
-      const { caller, requestId, method } = request;
-      if (requestId === "") return answer();
+    async once(request, output, write) {
+      const { caller, requestId } = request;
+      if (requestId === "") return write(undefined);
       const digest = createHash("sha256")
         .update(toBinary(request.schema, request.request))
         .update(request.further ?? NOTHING)
@@ -83,9 +129,9 @@ export function createFirstAnswers(options: {
       const first = underway.get(key);
       if (first !== undefined) {
         if (!first.digest.equals(digest)) throw otherRequest();
-        return (await first.answer) as MessageShape<typeof output>;
+        return replayed(clone(output, (await first.answer) as MessageShape<typeof output>));
       }
-      const given = remember({ ...request, method }, digest, output, answer);
+      const given = remember(request, key, digest, output, write);
       underway.set(key, { digest, answer: given as Promise<Message> });
       try {
         return await given;
@@ -94,6 +140,13 @@ export function createFirstAnswers(options: {
       }
     },
   };
+}
+
+/** The answer, which says that it was given before. */
+function replayed<M extends Write>(answer: M): M {
+  answer.applied ??= create(AppliedSchema);
+  answer.applied.replayed = true;
+  return answer;
 }
 
 function otherRequest(): DomainError {

@@ -15,6 +15,11 @@ export function putAnswer(database: Database, answer: StoredAnswer, forgetBefore
   );
 }
 
+/** Forgets an answer; without effect when it is not kept. */
+export function deleteAnswer(database: Database, caller: string, requestId: string): void {
+  database.run("DELETE FROM answers WHERE caller = ? AND request_id = ?", caller, requestId);
+}
+
 /** The answer that a caller's request got, if it is kept. */
 export function getAnswer(database: Database, caller: string, requestId: string): StoredAnswer | undefined {
   return database.get<StoredAnswer>(

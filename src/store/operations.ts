@@ -23,7 +23,9 @@ export type Operation =
   | { readonly kind: "append-transaction-write"; readonly write: NewTransactionWrite }
   | { readonly kind: "delete-transaction"; readonly name: string }
   /** Keeps the answer to a request for those who send it again, and forgets the answers from before a time. */
-  | { readonly kind: "put-answer"; readonly answer: StoredAnswer; readonly forgetBefore: number };
+  | { readonly kind: "put-answer"; readonly answer: StoredAnswer; readonly forgetBefore: number }
+  /** Forgets the answer to a request: what it says was taken back. */
+  | { readonly kind: "delete-answer"; readonly caller: string; readonly requestId: string };
 
 /** How a file's content came to be in a revision. A file that a revision does not name is as it was before. */
 export type FileChange =

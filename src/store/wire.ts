@@ -82,6 +82,7 @@ function packed(packing: Packing, operation: Operation): WireOperation {
       const [digest, bytes] = [copy(packing, answer.digest), copy(packing, answer.answer)];
       return { ...operation, answer: { ...answer, digest, answer: bytes } };
     }
+    case "delete-answer":
     case "put-transaction":
     case "delete-transaction":
     case "delete-source":

@@ -1,5 +1,5 @@
 import { DomainError } from "../lib/errors.ts";
-import { putAnswer } from "./answer-table.ts";
+import { deleteAnswer, putAnswer } from "./answer-table.ts";
 import type { Database } from "./database.ts";
 import type { LogPosition } from "./event-log.ts";
 import { appendEvents } from "./event-table.ts";
@@ -108,6 +108,9 @@ function apply(
       break;
     case "put-answer":
       putAnswer(database, operation.answer, operation.forgetBefore);
+      break;
+    case "delete-answer":
+      deleteAnswer(database, operation.caller, operation.requestId);
       break;
   }
 }

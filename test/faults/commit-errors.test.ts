@@ -163,7 +163,7 @@ test("HAProxy runs it, so it is a success, and a history that failed once is cau
 test("what somebody wrote after a crash is not taken for what was under way", async (t) => {
   const { w } = await scripted(t);
   const announced = { path: w.path, edit: { offset: 0, length: 0, bytes: Buffer.from("x") } };
-  const data = encodeIntent({ onRefusal: "put-back", next: [announced] });
+  const data = encodeIntent({ onRefusal: "put-back", next: [announced], along: [] });
   await w.store.write([
     {
       kind: "begin-intent",

@@ -7,13 +7,20 @@ import type { Store } from "../../src/store/store.ts";
 /** Lets operations through until one is due; from then on nothing gets anywhere any more, as if the process had been killed there. */
 export class CrashPoint {
   readonly #at: number;
+  #armed: boolean;
   #count = 0;
   readonly #reached = Promise.withResolvers<void>();
   readonly #handles = new Set<nodeFs.FileHandle>();
 
-  /** Counted from 1. */
-  constructor(at: number) {
+  /** Counted from 1; where it is not `armed` yet, from then on. */
+  constructor(at: number, armed = true) {
     this.#at = at;
+    this.#armed = armed;
+  }
+
+  /** Begins to count. */
+  arm(): void {
+    this.#armed = true;
   }
 
   /** Resolves when the process "dies". */
@@ -34,7 +41,7 @@ export class CrashPoint {
   /** The operation before which it dies never begins, nor does any after it. */
   wrap<A extends unknown[], R>(operation: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
     return (...args) => {
-      this.#count += 1;
+      if (this.#armed) this.#count += 1;
       if (this.#count < this.#at) return operation(...args);
       this.#reached.resolve();
       return new Promise<R>(() => {});

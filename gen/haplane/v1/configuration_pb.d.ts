@@ -624,6 +624,13 @@ export declare type Applied = Message<"haplane.v1.Applied"> & {
    * @generated from field: repeated haplane.v1.ConfigurationMessage warnings = 6;
    */
   warnings: ConfigurationMessage[];
+
+  /**
+   * The answer was given before, to a request with the same request_id; nothing was done now, and the configuration may have changed since.
+   *
+   * @generated from field: bool replayed = 7;
+   */
+  replayed: boolean;
 };
 
 /**
@@ -639,7 +646,7 @@ export declare const AppliedSchema: GenMessage<Applied>;
  */
 export enum Applied_Via {
   /**
-   * Not applied: it was staged in a transaction.
+   * Not applied: it was staged in a transaction. With `replayed` also: applied, but haplane ended before it could answer, so that the way is not known any more; the reasons say so.
    *
    * @generated from enum value: VIA_UNSPECIFIED = 0;
    */
@@ -693,7 +700,8 @@ export declare type WriteOptions = Message<"haplane.v1.WriteOptions"> & {
   baseRevision?: bigint | undefined;
 
   /**
-   * Makes a retry safe: a write with the same id of the same caller gets the first one's answer, for a day. At most 128 characters. Not with validate_only or transaction.
+   * Makes a retry safe: a write with the same id of the same caller gets the first one's answer, for a day, with `applied.replayed` set; also when haplane ended before it could answer. At most 128 characters.
+   * Not with validate_only or transaction. Writes that failed are not remembered: nothing was changed.
    *
    * @generated from field: string request_id = 3;
    */

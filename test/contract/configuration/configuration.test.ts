@@ -403,14 +403,17 @@ for (const stack of STACKS) {
       );
     });
 
-    test("a request that comes again gets the first answer", async () => {
+    test("a request that comes again gets the first answer, which says so", async () => {
       const request = {
         ...{ resource: { name: "backends/once", kind: { case: "backend" as const, value: {} } } },
         options: { requestId: "create-once" },
       };
       const [first, second] = await Promise.all([client.create(request), client.create(request)]);
-      assert.deepEqual(second, first);
-      assert.deepEqual(await client.create(request), first);
+      assert.ok(first.applied);
+      assert.equal(first.applied.replayed, false);
+      const again = { ...first, applied: { ...first.applied, replayed: true } };
+      assert.deepEqual(second, again);
+      assert.deepEqual(await client.create(request), again);
       const other = await failureOf(
         client.delete({ name: "backends/once", options: { requestId: "create-once" } }),
       );
