@@ -298,8 +298,9 @@ export class Commit implements Target {
     backend: string,
     changes: readonly ServerChange[],
     author: string,
+    signal?: AbortSignal,
   ): Promise<readonly ChangeResult[]> {
-    return this.#runtime.changeServers(backend, changes, author);
+    return this.#runtime.changeServers(backend, changes, author, signal);
   }
 
   subscribe(listener: () => void): () => void {

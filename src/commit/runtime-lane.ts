@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
@@ -38,6 +39,9 @@ export type Unanswered = "later" | "reload";
 /** A worker that does not answer is compared again after this long. */
 const COMPARE_AGAIN_MS = 1_000;
 
+/** Changes that are made in one turn of the event loop: some milliseconds' worth. */
+const BATCH = 100;
+
 const BY_COMMANDS: Followed = { kind: "commands" };
 
 /** Takes changes of servers that the running worker can follow by commands: the command first, the file within 100 ms. Waits for no check, no reload and no disk. */
@@ -68,14 +72,36 @@ export class RuntimeLane {
     backend: string,
     changes: readonly ServerChange[],
     author: string,
+    signal?: AbortSignal,
+  ): Promise<readonly ChangeResult[]> {
+    const batches: Promise<readonly ChangeResult[]>[] = [];
+    // A list without changes is a batch too: it brings a worker in step that is not known.
+    for (let from = 0; from === 0 || from < changes.length; from += BATCH) {
+      // HAProxy takes one batch while the next is made, and whoever else waits gets a turn.
+      if (from > 0) await setImmediate();
+      const batch = changes.slice(from, from + BATCH);
+      batches.push(
+        signal?.aborted === true
+          ? Promise.resolve(batch.map(() => ({ ok: false, error: cancelled() })))
+          : this.#changeBatch(backend, batch, author),
+      );
+    }
+    return (await Promise.all(batches)).flat();
+  }
+
+  async #changeBatch(
+    backend: string,
+    changes: readonly ServerChange[],
+    author: string,
   ): Promise<readonly ChangeResult[]> {
     const { working, writer, clock, publishEphemeral } = this.#options;
     const results: ChangeResult[] = [];
     const made: { readonly index: number; readonly facts: ServerEventFacts; readonly command: Command }[] =
       [];
+    const inherited = inheritedWords(working.current, backend);
     for (const [index, change] of changes.entries()) {
       try {
-        const { edit, facts, command } = plan(working.current, backend, change, author);
+        const { edit, facts, command } = plan(working.current, backend, change, inherited, author);
         working.applyLive(edit);
         made.push({ index, facts, command });
         results[index] = { ok: true };
@@ -273,7 +299,19 @@ interface Plan {
   readonly command: Command;
 }
 
-function plan(document: Document, backend: string, change: ServerChange, author: string): Plan {
+/** What `default-server` lines give every server of a backend; changes of servers leave it as it is. */
+function inheritedWords(document: Document, backend: string): readonly string[] {
+  const section = backendSection(document, backend);
+  return section === undefined ? [] : defaultServerWords(document, section);
+}
+
+function plan(
+  document: Document,
+  backend: string,
+  change: ServerChange,
+  inherited: readonly string[],
+  author: string,
+): Plan {
   const section = backendSection(document, backend);
   const resource = formatName("backends", backend, "servers", change.name);
   const present = (section && findServer(section, change.name)) ?? {
@@ -296,7 +334,6 @@ function plan(document: Document, backend: string, change: ServerChange, author:
   switch (change.kind) {
     case "add": {
       const server = { ...change, disabled: false, words: serverWords(change) } satisfies ConfiguredServer;
-      const inherited = section === undefined ? [] : defaultServerWords(document, section);
       return planned({ type: "added", backend, server }, "adds", addition(backend, server, inherited));
     }
     case "remove":
@@ -327,6 +364,10 @@ function plan(document: Document, backend: string, change: ServerChange, author:
       });
     }
   }
+}
+
+function cancelled(): DomainError {
+  return new DomainError("CANCELLED", "whoever wanted the change no longer does");
 }
 
 function isDone(command: Command, outcome: ServerOutcome): boolean {

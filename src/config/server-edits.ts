@@ -9,7 +9,7 @@ import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
 import { literalValue } from "../text/value.ts";
 import { formatName } from "./name.ts";
-import { backendSection, indexOfServer, serversOf } from "./server.ts";
+import { backendSection, indexOfServer } from "./server.ts";
 
 /** A server to be written. */
 export interface ServerDraft {
@@ -93,9 +93,12 @@ function addServer(document: Document, section: Section, draft: ServerDraft): Do
 
 /** Behind the last server, so that `default-server` lines above it hold for it; else behind the section's last own line. */
 function placeForServer(section: Section): number {
-  const last = serversOf(section).at(-1);
-  const index = last === undefined ? undefined : section.lines.find("server", last.name).at(-1);
-  return index === undefined ? ownEnd(section) : placeBehindBlock(section, index + 1);
+  const { lines } = section;
+  // From the end, where servers mostly stand: thousands may be added one after the other.
+  for (let index = lines.length - 1; index > 0; index--) {
+    if (lines.at(index)?.firstWords(1)[0]?.value === "server") return placeBehindBlock(section, index + 1);
+  }
+  return ownEnd(section);
 }
 
 function rewriteServer(

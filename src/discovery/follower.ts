@@ -13,6 +13,8 @@ export interface FollowerContext {
   readonly clock: Clock;
   /** On whose behalf: `sources/{source}`. */
   readonly author: string;
+  /** What is not handed to HAProxy when it aborts is not done. */
+  readonly signal: AbortSignal;
   /** The `defaults` section of new backends; empty for none. */
   readonly defaults: string;
   /** How long a server that is removed may take to end its connections, in milliseconds. */
@@ -119,7 +121,7 @@ export function createFollower(backend: string, context: FollowerContext, onChan
   /** Resolves with why a change was refused, if one was. */
   async function send(changes: readonly ServerChange[]): Promise<string | undefined> {
     try {
-      return firstRefusal(await target.changeServers(backend, changes, context.author));
+      return firstRefusal(await target.changeServers(backend, changes, context.author, context.signal));
     } catch (error) {
       return sentence(error);
     }

@@ -139,6 +139,7 @@ export class RunningSource {
       newBackends: this.#newBackends,
       clock,
       author: task.name,
+      signal: this.#abort.signal,
       defaults: task.making.defaults,
       drainMs: task.making.drainMs,
     };

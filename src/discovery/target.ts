@@ -4,7 +4,8 @@ import type { DomainError } from "../lib/errors.ts";
  * What discovery needs of the rest of haplane: to read and change the servers of backends. It is given to `createSources` by whoever wires the parts together.
  *
  * What an implementation keeps to:
- * - What `servers` returns includes every change from the moment it was handed over, whether or not HAProxy has taken it yet: it is the document, not the worker.
+ * - What `servers` returns includes every change from the moment it was begun, whether or not HAProxy has taken it yet: it is the document, not the worker. A long list of changes is begun in
+ *   parts, in order, so that the worker is busy with the first while the rest is made.
  * - Changes of different backends, and a removal and anything after it, do not wait for each other. Discovery never adds a server under the name or id of one whose
  *   removal has not been answered, and sends at most one batch without removals per backend at a time.
  * - Nothing is ever undone because a promise is slow: discovery does not time out, it only acts on answers.
@@ -24,12 +25,13 @@ export interface Target {
   removeBackends(names: readonly string[], author: string): Promise<readonly ChangeResult[]>;
   /**
    * Changes servers of one backend: the runtime command at once, the file soon after, the revision last. Resolves with one result per change when HAProxy has taken
-   * all of them; a removal counts as taken once the server has left HAProxy. Never rejects for a single change's sake.
+   * all of them; a removal counts as taken once the server has left HAProxy. Never rejects for a single change's sake. What has not begun when the signal aborts is not done, and answered with `CANCELLED`.
    */
   changeServers(
     backend: string,
     changes: readonly ServerChange[],
     author: string,
+    signal?: AbortSignal,
   ): Promise<readonly ChangeResult[]>;
   /**
    * Calls `listener` when servers or backends may have changed by another hand (an edit of the file, a rollback, a reload that failed), so that discovery compares

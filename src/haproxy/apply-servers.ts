@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createBackoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
-import { isRefusal, refusal } from "./answer.ts";
+import { type Answer, isRefusal, refusal } from "./answer.ts";
 import type { CallOptions } from "./call-options.ts";
 import { OneWorker, type RunCommand, WORKER_CHANGED } from "./one-worker.ts";
 import type { AddServer, DeleteServer, ServerChange, ServerOutcome, SetServer } from "./server-change.ts";
@@ -144,6 +144,12 @@ async function deleteServer(
 ): Promise<void> {
   const name = `${change.backend}/${change.server}`;
   const drainMs = change.drainMs ?? DEFAULT_DRAIN_MS;
+  // Mostly nobody uses it, and then nothing has to be waited for.
+  const [, deletion] = await Promise.all([
+    worker.tell("set", "server", name, "state", "maint"),
+    worker.ask("del", "server", name),
+  ]);
+  if (!mustWait(deletion)) return;
   // An agent that says "up" would take the server out of maintenance again.
   await Promise.all([
     worker.tell("disable", "agent", name),
@@ -160,6 +166,13 @@ async function deleteServer(
     { metadata: { drainMs: String(drainMs) } },
   );
 
+  /** False when the server is gone; throws a refusal that time does not change. */
+  function mustWait(answer: Answer): boolean {
+    if (!isRefusal(answer)) return false;
+    if (IN_USE.test(answer.text)) return true;
+    throw refusal(`del server ${name}`, answer);
+  }
+
   /** Tries until HAProxy takes it, for as long as connections are what it minds. False when the time is over. */
   async function deleteWithin(ms: number): Promise<boolean> {
     const end = clock.monotonic() + ms;
@@ -167,9 +180,7 @@ async function deleteServer(
     const release = createBackoff(RELEASE_MS);
     let releaseAt = clock.monotonic() + release.next();
     for (;;) {
-      const answer = await worker.ask("del", "server", name);
-      if (!isRefusal(answer)) return true;
-      if (!IN_USE.test(answer.text)) throw refusal(`del server ${name}`, answer);
+      if (!mustWait(await worker.ask("del", "server", name))) return true;
       const left = end - clock.monotonic();
       if (left <= 0) return false;
       if (clock.monotonic() >= releaseAt) {

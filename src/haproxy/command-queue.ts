@@ -10,6 +10,9 @@ import type { WorkerConnection } from "./worker-connection.ts";
 /** Commands sent and not answered on one connection. More gains nothing: this is where HAProxy's own speed is reached. */
 const WINDOW = 128;
 
+/** While more commands wait than the window has room for, it is filled again when so many are left: a write for each answer would cost more than the commands. */
+const LOW_WATER = WINDOW / 2;
+
 /** How long a command may take when its caller does not say. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -156,6 +159,7 @@ export class CommandQueue {
   }
 
   #flush({ worker, inFlight }: Link): void {
+    if (inFlight.length > LOW_WATER && inFlight.length + this.#queue.length > WINDOW) return;
     let lines = "";
     while (inFlight.length < WINDOW) {
       const entry = this.#queue.shift();
