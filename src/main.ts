@@ -7,6 +7,7 @@ import { systemClock } from "./lib/clock.ts";
 import { DomainError } from "./lib/errors.ts";
 import { findExecutable } from "./lib/find-executable.ts";
 import { createLogger } from "./lib/log.ts";
+import { createServiceManager } from "./lib/service-manager.ts";
 import { StartError } from "./lib/start-error.ts";
 import { readSettings } from "./settings/read-settings.ts";
 import type { Profile, Settings } from "./settings/settings.ts";
@@ -154,6 +155,13 @@ async function startLocally(settings: Settings, logger: Logger, signal: AbortSig
 
 async function serve(settings: Settings, logger: Logger): Promise<Running> {
   const { startServer } = await import("./server.ts");
+  const { NOTIFY_SOCKET: notifySocket } = process.env;
+  // HAProxy, which haplane starts, is not the service that systemd waits for.
+  delete process.env.NOTIFY_SOCKET;
+  const serviceManager = createServiceManager({
+    ...{ notifySocket, environment: process.env, pid: process.pid },
+    onError: (error) => logger.error({ err: error }, "systemd could not be told how haplane is"),
+  });
   const attached = settings.masterSocket !== undefined;
   const server = await startServer({
     settings,
@@ -163,7 +171,14 @@ async function serve(settings: Settings, logger: Logger): Promise<Running> {
     haproxyBinary: attached ? findHaproxy(settings) : requireHaproxy(settings),
   });
   logger.info({ ...server.listening }, "haplane serves");
-  return { failed: server.failed, stop: () => server.stop({ haproxy: "leave" }) };
+  serviceManager.ready();
+  return {
+    failed: server.failed,
+    stop() {
+      serviceManager.stopping();
+      return server.stop({ haproxy: "leave" });
+    },
+  };
 }
 
 function findHaproxy(settings: Settings): string | undefined {

@@ -19,6 +19,7 @@ import type { Haproxy, StopRequest } from "./haproxy/haproxy.ts";
 import type { Address } from "./lib/address.ts";
 import type { Clock } from "./lib/clock.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
+import { ShutdownStack } from "./lib/shutdown-stack.ts";
 import { anyVerifier, certificateVerifier, hashToken, tokenVerifier } from "./rpc/auth.ts";
 import { basicVerifier } from "./rpc/basic.ts";
 import { createConnectListener } from "./rpc/connect.ts";
@@ -95,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const tls = settings.tls === undefined ? undefined : await readTls(settings.tls);
   if (tls === undefined && !settings.allowPlaintext)
     for (const address of [settings.grpc, settings.connect]) refusePlaintext(tcp(address));
-  await using starting = new AsyncDisposableStack();
+  await using starting = new ShutdownStack();
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   const paths = serverPaths(settings.stateDir);
 
@@ -273,7 +274,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     failed: store.failed,
     async stop(request) {
       stopHaproxy = request;
-      await running.disposeAsync();
+      await running.stop();
     },
   };
 }

@@ -7,6 +7,7 @@ import type { Address } from "../lib/address.ts";
 import type { Clock } from "../lib/clock.ts";
 import { replaceFile } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
+import { ShutdownStack } from "../lib/shutdown-stack.ts";
 import { type Server, startServer } from "../server.ts";
 import type { Settings } from "../settings/settings.ts";
 import { banner } from "./banner.ts";
@@ -45,7 +46,7 @@ export interface Embedded {
 /** Starts Consul, HAProxy and haplane with a source between them; the first time from a starter configuration. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const { settings, logger, clock, pid, haproxyBinary, workingDirectory } = options;
-  await using starting = new AsyncDisposableStack();
+  await using starting = new ShutdownStack();
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   await writeStarter(settings);
 
@@ -60,7 +61,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   return {
     server,
     banner: banner(server, settings, (path) => relative(workingDirectory, path) || path),
-    stop: () => running.disposeAsync(),
+    stop: () => running.stop(),
   };
 }
 

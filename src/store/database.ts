@@ -16,8 +16,9 @@ export class Database {
    */
   static openWritable(path: string): Database {
     return translated(() => {
-      const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+      const database = new DatabaseSync(path);
       database.exec(`
+        ${WAIT_WHEN_BUSY}
         PRAGMA synchronous = FULL;
         PRAGMA journal_size_limit = 16777216;
         PRAGMA temp_store = MEMORY;
@@ -29,9 +30,11 @@ export class Database {
 
   /** Opens a database that another connection writes. */
   static openReadOnly(path: string): Database {
-    return translated(
-      () => new Database(new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true })),
-    );
+    return translated(() => {
+      const database = new DatabaseSync(path, { readOnly: true });
+      database.exec(WAIT_WHEN_BUSY);
+      return new Database(database);
+    });
   }
 
   /** Lets others read while this connection writes, from now on and for good. */
@@ -99,7 +102,12 @@ export class Database {
 
   /** Undoes the open transaction, if there is one: SQLite ends it by itself after some errors. */
   rollback(): void {
-    if (this.#database.isTransaction) this.execute("ROLLBACK");
+    try {
+      this.execute("ROLLBACK");
+    } catch (error) {
+      // Node 22 has no way to ask before.
+      if (!(error instanceof Error && error.message.includes("no transaction is active"))) throw error;
+    }
   }
 
   close(): void {
@@ -122,7 +130,7 @@ export function isDamage(error: unknown): boolean {
 }
 
 // For a backup or a curious person that holds the database; nothing of ours does.
-const BUSY_TIMEOUT_MS = 10_000;
+const WAIT_WHEN_BUSY = "PRAGMA busy_timeout = 10000;";
 
 // SQLite's primary result codes for what is the fault of the disk or the file, and not ours: https://www.sqlite.org/rescode.html
 const FAULTS = new Map<number, { readonly word: string; readonly sentence: string }>([

@@ -40,10 +40,22 @@ export interface TestHaplane {
   stop(): Promise<void>;
 }
 
+/** How a haplane is run. */
+export interface HaplaneProgram {
+  /** Default: this Node and src/main.ts. */
+  readonly command?: readonly [string, ...string[]];
+  /** Variables beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Starts haplane on a configuration, whose stats socket is to be at the path that it is given, with further arguments, and waits until it answers. */
 export async function startHaplane(
   configure: (statsSocket: string) => string,
   args: readonly string[] = [],
+  {
+    command: [file, ...before] = [process.execPath, join(root, "src", "main.ts")],
+    environment,
+  }: HaplaneProgram = {},
 ): Promise<TestHaplane> {
   const dir = mkdtempSync(join(tmpdir(), "haplane-"));
   const config = join(dir, "haproxy.cfg");
@@ -52,14 +64,17 @@ export async function startHaplane(
   const logFile = join(dir, "haplane.log");
   writeFileSync(config, configure(statsSocket));
   const command = [
-    ...[join(root, "src", "main.ts"), "serve", `--state-dir=${stateDir}`, `--config=${config}`],
+    ...[...before, "serve", `--state-dir=${stateDir}`, `--config=${config}`],
     ...["ssl-certs", "maps", "general", "spoe"].map((name) => `--${name}-dir=${join(dir, name)}`),
     ...["--grpc=127.0.0.1:0", "--connect=127.0.0.1:0", `--haproxy=${haproxyBinary}`],
     ...args,
   ];
   const launch = () => {
     const log = openSync(logFile, "a", 0o600);
-    const launched = spawn(process.execPath, command, { stdio: ["ignore", log, log] });
+    const launched = spawn(file, command, {
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     return launched;
   };
