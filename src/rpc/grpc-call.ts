@@ -32,8 +32,8 @@ export interface Link {
   readonly wire: Wire;
 }
 
-/** Bytes that may wait for a slow reader of one call, before the handler is asked for more. */
-const MAX_QUEUED_BYTES = 128 * 1024;
+/** Bytes that may wait for a slow reader of one call, before the handler is asked for more: a large message on its way, and the next behind it. */
+const MAX_QUEUED_BYTES = 512 * 1024;
 /** What a queued message costs beside its bytes. */
 const MESSAGE_OVERHEAD = 256;
 
@@ -54,7 +54,10 @@ export async function sendAnswer(
   }
 }
 
-/** Answers with a stream: asks the handler for the next message when the last ones have gone out, and leaves it as soon as the call ends. */
+/**
+ * Answers with a stream: asks the handler for the next message when the last ones have gone out, and leaves it as soon as the call ends. A message is copied when it is sent, so its bytes may be used again when the
+ * next is asked for.
+ */
 export async function sendAnswers(
   link: Link,
   output: DescMessage,

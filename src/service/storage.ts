@@ -1,22 +1,20 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type DeleteFileRequest,
-  type DownloadFileRequest,
-  type DownloadFileResponseSchema,
   type ListFilesRequest,
   type PutFileRequest,
   Storage as StorageDesc,
   type UploadFileHeader,
 } from "../../gen/haplane/v1/storage_pb.js";
 import { DomainError } from "../lib/errors.ts";
-import { fieldsInvalid } from "../rpc/fields.ts";
 import { type Caller, type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { PatternEntries } from "../storage/pattern-entries.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Stored, StoreRequest } from "../storage/stored-file.ts";
 import { appliedOf } from "./applied.ts";
+import { downloadFile } from "./download.ts";
 import { entriesFileOf, entryOf, keyOf, listMapEntries, readEntries } from "./map-entries.ts";
+import { numberOf } from "./size.ts";
 import { fileOf, kindOf, kindOfParent, modeOf } from "./storage-kinds.ts";
 import { toFile } from "./stored-file.ts";
 import { checkSha256, readUpload } from "./upload.ts";
@@ -26,7 +24,7 @@ export function storageService(storage: Storage, patterns: PatternEntries): Serv
   return service(StorageDesc, {
     async uploadFile(requests, { caller }) {
       const { header, pieces, checksum } = await readUpload(requests);
-      const size = header.size === undefined ? undefined : sizeOf(header.size);
+      const size = header.size === undefined ? undefined : numberOf(header.size);
       return answerOf(await storage.store(storeRequest(header, caller, size, "header."), pieces, checksum));
     },
 
@@ -39,7 +37,7 @@ export function storageService(storage: Storage, patterns: PatternEntries): Serv
       );
     },
 
-    downloadFile: (request) => download(storage, request),
+    downloadFile: (request) => downloadFile(storage, request),
 
     async getFile({ name }) {
       const file = fileOf(name, "name");
@@ -110,23 +108,6 @@ async function* once(data: Uint8Array): AsyncGenerator<Uint8Array> {
   yield data;
 }
 
-async function* download(
-  storage: Storage,
-  request: DownloadFileRequest,
-): AsyncGenerator<MessageInitShape<typeof DownloadFileResponseSchema>> {
-  const { kind, name } = fileOf(request.name, "name");
-  const { file, size, sha256, redacted, pieces } = await storage.open(kind, name, request.etag);
-  const offset = sizeOf(request.offset);
-  if (offset > size)
-    throw fieldsInvalid([
-      { field: "offset", description: `must be at most the size, ${size}; it is ${offset}` },
-    ]);
-  yield {
-    part: { case: "header", value: { file: toFile(file), size: BigInt(size), sha256, redacted } },
-  };
-  for await (const data of pieces(offset)) yield { part: { case: "data", value: data } };
-}
-
 async function listFiles(storage: Storage, request: ListFilesRequest) {
   const files = await storage.list(kindOfParent(request.parent, "parent"));
   const { items, nextPageToken } = paginate(files, request, {
@@ -148,9 +129,4 @@ async function deleteFile(
     const isGone = error instanceof DomainError && error.reason === "RESOURCE_NOT_FOUND";
     if (!isGone || !request.allowMissing) throw error;
   }
-}
-
-/** Beyond what a number holds there is no file. */
-function sizeOf(size: bigint): number {
-  return Number(size > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : size);
 }

@@ -1,13 +1,18 @@
 import { createHash } from "node:crypto";
 import type { FileFacts, ManagedDirectory } from "./managed-directory.ts";
 import { isPrivateKey, readPem, writePem } from "./pem.ts";
-import type { Content } from "./stored-file.ts";
+import type { Content, PiecePrefix } from "./stored-file.ts";
 
-/** Two of them may be on their way to a client at a time. */
-const PIECE_BYTES = 126 * 1024;
+/** Large, since what a message costs beside its bytes is the same for all sizes. */
+const PIECE_BYTES = 512 * 1024;
+
+/** The most that stands in front of a piece. */
+const MAX_PREFIX_BYTES = 16;
 
 /** Pieces that are read before they are asked for. */
-const READ_AHEAD = 4;
+const READ_AHEAD = 2;
+
+const NO_PREFIX: PiecePrefix = () => new Uint8Array(0);
 
 /** Everything of a file's content but what it is of. */
 type Sendable = Omit<Content, "file">;
@@ -16,7 +21,7 @@ type Sendable = Omit<Content, "file">;
 export function wholeContent(directory: ManagedDirectory, facts: FileFacts): Sendable {
   return {
     ...{ size: facts.size, sha256: facts.sha256, redacted: false },
-    pieces: (offset) => readPieces(directory, facts, offset),
+    pieces: (offset, prefix = NO_PREFIX) => readPieces(directory, facts, offset, prefix),
   };
 }
 
@@ -34,8 +39,11 @@ export async function contentWithoutKeys(directory: ManagedDirectory, facts: Fil
 function ofBytes(bytes: Buffer, redacted: boolean): Sendable {
   return {
     ...{ size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex"), redacted },
-    async *pieces(offset) {
-      for (let at = offset; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+    async *pieces(offset, prefix = NO_PREFIX) {
+      for (let at = offset; at < bytes.length; at += PIECE_BYTES) {
+        const piece = bytes.subarray(at, at + PIECE_BYTES);
+        yield Buffer.concat([prefix(piece.length), piece]);
+      }
     },
   };
 }
@@ -44,23 +52,29 @@ async function* readPieces(
   directory: ManagedDirectory,
   { name, size }: FileFacts,
   offset: number,
+  prefix: PiecePrefix,
 ): AsyncGenerator<Uint8Array> {
   const handle = await directory.openFile(name);
   if (handle === undefined) return;
   const reads: Promise<Buffer>[] = [];
+  // Buffers of this size, made anew, cost the process a full collection every few dozen: the same ones are filled again.
+  const free: Buffer[] = [];
   try {
     const readAt = async (at: number): Promise<Buffer> => {
-      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, size - at));
-      const { bytesRead } = await handle.read(piece, 0, piece.length, at);
-      return piece.subarray(0, bytesRead);
+      const length = Math.min(PIECE_BYTES, size - at);
+      const before = prefix(length);
+      const buffer = free.pop() ?? Buffer.allocUnsafeSlow(MAX_PREFIX_BYTES + PIECE_BYTES);
+      buffer.set(before);
+      const { bytesRead } = await handle.read(buffer, before.length, length, at);
+      // Somebody has cut the file short in place.
+      if (bytesRead < length) throw new Error(`${name} was cut short`);
+      return buffer.subarray(0, before.length + length);
     };
-    for (let next = offset, at = offset; at < size; ) {
+    for (let next = offset; next < size || reads.length > 0; ) {
       for (; reads.length < READ_AHEAD && next < size; next += PIECE_BYTES) reads.push(readAt(next));
       const piece = await reads.shift()!;
-      // Somebody has cut the file short in place.
-      if (piece.length < Math.min(PIECE_BYTES, size - at)) throw new Error(`${name} was cut short`);
       yield piece;
-      at += piece.length;
+      free.push(Buffer.from(piece.buffer));
     }
   } finally {
     await Promise.allSettled(reads);

@@ -73,6 +73,9 @@ export interface Content {
   readonly sha256: string;
   /** Private keys were left out. */
   readonly redacted: boolean;
-  /** The bytes from an offset on. */
-  readonly pieces: (offset: number) => AsyncIterable<Uint8Array>;
+  /** The bytes from an offset on, each piece with its prefix in front (default: none). A piece holds until the next is asked for. */
+  readonly pieces: (offset: number, prefix?: PiecePrefix) => AsyncIterable<Uint8Array>;
 }
+
+/** What stands in front of a piece of so many bytes on its way; pieces are read to behind it, so that none has to be copied. */
+export type PiecePrefix = (length: number) => Uint8Array;

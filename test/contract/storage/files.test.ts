@@ -42,9 +42,9 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] as const satisfies re
     });
 
     test("an upload is whole, named for the configuration, and comes back", async () => {
-      const data = randomBytes(300_000);
+      const data = randomBytes(3_000_001);
       const { file, applied } = await client.uploadFile(
-        uploadOf({ kind: GENERAL, storageName: "big.bin", size: 300_000n }, data),
+        uploadOf({ kind: GENERAL, storageName: "big.bin", size: 3_000_001n }, data),
       );
       const path = join(haplane.dir, "general", "big.bin");
       assert.equal(file?.name, "files/general/big.bin");
@@ -52,7 +52,7 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] as const satisfies re
       assert.equal(file.path, path);
       assert.equal(file.description, "managed general use file");
       assert.equal(file.sha256, sha256Of(data));
-      assert.equal(file.size, 300_000n);
+      assert.equal(file.size, 3_000_001n);
       assert.deepEqual(applied?.reasons, ["nothing names the file"]);
       assert.ok(readFileSync(path).equals(data));
       assert.equal(statSync(path).mode & 0o777, 0o640);
@@ -60,8 +60,8 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] as const satisfies re
       const { header, bytes } = await downloadOf(client, { name: file.name });
       assert.ok(bytes.equals(data));
       assert.equal(header.sha256, file.sha256);
-      const rest = await downloadOf(client, { name: file.name, offset: 299_990n, etag: header.file!.etag });
-      assert.ok(rest.bytes.equals(data.subarray(299_990)));
+      const rest = await downloadOf(client, { name: file.name, offset: 2_999_990n, etag: header.file!.etag });
+      assert.ok(rest.bytes.equals(data.subarray(2_999_990)));
       const stale = await failureOf(downloadOf(client, { name: file.name, etag: "other" }));
       assert.equal(stale.reason, "ETAG_MISMATCH");
     });
