@@ -44,9 +44,20 @@ function lineOf(call: Call, { code, error, durationMs }: CallEnd, listener: stri
     protocol: call.protocol,
     listener,
     ...(call.trace === undefined ? {} : { traceId: call.trace.traceId }),
-    ...describeFailure(error),
+    ...describeFailure(code, error),
   };
 }
+
+/** What lies with the caller alone: where in our code it was found out tells nobody anything, and anyone could fill the log with it. */
+const CALLERS_FAULT: ReadonlySet<Code> = new Set([
+  Code.CANCELLED,
+  Code.INVALID_ARGUMENT,
+  Code.NOT_FOUND,
+  Code.ALREADY_EXISTS,
+  Code.OUT_OF_RANGE,
+  Code.PERMISSION_DENIED,
+  Code.UNAUTHENTICATED,
+]);
 
 /** The request without its secrets. */
 function requestOf({ method, request }: Call): JsonValue | undefined {
@@ -60,7 +71,7 @@ function requestOf({ method, request }: Call): JsonValue | undefined {
 }
 
 /** Expected failures say what they are; only for what is unexpected does the log need to know where it came from. */
-function describeFailure(error: unknown): object {
+function describeFailure(code: Code, error: unknown): object {
   if (error === undefined) return {};
   if (!(error instanceof DomainError)) return { err: error };
   const { reason, message, cause, violations, alerts } = error;
@@ -69,6 +80,6 @@ function describeFailure(error: unknown): object {
     error: message,
     ...(violations.length === 0 ? {} : { violations }),
     ...(alerts.length === 0 ? {} : { alerts }),
-    ...(cause === undefined ? {} : { err: cause }),
+    ...(cause === undefined || CALLERS_FAULT.has(code) ? {} : { err: cause }),
   };
 }

@@ -163,6 +163,24 @@ everywhere("a defect tells the client a request id, and the log the cause", asyn
   assert.equal(line.level, 50);
 });
 
+everywhere(
+  "the log has the cause of what failed here, and not of what the caller did wrong",
+  async (client) => {
+    for (const [reason, hasCause] of [
+      ["FIELD_INVALID", false],
+      ["STORE_UNAVAILABLE", true],
+    ] as const) {
+      edge.handlers.say = async () => {
+        throw new DomainError(reason, "a sentence", { cause: new Error("the cause") });
+      };
+      await errorOf(client.unary("Say", "", { token, headers: { "x-request-id": `cause-${reason}` } }));
+      const line = edge.log.findLast(({ requestId }) => requestId === `cause-${reason}`);
+      assert.equal(line?.reason, reason);
+      assert.equal("err" in line, hasCause);
+    }
+  },
+);
+
 everywhere("an error after some messages comes after them", async (client) => {
   edge.handlers.watch = async function* () {
     yield { value: "a" };
