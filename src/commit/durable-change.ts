@@ -82,17 +82,16 @@ export class DurableChange {
 
   /** Appends the revision, and ends the announcement in the same transaction. Rejects as `History.append` does, and can then be tried again or be undone. */
   async record(entry: Omit<Entry, "parts">): Promise<void> {
-    await this.recordUntold({
-      ...entry,
-      with: (revision) => [...(entry.with?.(revision) ?? []), this.#end],
-    });
+    const ended = (revision: number) => [...(entry.with?.(revision) ?? []), this.#end];
+    await this.recordUntold([{ ...entry, parts: this.#parts.files.believed, with: ended }]);
   }
 
-  /** Appends the revision alone: HAProxy has not been told yet, so a crash has to find the announcement. To be ended by `owe`. */
-  async recordUntold(entry: Omit<Entry, "parts">): Promise<void> {
+  /** Appends revisions alone, the last of which is what the files hold, and answers their numbers: HAProxy has not been told yet, so a crash has to find the announcement. To be ended by `owe`. */
+  async recordUntold(entries: readonly Entry[]): Promise<readonly number[]> {
     const { history, files } = this.#parts;
-    await history.append({ ...entry, parts: files.believed });
+    const numbers = await history.appendAll(entries);
     files.keepAttached();
+    return numbers;
   }
 
   /** Ends it without a revision, with other operations, now or with the writer's next try: nothing was placed, or it is in the history already. */

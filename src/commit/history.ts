@@ -70,7 +70,7 @@ export class History {
 
   /**
    * The announcement that the files, which hold `former` now, are about to hold `next` (the same files in the same order), others change along with them, and HAProxy has to take it. It has what the edits keep
-   * along with their revision, which after a crash will be the next one.
+   * along with their revisions, which after a crash will be one, the next.
    */
   intent(
     former: readonly PartInput[],
@@ -87,7 +87,7 @@ export class History {
       id: randomUUID(),
       time: this.#clock.now(),
       base: this.#newest,
-      former: [...this.#changes(contentOf(former)), ...attached.map(formerOf)],
+      former: [...changesBetween(this.#recorded, contentOf(former)), ...attached.map(formerOf)],
       data: encodeIntent({
         onRefusal,
         next: [...own, ...attached.map(announced)],
@@ -102,64 +102,79 @@ export class History {
   }
 
   /** Appends a revision with its events, in one transaction; resolves with its number when it is durable. Rejects with `STORE_UNAVAILABLE`, and can then be tried again. */
-  append(entry: Entry): Promise<number> {
+  async append(entry: Entry): Promise<number> {
+    const [number] = await this.appendAll([entry]);
+    return number!;
+  }
+
+  /** The same with several revisions, one after another: all of them or none. */
+  appendAll(entries: readonly Entry[]): Promise<readonly number[]> {
     return this.#serial.run(async () => {
-      const { parts, lane, edits } = entry;
-      const number = this.#newest + 1;
-      const now = this.#clock.now();
-      const author = authorOf(edits);
-      const message = messageOf(edits);
-      const resources = [...new Set(edits.flatMap((edit) => edit.resources))];
-      const content = contentOf(parts);
-      const committed = {
-        kind: EventKind.REVISION,
-        type: EventType.ADDED,
-        resource: `revisions/${number}`,
-        payload: { case: "revisionCommitted" as const, value: { message, resources } },
-      };
-      const events = [
-        eventNow(committed, now, { author, revision: number }),
-        ...edits.flatMap(({ servers, author: by }) =>
-          servers.map((facts) => eventNow(serverEvent(facts, false), now, { author: by, revision: number })),
-        ),
-        ...(entry.events ?? []).map((event) => eventNow(event, now, { author, revision: number })),
-      ];
-      await this.#store.write([
-        {
-          kind: "append-revision",
-          revision: {
-            number,
-            parent: this.#newest,
-            time: now,
-            author,
-            message,
-            lane,
-            resources,
-            files: this.#changes(content),
-          },
-        },
-        { kind: "append-events", events },
-        ...alongOf(edits, number),
-        ...(entry.with?.(number) ?? []),
-      ]);
-      this.#newest = number;
-      if (lane !== "discovery") this.#newestOfOthers = number;
-      this.#recorded = content;
-      return number;
+      let [newest, newestOfOthers, recorded] = [this.#newest, this.#newestOfOthers, this.#recorded];
+      const numbers: number[] = [];
+      const operations: Operation[] = [];
+      for (const entry of entries) {
+        const content = contentOf(entry.parts);
+        operations.push(...this.#revision(entry, newest, changesBetween(recorded, content)));
+        newest += 1;
+        numbers.push(newest);
+        if (entry.lane !== "discovery") newestOfOthers = newest;
+        recorded = content;
+      }
+      await this.#store.write(operations);
+      [this.#newest, this.#newestOfOthers, this.#recorded] = [newest, newestOfOthers, recorded];
+      return numbers;
     });
   }
 
-  #changes(content: ReadonlyMap<string, Buffer>): FileChange[] {
-    const changes: FileChange[] = [];
-    for (const [path, bytes] of content) {
-      const before = this.#recorded.get(path);
-      if (before === undefined) changes.push({ kind: "content", path, content: bytes });
-      else if (before !== bytes && !before.equals(bytes))
-        changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
-    }
-    for (const path of this.#recorded.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
-    return changes;
+  /** What the store needs to know of a revision. */
+  #revision(
+    { lane, edits, events: others = [], with: beside }: Entry,
+    parent: number,
+    files: FileChange[],
+  ): Operation[] {
+    const number = parent + 1;
+    const now = this.#clock.now();
+    const author = authorOf(edits);
+    const message = messageOf(edits);
+    const resources = [...new Set(edits.flatMap((edit) => edit.resources))];
+    const committed = {
+      kind: EventKind.REVISION,
+      type: EventType.ADDED,
+      resource: `revisions/${number}`,
+      payload: { case: "revisionCommitted" as const, value: { message, resources } },
+    };
+    const events = [
+      eventNow(committed, now, { author, revision: number }),
+      ...edits.flatMap(({ servers, author: by }) =>
+        servers.map((facts) => eventNow(serverEvent(facts, false), now, { author: by, revision: number })),
+      ),
+      ...others.map((event) => eventNow(event, now, { author, revision: number })),
+    ];
+    const revision = { number, parent, time: now, author, message, lane, resources, files };
+    return [
+      { kind: "append-revision", revision },
+      { kind: "append-events", events },
+      ...alongOf(edits, number),
+      ...(beside?.(number) ?? []),
+    ];
   }
+}
+
+/** How contents of files differ from those before. */
+function changesBetween(
+  former: ReadonlyMap<string, Buffer>,
+  content: ReadonlyMap<string, Buffer>,
+): FileChange[] {
+  const changes: FileChange[] = [];
+  for (const [path, bytes] of content) {
+    const before = former.get(path);
+    if (before === undefined) changes.push({ kind: "content", path, content: bytes });
+    else if (before !== bytes && !before.equals(bytes))
+      changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
+  }
+  for (const path of former.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
+  return changes;
 }
 
 function alongOf(edits: readonly Edit[], revision: number): Operation[] {

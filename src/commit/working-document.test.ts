@@ -29,16 +29,41 @@ test("an edit that cannot be made changes nothing", () => {
 test("taking a group back leaves what others did since", () => {
   const working = new WorkingDocument(parse(TEXT));
   working.apply(weigh("a", 5));
-  const [before, start] = [working.current, working.position];
+  const pin = working.pin();
   const group = weigh("b", 7);
   working.apply(group);
   working.apply(weigh("a", 6));
-  assert.deepEqual(
-    working.rebase(before, start, (edit) => edit !== group),
-    [],
-  );
+  assert.deepEqual(pin.takeBack(new Set([group])), []);
   assert.equal(print(working.current), TEXT.replace("id 1", "id 1 weight 6"));
-  assert.equal(working.since(start).length, 1);
+  assert.equal(working.since(pin.position).length, 1);
+});
+
+test("what is pinned moves along when something before it is taken back", () => {
+  const working = new WorkingDocument(parse(TEXT));
+  const [first, second] = [weigh("a", 5), weigh("b", 7)];
+  const before = working.pin();
+  working.apply(first);
+  const between = working.pin();
+  working.apply(second);
+  working.apply(weigh("a", 6));
+  before.takeBack(new Set([first]));
+  assert.ok(between.canTakeBack(second));
+  between.takeBack(new Set([second]));
+  assert.equal(print(working.current), TEXT.replace("id 1", "id 1 weight 6"));
+});
+
+test("what an edit by hand was adopted on top of is not taken back with it", () => {
+  const working = new WorkingDocument(parse(TEXT));
+  const [recorded, since] = [weigh("a", 5), weigh("b", 7)];
+  const pin = working.pin();
+  working.apply(recorded);
+  const written = working.position;
+  working.apply(since);
+  const found = `# by hand\n${print(working.current).replace(" weight 7", "")}`;
+  working.rebase(parse(found), written);
+  assert.ok(!pin.canTakeBack(recorded));
+  pin.takeBack(new Set([recorded, since]));
+  assert.equal(print(working.current), found);
 });
 
 test("edits that do not fit a new base are given back, the others are made on it", () => {

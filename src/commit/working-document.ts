@@ -4,12 +4,20 @@ import type { Edit } from "./edit.ts";
 /** A place in the sequence of edits; edits made from then on are "since" it. */
 export type Position = number;
 
-/** A position that can be gone back to. */
+/** A position that can be gone back to. It moves along when others take edits before it out of the document. */
 export interface Pin {
   readonly position: Position;
+  /** Whether an edit that was made since can be taken back: not once somebody's edit by hand has been adopted on top of it. */
+  canTakeBack(edit: Edit): boolean;
   /** Takes edits made since out of the document. What others made stays; returns those that could not be made without them, which are gone. */
   takeBack(edits: ReadonlySet<Edit>): readonly Edit[];
   release(): void;
+}
+
+/** Where a pin is, and the document there. */
+interface Pinned {
+  position: Position;
+  before: Document;
 }
 
 /**
@@ -21,7 +29,7 @@ export class WorkingDocument {
   #running: Document;
   #edits: Edit[] = [];
   #first: Position = 0;
-  readonly #pins = new Set<{ readonly position: Position }>();
+  readonly #pins = new Set<Pinned>();
   /** The last edit, with the documents before and after it. */
   #last: { readonly edit: Edit; readonly before: Document; readonly after: Document } | undefined;
 
@@ -79,12 +87,14 @@ export class WorkingDocument {
 
   /** Keeps the edits from the present position on, so that some of them can be taken back, until it is released. */
   pin(): Pin {
-    const pin = { position: this.position };
-    const before = this.#current;
+    const pin: Pinned = { position: this.position, before: this.#current };
     this.#pins.add(pin);
     return {
-      ...pin,
-      takeBack: (edits) => this.rebase(before, pin.position, (edit) => !edits.has(edit)),
+      get position() {
+        return pin.position;
+      },
+      canTakeBack: (edit) => this.since(pin.position).includes(edit),
+      takeBack: (edits) => this.#remake(pin.before, pin.position, (edit) => !edits.has(edit)),
       release: () => this.#pins.delete(pin),
     };
   }
@@ -98,14 +108,26 @@ export class WorkingDocument {
   }
 
   /**
-   * Replaces what lies under the edits made since `position`: `base` takes the place of the document as it was then, and those of the edits that `keep` lets through are made on it again.
+   * Replaces what lies under the edits made since `position`: `base` takes the place of the document as it was then, and the edits are made on it again. What lies before can be gone back to no more.
    * Returns the edits that could not be made any more; they are gone. Throws when the position was forgotten.
    */
-  rebase(base: Document, position: Position, keep: (edit: Edit) => boolean = () => true): readonly Edit[] {
+  rebase(base: Document, position: Position): readonly Edit[] {
+    for (const pin of this.#pins) pin.position = Math.max(pin.position, position);
+    return this.#remake(base, position, () => true);
+  }
+
+  /** Makes those of the edits since a position that `keep` lets through on another document; the pins among them move along. */
+  #remake(base: Document, position: Position, keep: (edit: Edit) => boolean): readonly Edit[] {
     const lost: Edit[] = [];
     const kept: Edit[] = [];
+    const former = this.since(position);
     let document = base;
-    for (const edit of this.since(position).filter(keep)) {
+    const moved = new Map<Pinned, Pinned>();
+    for (const [index, edit] of [...former, undefined].entries()) {
+      for (const pin of this.#pins)
+        if (pin.position === position + index)
+          moved.set(pin, { position: position + kept.length, before: document });
+      if (edit === undefined || !keep(edit)) continue;
       try {
         document = edit.apply(document);
         kept.push(edit);
@@ -113,6 +135,7 @@ export class WorkingDocument {
         lost.push(edit);
       }
     }
+    for (const [pin, now] of moved) Object.assign(pin, now);
     this.#edits.splice(position - this.#first, Infinity, ...kept);
     this.#current = document;
     this.#last = undefined;

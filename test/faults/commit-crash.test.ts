@@ -60,6 +60,12 @@ const SCENARIOS: Scenario[] = [
   },
 ];
 
+const TOGETHER = [
+  (text: string) => text.replace("weight 5", "weight 6"),
+  (text: string) => text.replace("# the first", "# mine"),
+  (text: string) => text.replace("id 1\n", "id 1 weight 3\n"),
+];
+
 SCENARIOS.push(
   {
     name: "an API change by commands",
@@ -67,6 +73,13 @@ SCENARIOS.push(
       await commit.change({ edit: textEdit((text) => text.replace("weight 5", "weight 6")) });
     },
     after: (before) => before.replace("weight 5", "weight 6"),
+  },
+  {
+    name: "API changes that are written together",
+    async act(commit) {
+      await Promise.all(TOGETHER.map((change) => commit.change({ edit: textEdit(change) })));
+    },
+    after: (before) => TOGETHER.reduce((text, change) => change(text), before),
   },
   {
     name: "an API change by a reload, as a rollback is",

@@ -1,0 +1,84 @@
+import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
+import { Serial } from "../lib/serial.ts";
+import type { Document } from "../text/document.ts";
+import { FileDraft } from "./attached-files.ts";
+import { checkCandidate } from "./candidate.ts";
+import type { Classification } from "./classify.ts";
+import type { Edit } from "./edit.ts";
+import { classifyWithFiles, judge } from "./judgement.ts";
+import type { CommitParts } from "./parts.ts";
+import { requireStartable } from "./start-conditions.ts";
+
+/** How many changes may wait for a check that nothing depends on. Each takes a processor while it runs. */
+const MAX_TRIED = 32;
+
+/** Nobody ends such a check before its deadline. */
+const NEVER = new AbortController().signal;
+
+/** What a change would do. */
+export interface Trial {
+  readonly before: Document;
+  readonly after: Document;
+  readonly classification: Classification;
+  /** What HAProxy warns of. */
+  readonly warnings: readonly ConfigurationAlert[];
+}
+
+/** Changes that are tried out: every check is made, and nothing is changed. */
+export class Trials {
+  readonly #options: CommitParts;
+  readonly #turns = new Serial();
+  /** Trials that run or wait. */
+  #count = 0;
+
+  constructor(options: CommitParts) {
+    this.#options = options;
+  }
+
+  /** Tries a change. Rejects with what the edit throws, with what HAProxy's check does, and with `LIMIT_EXCEEDED`. */
+  async try(edit: Edit): Promise<Trial> {
+    const { working, fs, haproxy } = this.#options;
+    const before = working.current;
+    const after = edit.apply(before);
+    const draft = await FileDraft.over(fs, [edit]);
+    draft.make(edit);
+    const classification = classifyWithFiles(haproxy, working.running, after, edit, draft.changes);
+    const warnings = await this.#inTurn(async () => {
+      await requireStartable(fs, after);
+      return checkCandidate(this.#options, after, NEVER, draft.changes);
+    });
+    return { before, after, classification, warnings };
+  }
+
+  /** Has HAProxy's check read what would be written without a reload, and so without a check. Where no binary is known nobody can be asked. */
+  async checkText(edit: Edit): Promise<void> {
+    const { working, fs, haproxy } = this.#options;
+    const draft = await FileDraft.over(fs, [edit]);
+    draft.make(edit);
+    const moment = { running: working.running, before: working.current };
+    const judged = judge(haproxy, moment, edit, draft.changes);
+    if (judged.kind !== "runtime") return;
+    await checkCandidate(this.#options, judged.after, NEVER, draft.changes).catch((error: unknown) => {
+      if (!(error instanceof DomainError && error.reason === "NOT_SUPPORTED")) throw error;
+    });
+  }
+
+  /** Runs a check that nothing depends on: one at a time, and only so many wait. */
+  async #inTurn(check: () => Promise<ConfigurationAlert[]>): Promise<readonly ConfigurationAlert[]> {
+    if (this.#count >= MAX_TRIED) {
+      throw new DomainError("LIMIT_EXCEEDED", "too many changes are being validated; try again", {
+        metadata: { limit: String(MAX_TRIED) },
+        retryAfterMs: 1_000,
+      });
+    }
+    this.#count += 1;
+    try {
+      return await this.#turns.run(check);
+    } catch (error) {
+      if (error instanceof DomainError && error.reason === "NOT_SUPPORTED") return [];
+      throw error;
+    } finally {
+      this.#count -= 1;
+    }
+  }
+}
