@@ -14,6 +14,8 @@ export interface FileWrite {
   readonly content: Uint8Array | undefined;
   /** Permission bits of a file that does not exist yet. Default 0o600. */
   readonly mode?: number;
+  /** Owner and group of a file that does not exist yet; -1 for haplane's own. Default: haplane's own. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /** Called with what it holds (undefined: it does not exist) whenever the write is about to be made on that; what it throws is what the caller gets. Default: whatever it holds is replaced. */
   readonly guard?: (found: Uint8Array | undefined) => void;
 }
@@ -59,9 +61,9 @@ export class FileDraft {
   make(edit: Replacing | undefined): void {
     const files = edit?.files ?? [];
     for (const { path, guard } of files) guard?.(this.#next.get(path)?.bytes);
-    for (const { path, content, mode = 0o600 } of files) {
-      const { mode: kept = mode, owner } = this.#former.get(path) ?? {};
-      this.#next.set(path, content && { bytes: Buffer.from(content), mode: kept, owner });
+    for (const { path, content, mode = 0o600, owner } of files) {
+      const kept = this.#former.get(path) ?? { mode, owner };
+      this.#next.set(path, content && { bytes: Buffer.from(content), mode: kept.mode, owner: kept.owner });
     }
   }
 

@@ -53,7 +53,7 @@ export interface CommitOptions {
 }
 
 /** Files beside the configuration that somebody wants replaced. */
-export interface FileRequest extends Pick<Edit, "author" | "message"> {
+export interface FileRequest extends Pick<Edit, "author" | "message" | "along"> {
   readonly files: readonly FileWrite[];
   /** Names of the resources that they stand for, for the history. Default: none. */
   readonly resources?: readonly string[];
@@ -239,10 +239,9 @@ export class Commit implements Target {
    * Replaces files beside the configuration, together or not at all. Where a word of the configuration names one, HAProxy's check reads them first, and HAProxy is reloaded; what it refuses is undone. Where none
    * does they are written, durably. Resolves and rejects as `change` does, and with what a guard throws; a revision says who did it and why, but holds no content of the files.
    */
-  replaceFiles(request: FileRequest): Promise<ChangeOutcome> {
-    const { files, author, message, resources = [], alwaysReload = false, validateOnly = false } = request;
-    const edit = { apply: (document: Document) => document, servers: [] };
-    return this.change({ edit: { ...edit, files, author, message, resources, alwaysReload }, validateOnly });
+  replaceFiles({ validateOnly = false, resources = [], ...request }: FileRequest): Promise<ChangeOutcome> {
+    const edit = { ...request, resources, apply: (document: Document) => document, servers: [] };
+    return this.change({ edit, validateOnly });
   }
 
   /** Reloads HAProxy, after an edit of the file by hand that waited has been taken over. Rejects as `change` does. */

@@ -3,12 +3,20 @@ import type { Document } from "../text/document.ts";
 import type { FileWrite } from "./attached-files.ts";
 import type { ServerEventFacts } from "./server-event.ts";
 
-/** What is kept in the store along with the revision of an edit, in one transaction: the answer for those who ask again, for one. */
+/** What is kept in the store along with the revision of an edit, in one transaction: the answer for those who ask again, for one. Events among it come together with those of the revision. */
 export interface Along {
   /** What puts it there. Asked for when the edit has been made on the document that the revision has; perhaps more than once. */
   put(revision: number): readonly Operation[];
   /** What takes it out again when the edit is taken back. */
   remove(): readonly Operation[];
+}
+
+/** All of several, those that there are. */
+export function together(...all: readonly (Along | undefined)[]): Along {
+  return {
+    put: (revision) => all.flatMap((one) => one?.put(revision) ?? []),
+    remove: () => all.flatMap((one) => one?.remove() ?? []),
+  };
 }
 
 /** A change of the document that can be made again on a newer one; that is what rebasing is. */

@@ -144,19 +144,21 @@ export class History {
       resource: `revisions/${number}`,
       payload: { case: "revisionCommitted" as const, value: { message, resources } },
     };
+    const along = [...alongOf(edits, number), ...(beside?.(number) ?? [])];
     const events = [
       eventNow(committed, now, { author, revision: number }),
       ...edits.flatMap(({ servers, author: by }) =>
         servers.map((facts) => eventNow(serverEvent(facts, false), now, { author: by, revision: number })),
       ),
       ...others.map((event) => eventNow(event, now, { author, revision: number })),
+      // All events of a revision come together.
+      ...along.flatMap((operation) => (operation.kind === "append-events" ? operation.events : [])),
     ];
     const revision = { number, parent, time: now, author, message, lane, resources, files };
     return [
       { kind: "append-revision", revision },
       { kind: "append-events", events },
-      ...alongOf(edits, number),
-      ...(beside?.(number) ?? []),
+      ...along.filter(({ kind }) => kind !== "append-events"),
     ];
   }
 }

@@ -1,10 +1,12 @@
 import { dirname, isAbsolute, normalize } from "node:path/posix";
 import type { Document } from "../text/document.ts";
 import { replaceLine } from "../text/edit.ts";
+import type { Line } from "../text/line.ts";
 import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
 import { chunkHolds } from "./chunk-holds.ts";
-import { type Bases, basesOf, type NamedPath, pathsOf } from "./file-references.ts";
+import { type Bases, basesOf, type FileReference, type NamedPath, pathsOf } from "./file-references.ts";
+import { namedSections, writeResourceId } from "./locate.ts";
 
 /** A word that names one of some paths. */
 export interface FileWord {
@@ -19,8 +21,8 @@ export interface FileWord {
 }
 
 /**
- * The words of a configuration that name exactly one of some absolute paths, of files or of directories. Where a relative path begins is only known to the HAProxy that reads it: one that a path ends in
- * is taken to name it, for to read a file once too often does no harm.
+ * The words of a configuration that name exactly one of some absolute paths, of files or of directories. Where a relative path begins, or one that begins with a reference to the environment, is only known to
+ * the HAProxy that reads it: one that a path ends in is taken to name it, for to read a file once too often does no harm.
  */
 export function fileWords(document: Document, paths: readonly string[]): readonly FileWord[] {
   const bases = basesOf(document);
@@ -35,6 +37,26 @@ export function fileWords(document: Document, paths: readonly string[]): readonl
             found.push({ ...named, path, section, line: first + offset });
       first += chunk.length;
     }
+  }
+  return found;
+}
+
+/** The lines of a configuration that name some files, by their paths. */
+export function linesNaming(
+  document: Document,
+  paths: readonly string[],
+): ReadonlyMap<string, readonly FileReference[]> {
+  const resources = new Map<Section, string>();
+  for (const { kind, id, section } of namedSections(document))
+    resources.set(section, writeResourceId({ kind, section: id, child: undefined }));
+  const found = new Map<string, FileReference[]>(paths.map((path) => [path, []]));
+  for (const { section, line: index, path } of fileWords(document, paths)) {
+    const { part, line } = document.positionOf(section, index);
+    found.get(path)!.push({
+      ...{ path, line, converter: "", file: document.parts[part]!.path },
+      directive: section.lines.at(index)!.words[0]?.value ?? "",
+      resource: resources.get(section) ?? "",
+    });
   }
   return found;
 }
@@ -69,16 +91,28 @@ export function withPaths(document: Document, paths: ReadonlyMap<string, string>
 }
 
 function* wordsNaming(
-  line: Parameters<typeof pathsOf>[0],
+  line: Line,
   bases: Bases,
   paths: readonly string[],
 ): Generator<Pick<NamedPath, "path" | "word" | "text">> {
   for (const { path, word, text } of pathsOf(line, bases))
     if (paths.includes(path)) yield { path, word, text };
-  for (const [word, { value }] of line.words.entries()) {
-    if (word === 0 || isAbsolute(value) || !/[./]/.test(value) || bases.has(line.words[word - 1]!.value))
-      continue;
-    const ending = `/${normalize(value)}`;
+  for (const [word, { value, reference }] of line.words.entries()) {
+    if (word === 0 || isAbsolute(value) || bases.has(line.words[word - 1]!.value)) continue;
+    const isPath = /[./]/.test(value) || isConfigOfSpoe(line, word);
+    const ending = reference ? afterEnvironment(value) : isPath ? `/${normalize(value)}` : undefined;
+    if (ending === undefined) continue;
     for (const path of paths) if (path.endsWith(ending)) yield { path, word, text: value };
   }
+}
+
+/** A word that is a path whatever it looks like: `filter spoe engine e config e`. */
+function isConfigOfSpoe({ words }: Line, word: number): boolean {
+  return words[0]?.value === "filter" && words[1]?.value === "spoe" && words[word - 1]?.value === "config";
+}
+
+/** What is known of a path that begins in the environment: `/e.conf` of `${DIR}/e.conf`. Undefined when that is less than the name of a file. */
+function afterEnvironment(value: string): string | undefined {
+  const rest = value.slice(value.lastIndexOf("}") + 1);
+  return /\/[^/]+$/.test(rest) ? rest : undefined;
 }

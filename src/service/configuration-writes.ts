@@ -12,6 +12,7 @@ import type { ConfigurationTransactions } from "../commit/staged-configuration.t
 import type { TransactionUser } from "../commit/transactions.ts";
 import type { Changed, Done } from "../config/apply-changes.ts";
 import { type ApplyInput, applyRequest } from "../config/apply-request.ts";
+import { describeDone } from "../config/describe-done.ts";
 import type { Owns } from "../config/desired-changes.ts";
 import { locate, readResourceId } from "../config/locate.ts";
 import type { ResourceReader } from "../config/read-resource.ts";
@@ -90,7 +91,7 @@ export async function write(
       return changed?.done.map(({ name }) => name) ?? [];
     },
     get message() {
-      return message !== "" ? message : describe(changed?.done ?? []);
+      return message !== "" ? message : describeDone(changed?.done ?? []);
     },
     author: caller.name,
     servers: [],
@@ -156,14 +157,6 @@ export function resourceAfter(
 /** The caller, as transactions know users. */
 export function userOf({ name, role }: Caller): TransactionUser {
   return { name, isAdmin: role === Role.ADMIN };
-}
-
-const VERBS = { created: "adds", updated: "changes", deleted: "removes" };
-const NAMED = 3;
-
-function describe(done: readonly Done[]): string {
-  const named = done.slice(0, NAMED).map(({ type, name }) => `${VERBS[type]} ${name}`);
-  return `${named.join(", ")}${done.length > NAMED ? ` and ${done.length - NAMED} more` : ""}`;
 }
 
 function refuseWithTransaction({ baseRevision: revision, requestId }: WriteOptions): void {

@@ -1,21 +1,22 @@
-import * as nodeFs from "node:fs/promises";
 import type { Logger } from "pino";
+import type { ChangeOutcome } from "../commit/change.ts";
 import type { Commit } from "../commit/commit.ts";
-import { publishFile, referrersOf } from "../commit/publish-file.ts";
+import { type Along, together } from "../commit/edit.ts";
 import { createEtags } from "../config/etag.ts";
 import type { FileReference } from "../config/file-references.ts";
+import { linesNaming } from "../config/file-words.ts";
 import type { WriteContext } from "../config/write-context.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
-import { spoeResourceAt } from "../spoe/read-spoe.ts";
-import { type PublishSpoe, SpoeFiles } from "../spoe/spoe-files.ts";
-import { writing } from "../storage/file-system.ts";
-import { type FileFacts, ManagedDirectory } from "../storage/managed-directory.ts";
+import { alertsInFile } from "../spoe/alerts-in-file.ts";
+import { fileName } from "../spoe/file-errors.ts";
+import { type ReplaceSpoe, SpoeFiles } from "../spoe/spoe-files.ts";
+import { ManagedDirectory } from "../storage/managed-directory.ts";
 import { findOwner, type OwnerSettings } from "../storage/owner.ts";
 import type { Store } from "../store/store.ts";
-import { endInterrupted } from "./end-interrupted.ts";
 import { createFirstAnswers, type FirstAnswers } from "./first-answers.ts";
-import { type SpoeApplied, SpoeTransactions } from "./spoe-transactions.ts";
+import { alongSpoe, spoeHistory } from "./spoe-history.ts";
+import { SpoeTransactions } from "./spoe-transactions.ts";
 
 /** The parts that SPOE files are served from. */
 export interface SpoeParts {
@@ -33,15 +34,15 @@ export interface SpoeParts {
 
 /** What the service needs. */
 export interface SpoeTools {
-  readonly files: SpoeFiles<SpoeApplied>;
+  readonly files: SpoeFiles<ChangeOutcome, Along>;
   readonly transactions: SpoeTransactions;
   readonly answers: FirstAnswers;
   readonly context: () => WriteContext;
-  /** The lines of the configuration that use a file, by its path. */
-  readonly referrers: (path: string) => readonly FileReference[];
+  /** The lines of the configuration that use files, by the paths of those. */
+  readonly referrers: (paths: readonly string[]) => ReadonlyMap<string, readonly FileReference[]>;
 }
 
-/** Opens the directory, sees to what a former process did not end, and reads the transactions that it left open. HAProxy has been started. */
+/** Opens the directory, and reads the transactions that a former process left open. HAProxy has been started. */
 export async function openSpoe(parts: SpoeParts): Promise<SpoeTools> {
   const { commit, haproxy, store, clock, logger, path, owner, readOnly } = parts;
   const directory = await ManagedDirectory.open({
@@ -50,22 +51,15 @@ export async function openSpoe(parts: SpoeParts): Promise<SpoeTools> {
   });
   const etags = createEtags(store.etagKey);
   const context = (): WriteContext => ({ etags, version: haproxy.capabilities?.version, etagsCount: true });
-  const referrers = (file: string) => referrersOf(commit.document, file);
-  if (!readOnly)
-    await endInterrupted({
-      ...{ commit, logger, interrupted: await directory.interrupted() },
-      isUsed: (name) => referrers(directory.pathOf(name)).length > 0,
-    });
-  const files = new SpoeFiles<SpoeApplied>({
+  const referrers = (paths: readonly string[]) => linesNaming(commit.document, paths);
+  const files = new SpoeFiles<ChangeOutcome, Along>({
     directory,
-    memory: {
-      get: (name) => store.meta(name),
-      put: (name, value) => store.write([{ kind: "put-meta", name, value }]),
-      delete: (name) => store.write([{ kind: "delete-meta", name }]),
-    },
-    publish: publishInto(directory, parts),
+    history: spoeHistory({ store, clock }),
+    replace: replaceIn(directory, parts),
     inUse: (file) =>
-      referrers(file).map(({ file: at, line, resource }) => ({ place: `${at}:${line}`, resource })),
+      referrers([file])
+        .get(file)!
+        .map(({ file: at, line, resource }) => ({ place: `${at}:${line}`, resource })),
     readOnly,
   });
   const transactions = new SpoeTransactions({ files, context, store, clock, logger });
@@ -76,38 +70,24 @@ export async function openSpoe(parts: SpoeParts): Promise<SpoeTools> {
   };
 }
 
-/** Publishes through the directory: staged beside the file, put in its place in one step, undone when HAProxy refuses. */
-function publishInto(directory: ManagedDirectory, parts: SpoeParts): PublishSpoe<SpoeApplied> {
-  const { commit, haproxy, clock } = parts;
-  return ({ file, bytes, former, validateOnly }) =>
-    directory.exclusively(file.name, async () => {
-      const started = clock.now();
-      const staged = await directory.stage();
-      try {
-        const content = await writing(directory.path, async () => {
-          await staged.write(bytes);
-          return staged.seal(directory.attributes);
-        });
-        const current = await directory.check(
-          file.name,
-          former === undefined ? { absent: true } : { etag: former.etag },
-        );
-        let facts: FileFacts | undefined;
-        const published = await publishFile(
-          { commit, haproxy, fs: nodeFs },
-          {
-            ...{ path: directory.pathOf(file.name), staged: staged.path, validateOnly },
-            resourceAt: (line) => spoeResourceAt(file, line),
-            async install() {
-              const installed = await directory.install(file.name, staged, content, current);
-              facts = installed.facts;
-              return installed;
-            },
-          },
-        );
-        return { applied: { ...published, tookMs: clock.now() - started }, facts };
-      } finally {
-        await staged.discard();
-      }
-    });
+/** Replaces files of the directory by the commit: as a whole with the reload that they need, recorded with its revision, or not at all. */
+function replaceIn(
+  directory: ManagedDirectory,
+  { commit, clock }: Pick<SpoeParts, "commit" | "clock">,
+): ReplaceSpoe<ChangeOutcome, Along> {
+  const { mode, uid, gid } = directory.attributes;
+  const owner = uid === undefined && gid === undefined ? undefined : { uid: uid ?? -1, gid: gid ?? -1 };
+  return async (name, wanted, { validateOnly, guard, along }) => {
+    const { after, content, author, message, resources } = wanted;
+    const path = directory.pathOf(name);
+    try {
+      return await commit.replaceFiles({
+        files: [{ path, content, mode, guard, ...(owner && { owner }) }],
+        ...{ author, message, validateOnly, along: together(alongSpoe(clock, name, wanted), along) },
+        resources: resources.length === 0 ? [fileName(name)] : resources,
+      });
+    } catch (error) {
+      throw after === undefined ? error : alertsInFile(error, path, after);
+    }
+  };
 }

@@ -1,7 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { SpoeApplyRequestSchema } from "../../gen/haplane/v1/spoe_pb.js";
-import type { Published } from "../commit/publish-file.ts";
+import type { ChangeOutcome } from "../commit/change.ts";
+import type { Along } from "../commit/edit.ts";
 import { type Subject, Transactions } from "../commit/transactions.ts";
 import { formatName } from "../config/name.ts";
 import type { WriteContext } from "../config/write-context.ts";
@@ -13,20 +14,15 @@ import type { SpoeFiles, SpoeOutcome } from "../spoe/spoe-files.ts";
 import { fileOfTransaction } from "../spoe/spoe-name.ts";
 import type { Store } from "../store/store.ts";
 
-/** How HAProxy came to a file. */
-export interface SpoeApplied extends Published {
-  readonly tookMs: number;
-}
-
 /** What became of a commit. */
-export type Outcome = SpoeOutcome<SpoeApplied>;
+export type Outcome = SpoeOutcome<ChangeOutcome>;
 
 /** The transactions on one file. */
 export type FileTransactions = Transactions<SpoeFile, SpoeInput, SpoeChanged, Outcome>;
 
 /** What they are built from. */
 export interface SpoeTransactionsOptions {
-  readonly files: SpoeFiles<SpoeApplied>;
+  readonly files: SpoeFiles<ChangeOutcome, Along>;
   readonly context: () => WriteContext;
   readonly store: Pick<Store, "write" | "transactions">;
   readonly clock: Clock;
@@ -99,8 +95,12 @@ export class SpoeTransactions {
           create(SpoeApplyRequestSchema, { file: formatName("spoe", name), changes: [...changes] }),
         ),
       decode: (bytes) => ({ changes: fromBinary(SpoeApplyRequestSchema, bytes).changes, single: false }),
-      commit: ({ apply }, { validateOnly, baseRevision }) =>
-        files.change({ name, apply, validateOnly, baseVersion: baseRevision }),
+      commit: ({ apply, author, along }, { validateOnly, baseRevision, message }) =>
+        files.change({
+          ...{ name, apply, author, validateOnly, baseVersion: baseRevision },
+          message: () => message,
+          along: () => along,
+        }),
     };
   }
 }

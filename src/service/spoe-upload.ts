@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { SpoeUploadFileHeader, SpoeUploadFileRequest } from "../../gen/haplane/v1/spoe_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
-import { MAX_BYTES } from "../spoe/spoe-files.ts";
+import { MAX_BYTES } from "../spoe/file-errors.ts";
 import { checkSha256 } from "./upload.ts";
 
 /** Reads an upload to its end. Throws `FIELD_INVALID` for parts out of order and a checksum that is another, `LIMIT_EXCEEDED` when there is more than a file may have. */

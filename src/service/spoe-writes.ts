@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { AppliedSchema } from "../../gen/haplane/v1/configuration_pb.js";
 import { type SpoeChange, SpoeChangeSchema, type SpoeWriteOptions } from "../../gen/haplane/v1/spoe_pb.js";
 import type { Done } from "../config/apply-changes.ts";
+import { describeDone } from "../config/describe-done.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
 import type { Caller } from "../rpc/handler.ts";
 import { applySpoe, type SpoeInput } from "../spoe/apply-spoe.ts";
@@ -45,7 +46,9 @@ export async function writeSpoe(
   }
   let done: readonly Done[] = [];
   const outcome = await files.change({
-    ...{ name, validateOnly, baseVersion: baseVersion(options?.baseVersion ?? 0n) },
+    ...{ name, author: caller.name, validateOnly },
+    baseVersion: baseVersion(options?.baseVersion ?? 0n),
+    message: () => describeDone(done),
     apply(file) {
       const changed = applySpoe(file, input, context());
       done = changed.done;

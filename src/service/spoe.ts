@@ -23,6 +23,7 @@ import {
 } from "../../gen/haplane/v1/spoe_pb.js";
 import type { TransactionView } from "../commit/transactions.ts";
 import type { Done } from "../config/apply-changes.ts";
+import type { FileReference } from "../config/file-references.ts";
 import { formatName } from "../config/name.ts";
 import { DomainError } from "../lib/errors.ts";
 import { checkFields } from "../rpc/fields.ts";
@@ -55,19 +56,25 @@ export function spoeService(tools: SpoeTools): Service {
   const { files, transactions, answers, context } = tools;
 
   return service(Spoe, {
-    async uploadFile(requests) {
+    async uploadFile(requests, { caller }) {
       const { header, bytes } = await readSpoeUpload(requests);
       checkRequest(SpoeUploadFileHeaderSchema, header);
       const { storageName: name, etag, createOnly, validateOnly } = header;
-      const outcome = await files.upload({ name, bytes, etag, createOnly, validateOnly });
+      const outcome = await files.upload({
+        ...{ name, bytes, etag, createOnly, validateOnly, author: caller.name },
+        message: () => `stores ${formatName("spoe", name)}`,
+      });
       const stored = await files.find(name);
-      return { ...(stored && { file: toFile(tools, stored) }), applied: spoeAnswer(outcome, false).applied };
+      return {
+        ...(stored && { file: toFiles(tools, [stored])[0]! }),
+        applied: spoeAnswer(outcome, false).applied,
+      };
     },
 
     downloadFile: (request, { caller }) => download(tools, request, caller),
 
     async getFile({ name }) {
-      return { file: toFile(tools, await files.get(readFileName(name, "name"))) };
+      return { file: toFiles(tools, [await files.get(readFileName(name, "name"))])[0]! };
     },
 
     async listFiles(request) {
@@ -75,11 +82,12 @@ export function spoeService(tools: SpoeTools): Service {
         ...PAGE,
         key: ({ facts }) => facts.name,
       });
-      return { files: items.map((stored) => toFile(tools, stored)), nextPageToken };
+      return { files: toFiles(tools, items), nextPageToken };
     },
 
-    async deleteFile({ name, etag, allowMissing }) {
-      await missingIsFine(allowMissing, () => files.remove(readFileName(name, "name"), etag));
+    async deleteFile({ name, etag, allowMissing }, { caller }) {
+      const request = { author: caller.name, message: () => `removes ${name}`, validateOnly: false };
+      await missingIsFine(allowMissing, () => files.remove(readFileName(name, "name"), etag, request));
       return {};
     },
 
@@ -244,7 +252,7 @@ async function* download(
   const name = readFileName(text, "name");
   const stored = await tools.files.get(name);
   const { file } = transaction === "" ? stored : await read(tools, name, transaction, caller);
-  yield { part: { case: "file", value: toFile(tools, stored) } };
+  yield { part: { case: "file", value: toFiles(tools, [stored])[0]! } };
   const bytes = printSpoeFile(file);
   for (let at = 0; at < bytes.length; at += PIECE_BYTES)
     yield { part: { case: "data", value: bytes.subarray(at, at + PIECE_BYTES) } };
@@ -274,9 +282,17 @@ function resourceChange(
   return { name, type: TYPES[type], etag: fingerprintSpoe(file, name, "own", context().etags) };
 }
 
-function toFile(
+function toFiles(
   { referrers }: SpoeTools,
+  stored: readonly StoredSpoeFile[],
+): MessageInitShape<typeof SpoeFileSchema>[] {
+  const users = referrers(stored.map(({ facts }) => facts.path));
+  return stored.map((one) => toFile(one, users.get(one.facts.path)!));
+}
+
+function toFile(
   { facts, file, version }: StoredSpoeFile,
+  users: readonly FileReference[],
 ): MessageInitShape<typeof SpoeFileSchema> {
   const { name, path, size, sha256, etag, modifyTime } = facts;
   return {
@@ -285,7 +301,7 @@ function toFile(
     version: BigInt(version),
     modifyTime: timestampFromMs(modifyTime),
     scopes: scopesOf(file).map(({ id }) => formatName("spoe", name, "scopes", id)),
-    referrers: referrers(path).map(({ directive, file: of, line, resource }) => ({
+    referrers: users.map(({ directive, file: of, line, resource }) => ({
       ...{ directive, file: of, line, resource },
     })),
   };

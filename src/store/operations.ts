@@ -25,7 +25,9 @@ export type Operation =
   /** Keeps the answer to a request for those who send it again, and forgets the answers from before a time. */
   | { readonly kind: "put-answer"; readonly answer: StoredAnswer; readonly forgetBefore: number }
   /** Forgets the answer to a request: what it says was taken back. */
-  | { readonly kind: "delete-answer"; readonly caller: string; readonly requestId: string };
+  | { readonly kind: "delete-answer"; readonly caller: string; readonly requestId: string }
+  /** Appends a version of a file that is not the configuration's. */
+  | { readonly kind: "append-file-version"; readonly version: NewFileVersion };
 
 /** How a file's content came to be in a revision. A file that a revision does not name is as it was before. */
 export type FileChange =
@@ -107,6 +109,34 @@ export interface StoredAnswer {
   readonly time: number;
   /** The encoded answer. */
   readonly answer: Uint8Array;
+}
+
+/** A version of a file that has a history of its own, beside that of the configuration. */
+export interface FileVersion {
+  /** Resource name of the file: `spoe/{file}`. */
+  readonly file: string;
+  /** Grows by one with every change of the file, from 1; removing it is one, so that a file that is made again goes on from there. */
+  readonly number: number;
+  /** When it was committed, in milliseconds since 1970. */
+  readonly time: number;
+  /** Who caused it: a user, `external`, or `haplane`. */
+  readonly author: string;
+  /** A sentence on what changed. */
+  readonly message: string;
+  /** The revision that it was committed with; 0 for what was found. */
+  readonly revision: number;
+  /** Names of the resources that changed. */
+  readonly resources: readonly string[];
+  /** Of the content, hexadecimal; empty when the file was removed. */
+  readonly sha256: string;
+  /** Bytes of the content. */
+  readonly size: number;
+}
+
+/** A version to be appended. */
+export interface NewFileVersion extends Omit<FileVersion, "size"> {
+  /** Undefined when the file was removed. */
+  readonly content: Uint8Array | undefined;
 }
 
 /** How far a reload is; `lost`: haplane ended before it did. */

@@ -3,6 +3,7 @@ import { getAnswer } from "./answer-table.ts";
 import { Database } from "./database.ts";
 import type { ReadLimit } from "./event-log.ts";
 import { oldestSeq, readEntries } from "./event-table.ts";
+import { listFileVersions, newestFileVersions, readFileVersion } from "./file-version-table.ts";
 import { pendingIntents } from "./intent-table.ts";
 import { getMeta } from "./meta-table.ts";
 import { getReload, listReloads } from "./reload-table.ts";
@@ -35,6 +36,9 @@ const QUERIES = {
   getMeta,
   listTransactions,
   getAnswer,
+  listFileVersions,
+  newestFileVersions,
+  readFileVersion,
   readEvents: (database: Database, after: number, limit: ReadLimit) => ({
     ...readEntries(database, after, limit),
     oldest: oldestSeq(database),

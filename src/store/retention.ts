@@ -1,7 +1,8 @@
+import type { FileVersionRetention } from "./file-version-table.ts";
 import type { RevisionRetention } from "./revision-retention.ts";
 
 /** How much history is kept. The newest revision, and what pending intents and kept revisions need, is always kept. */
-export interface Retention extends RevisionRetention {
+export interface Retention extends RevisionRetention, FileVersionRetention {
   /** Number of reload records. */
   readonly reloads: number;
   /** Bytes of encoded events in the log. */
@@ -19,6 +20,9 @@ export const DEFAULT_RETENTION: Retention = {
   revisionAgeMs: 365 * DAY_MS,
   discoveryRevisionAgeMs: 7 * DAY_MS,
   revisionBytes: 256 * 1024 * 1024,
+  fileVersions: 1_000,
+  fileVersionAgeMs: 365 * DAY_MS,
+  fileVersionBytes: 64 * 1024 * 1024,
   reloads: 1_000,
   eventBytes: 64 * 1024 * 1024,
   eventAgeMs: 7 * DAY_MS,

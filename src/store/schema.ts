@@ -105,6 +105,22 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX answers_by_time ON answers (time);
   `,
+  `
+  -- The versions of files beside the configuration that have a history of their own. Their newest one is never dropped: it says how far their numbers are.
+  CREATE TABLE file_versions (
+    id INTEGER PRIMARY KEY,
+    file TEXT NOT NULL, -- its resource name
+    number INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    message TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    resources TEXT NOT NULL, -- a JSON array of names
+    sha256 TEXT NOT NULL, -- empty: the file was removed
+    content BLOB -- NULL likewise
+  ) STRICT;
+  CREATE UNIQUE INDEX file_versions_by_file ON file_versions (file, number);
+  `,
 ];
 
 // "hapl", so that a database of something else is not taken for ours.

@@ -1,10 +1,11 @@
 import type { Logger } from "pino";
 import type { Clock } from "../lib/clock.ts";
 import type { EventLog } from "./event-log.ts";
+import type { FileVersionPage } from "./file-version-table.ts";
 import type { PendingIntent } from "./intent-table.ts";
 import type { FileEdits } from "./line-diff.ts";
 import { createMaintenance } from "./maintenance.ts";
-import type { Operation, ReloadRecord, StoredAnswer, StoredSource } from "./operations.ts";
+import type { FileVersion, Operation, ReloadRecord, StoredAnswer, StoredSource } from "./operations.ts";
 import type { ReadingCalls, ReadingThreadData } from "./reading-thread.ts";
 import { DEFAULT_RETENTION, type Retention } from "./retention.ts";
 import type { Revision, RevisionFile, RevisionPage } from "./revision-table.ts";
@@ -60,6 +61,7 @@ export interface Store {
   transactions(): Promise<readonly TransactionRow[]>;
   /** The answer that `put-answer` has kept for a caller's request. */
   answer(caller: string, requestId: string): Promise<StoredAnswer | undefined>;
+  readonly fileVersions: FileVersions;
   /** A value that `put-meta` has put. */
   meta(name: string): Promise<Uint8Array | undefined>;
 
@@ -79,6 +81,19 @@ export interface Revisions {
   read(number: number, path: string): AsyncIterable<Uint8Array>;
   /** What differs from one revision to another, line by line, per file, ordered by path. Rejects with `RESOURCE_NOT_FOUND`. */
   diff(from: number, to: number): Promise<readonly FileEdits[]>;
+}
+
+/** The history of files beside the configuration. Versions that retention has dropped are as if they had never been. */
+export interface FileVersions {
+  /** Newest first. */
+  list(page: FileVersionPage): Promise<readonly FileVersion[]>;
+  /** The newest version of each file, of removed ones too, by name. */
+  newest(): Promise<readonly FileVersion[]>;
+  /** A version with its content, which is undefined when it removed the file. Rejects with `RESOURCE_NOT_FOUND`. */
+  read(
+    file: string,
+    number: number,
+  ): Promise<{ readonly version: FileVersion; readonly content: Uint8Array | undefined }>;
 }
 
 /** The records of reloads. */
@@ -230,6 +245,11 @@ export async function openStore(directory: string, options: StoreOptions): Promi
       list: () => reader.call("listSources", []),
       put: (source) => write([{ kind: "put-source", source }]),
       delete: (name) => write([{ kind: "delete-source", name }]),
+    },
+    fileVersions: {
+      list: (page) => reader.call("listFileVersions", [page]),
+      newest: () => reader.call("newestFileVersions", []),
+      read: (file, number) => reader.call("readFileVersion", [file, number]),
     },
     events,
     pendingIntents: () => reader.call("pendingIntents", []),

@@ -82,6 +82,11 @@ function packed(packing: Packing, operation: Operation): WireOperation {
       const [digest, bytes] = [copy(packing, answer.digest), copy(packing, answer.answer)];
       return { ...operation, answer: { ...answer, digest, answer: bytes } };
     }
+    case "append-file-version": {
+      const { version } = operation;
+      if (version.content === undefined) return operation;
+      return { ...operation, version: { ...version, content: copy(packing, version.content) } };
+    }
     case "delete-answer":
     case "put-transaction":
     case "delete-transaction":

@@ -3,6 +3,7 @@ import { deleteAnswer, putAnswer } from "./answer-table.ts";
 import type { Database } from "./database.ts";
 import type { LogPosition } from "./event-log.ts";
 import { appendEvents } from "./event-table.ts";
+import { appendFileVersion } from "./file-version-table.ts";
 import { beginIntent, finishIntent } from "./intent-table.ts";
 import { deleteMeta, putMeta } from "./meta-table.ts";
 import type { Operation } from "./operations.ts";
@@ -111,6 +112,9 @@ function apply(
       break;
     case "delete-answer":
       deleteAnswer(database, operation.caller, operation.requestId);
+      break;
+    case "append-file-version":
+      appendFileVersion(database, operation.version);
       break;
   }
 }

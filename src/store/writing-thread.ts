@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { LogPosition } from "./event-log.ts";
 import { eventBytes, newestPosition, oldestSeq, pruneEvents } from "./event-table.ts";
+import { pruneFileVersions } from "./file-version-table.ts";
 import { type Prepared, prepareDatabase } from "./prepare-database.ts";
 import { newestReload, pruneReloads } from "./reload-table.ts";
 import type { Retention } from "./retention.ts";
@@ -70,6 +71,7 @@ function createCalls({ path, now }: WritingThreadData) {
       const pruned = pruneEvents(database, at - retention.eventAgeMs, logBytes - retention.eventBytes);
       logBytes -= pruned.bytes;
       pruneReloads(database, retention.reloads);
+      pruneFileVersions(database, at, retention);
       const more = [pruned.more, pruneRevisions(database, at, retention), addSnapshot(database)];
       return { oldest: oldestSeq(database), more: more.includes(true) };
     },

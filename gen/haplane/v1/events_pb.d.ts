@@ -418,7 +418,7 @@ export declare type RevisionEvent = Message<"haplane.v1.RevisionEvent"> & {
 export declare const RevisionEventSchema: GenMessage<RevisionEvent>;
 
 /**
- * A change of a file beside the configuration; the event's resource is its name, `files/{kind}/{file}`.
+ * A change of a file beside the configuration; the event's resource is its name, `files/{kind}/{file}` or `spoe/{file}`.
  *
  * @generated from message haplane.v1.FileEvent
  */
@@ -450,6 +450,20 @@ export declare type FileEvent = Message<"haplane.v1.FileEvent"> & {
    * @generated from field: bool expiring = 4;
    */
   expiring: boolean;
+
+  /**
+   * Of a SPOE file: the version that it is now; 0 for others.
+   *
+   * @generated from field: int64 version = 5;
+   */
+  version: bigint;
+
+  /**
+   * Of a SPOE file: names of the scopes, agents, groups and messages that changed.
+   *
+   * @generated from field: repeated string resources = 6;
+   */
+  resources: string[];
 };
 
 /**

@@ -1,50 +1,33 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import pino from "pino";
+import { EventKind, EventType } from "../../../gen/haplane/v1/events_pb.js";
 import { SpoeChangeSchema } from "../../../gen/haplane/v1/spoe_pb.js";
-import { createEtags } from "../../../src/config/etag.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
-import { type SpoeApplied, SpoeTransactions } from "../../../src/service/spoe-transactions.ts";
-import { SpoeFiles } from "../../../src/spoe/spoe-files.ts";
-import { ManagedDirectory } from "../../../src/storage/managed-directory.ts";
-import { openStore, type Store } from "../../../src/store/store.ts";
+import { openSpoe } from "../../../src/service/open-spoe.ts";
+import { commitWorld, durableEvents, type World } from "../../support/commit-world.ts";
+import { scriptedHaproxy } from "../../support/scripted-factory.ts";
 
 const user = { name: "ann", isAdmin: false };
 const logger = pino({ level: "silent" });
 
-/** One run of haplane, as far as SPOE files go, over what the runs before have left. */
-async function run(dir: string) {
-  const store: Store = await openStore(join(dir, "state"), { clock: systemClock, logger, pid: 1 });
-  const directory = await ManagedDirectory.open({ path: join(dir, "spoe"), setting: "--spoe-dir" });
-  const files = new SpoeFiles<SpoeApplied>({
-    directory,
-    memory: {
-      get: (name) => store.meta(name),
-      put: (name, value) => store.write([{ kind: "put-meta", name, value }]),
-      delete: (name) => store.write([{ kind: "delete-meta", name }]),
-    },
-    publish: async ({ file, bytes, validateOnly }) => ({
-      applied: { via: "none", reasons: [], commands: [], reload: undefined, warnings: [], tookMs: 0 },
-      facts: validateOnly ? undefined : await directory.write(file.name, bytes),
-    }),
-    inUse: () => [],
-    readOnly: false,
-  });
-  const context = () => ({ etags: createEtags(store.etagKey), version: undefined, etagsCount: true });
-  const transactions = new SpoeTransactions({ files, context, store, clock: systemClock, logger });
-  await transactions.start();
-  return {
-    ...{ files, directory },
-    transactions,
-    async end() {
-      await transactions.stop();
-      await store.close();
-    },
+/** The SPOE files of a haplane, which can begin anew over what it has left. */
+async function spoeWorld(t: TestContext) {
+  const first = await commitWorld(t, scriptedHaproxy);
+  const open = async (world: World) => {
+    const tools = await openSpoe({
+      ...{ commit: world.commit, haproxy: world.haproxy, store: world.store },
+      ...{ clock: systemClock, logger, path: join(world.directory, "spoe"), readOnly: false },
+      owner: { user: undefined, group: undefined },
+    });
+    t.after(() => tools.transactions.stop());
+    const at = (name: string) => join(world.directory, "spoe", name);
+    return { ...tools, world, at, again: async () => open(await world.restart()) };
   };
+  return open(first);
 }
 
 function scope(id: string) {
@@ -55,42 +38,89 @@ function scope(id: string) {
   return { changes: [create(SpoeChangeSchema, { operation })], single: true };
 }
 
-const upload = (text: string) => ({
-  ...{ name: "a.conf", bytes: Buffer.from(text), etag: "" },
-  ...{ createOnly: false, validateOnly: false },
+const upload = (text: string, name = "a.conf") => ({
+  ...{ name, bytes: Buffer.from(text), etag: "", createOnly: false, validateOnly: false },
+  ...{ author: user.name, message: () => "stores it" },
 });
 
-test("versions and open transactions survive a restart, and an edit meanwhile is the next version", async () => {
-  const dir = mkdtempSync(join(tmpdir(), "haplane-spoe-restart-"));
-  try {
-    const first = await run(dir);
-    assert.equal((await first.files.upload(upload(""))).version, 1);
-    assert.equal((await first.files.upload(upload("[one]\n"))).version, 2);
-    assert.equal((await first.files.upload(upload("[one]\n"))).version, 2, "nothing differs");
-    const own = await first.transactions.of("a.conf");
-    const { name } = await own.begin(user.name, 60_000);
-    await own.stage(name, user, scope("two"), true);
-    await first.end();
+const removal = { author: user.name, message: () => "removes it", validateOnly: false };
 
-    const second = await run(dir);
-    assert.equal((await second.files.get("a.conf")).version, 2);
-    const again = await second.transactions.of("a.conf");
-    assert.deepEqual(
-      again.list().map((view) => [view.name, view.writes, view.baseRevision]),
-      [[name, 1, 2]],
-    );
-    await second.directory.write("a.conf", Buffer.from("# by hand\n[one]\n"));
-    assert.equal((await second.files.get("a.conf")).version, 3);
-    const outcome = await again.commit(name, user, { validateOnly: false, message: "" });
-    assert.equal(outcome.version, 4);
-    assert.equal(String(await second.directory.read("a.conf")), "# by hand\n[one]\n\n[two]\n");
-    await second.end();
+test("versions and open transactions survive a restart, and an edit meanwhile is the next version", async (t) => {
+  const first = await spoeWorld(t);
+  assert.equal((await first.files.upload(upload(""))).version, 1);
+  assert.equal((await first.files.upload(upload("[one]\n"))).version, 2);
+  assert.equal((await first.files.upload(upload("[one]\n"))).version, 2, "nothing differs");
+  const own = await first.transactions.of("a.conf");
+  const { name } = await own.begin(user.name, 60_000);
+  await own.stage(name, user, scope("two"), true);
 
-    const third = await run(dir);
-    assert.equal((await third.files.get("a.conf")).version, 4);
-    assert.deepEqual((await third.transactions.of("a.conf")).list(), []);
-    await third.end();
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
+  const second = await first.again();
+  assert.equal((await second.files.get("a.conf")).version, 2);
+  const again = await second.transactions.of("a.conf");
+  assert.deepEqual(
+    again.list().map((view) => [view.name, view.writes, view.baseRevision]),
+    [[name, 1, 2]],
+  );
+  await writeFile(second.at("a.conf"), "# by hand\n[one]\n");
+  assert.equal((await second.files.get("a.conf")).version, 3);
+  const outcome = await again.commit(name, user, { validateOnly: false, message: "" });
+  assert.equal(outcome.version, 4);
+  assert.equal(await readFile(second.at("a.conf"), "utf8"), "# by hand\n[one]\n\n[two]\n");
+
+  const third = await second.again();
+  assert.equal((await third.files.get("a.conf")).version, 4);
+  assert.deepEqual((await third.transactions.of("a.conf")).list(), []);
+});
+
+test("a version says who, why and what, and watchers are told with its revision", async (t) => {
+  const { files, world, at } = await spoeWorld(t);
+  await files.upload(upload("[one]\nspoe-message m\n"));
+  await writeFile(at("a.conf"), "[one]\nspoe-message n\n");
+  await files.get("a.conf");
+  await files.remove("a.conf", "", removal);
+  const versions = await world.store.fileVersions.list({ file: "spoe/a.conf", limit: 10 });
+  const base = "spoe/a.conf/scopes/one";
+  assert.deepEqual(
+    versions.map(({ number, author, message, resources }) => [number, author, message, resources.join()]),
+    [
+      [3, "ann", "removes it", `${base},${base}/messages/n`],
+      [2, "external", "the file was written by hand", `${base}/messages/n,${base}/messages/m`],
+      [1, "ann", "stores it", `${base},${base}/messages/m`],
+    ],
+  );
+  const { content } = await world.store.fileVersions.read("spoe/a.conf", 1);
+  assert.equal(Buffer.from(content!).toString(), "[one]\nspoe-message m\n");
+  const events = await durableEvents(world.store, EventKind.FILE);
+  assert.deepEqual(
+    events.map(({ type, resource, author, revision, payload }) => {
+      assert.ok(payload.case === "file");
+      const { version } = payload.value;
+      return [type, resource, author, Number(revision), Number(version)];
+    }),
+    [
+      [EventType.ADDED, "spoe/a.conf", "ann", versions[2]!.revision, 1],
+      [EventType.UPDATED, "spoe/a.conf", "external", 0, 2],
+      [EventType.REMOVED, "spoe/a.conf", "ann", versions[0]!.revision, 3],
+    ],
+  );
+});
+
+test("numbers of versions are never used anew, however a file goes and comes back", async (t) => {
+  const first = await spoeWorld(t);
+  await first.files.upload(upload("[one]\n"));
+  await first.files.remove("a.conf", "", removal);
+  assert.equal((await first.files.upload(upload("[one]\n"))).version, 3);
+  await rm(first.at("a.conf"));
+  const second = await first.again();
+  assert.equal(await second.files.find("a.conf"), undefined);
+  assert.equal((await second.files.upload(upload(""))).version, 5);
+});
+
+test("what is only tried leaves no version, no file and no event", async (t) => {
+  const { files, world } = await spoeWorld(t);
+  const outcome = await files.upload({ ...upload("[one]\n"), validateOnly: true });
+  assert.equal(outcome.version, 0);
+  assert.deepEqual(await world.store.fileVersions.newest(), []);
+  assert.deepEqual(await files.list(), []);
+  assert.deepEqual(await durableEvents(world.store, EventKind.FILE), []);
 });

@@ -1,0 +1,80 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { EventKind, type EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
+import type { Along } from "../commit/edit.ts";
+import { eventNow } from "../commit/server-event.ts";
+import type { Clock } from "../lib/clock.ts";
+import { fileName } from "../spoe/file-errors.ts";
+import type { SpoeCommit, SpoeHistory } from "../spoe/spoe-files.ts";
+import type { NewFileVersion } from "../store/operations.ts";
+import type { Store } from "../store/store.ts";
+
+/** Keeps the versions of SPOE files in the store, and tells watchers of them. */
+export function spoeHistory({
+  store,
+  clock,
+}: {
+  readonly store: Pick<Store, "write" | "fileVersions">;
+  readonly clock: Clock;
+}): SpoeHistory {
+  return {
+    async newest(name) {
+      const [version] = await store.fileVersions.list({ file: fileName(name), limit: 1 });
+      return version;
+    },
+    async found(name, commit) {
+      const now = clock.now();
+      await store.write([
+        { kind: "append-file-version", version: versionOf(name, commit, 0, now) },
+        {
+          kind: "append-events",
+          events: [eventNow(eventOf(name, commit), now, { author: commit.author })],
+        },
+      ]);
+    },
+  };
+}
+
+/** What is kept of a change of a file along with its revision. */
+export function alongSpoe(clock: Clock, name: string, commit: SpoeCommit): Along {
+  return {
+    put(revision) {
+      const now = clock.now();
+      const event = eventNow(eventOf(name, commit), now, { author: commit.author, revision });
+      return [
+        { kind: "append-file-version", version: versionOf(name, commit, revision, now) },
+        { kind: "append-events", events: [event] },
+      ];
+    },
+    // What takes a file back is found on the disk, and is a version of its own.
+    remove: () => [],
+  };
+}
+
+function versionOf(
+  name: string,
+  { version: number, author, message, resources, content, sha256 }: SpoeCommit,
+  revision: number,
+  time: number,
+): NewFileVersion {
+  const digest = content === undefined ? "" : sha256;
+  return {
+    file: fileName(name),
+    ...{ number, time, author, message, revision, resources, content, sha256: digest },
+  };
+}
+
+function eventOf(
+  name: string,
+  { after, version, sha256, size, resources }: SpoeCommit,
+): MessageInitShape<typeof EventSchema> {
+  const changed = version === 1 ? EventType.ADDED : EventType.UPDATED;
+  return {
+    kind: EventKind.FILE,
+    type: after === undefined ? EventType.REMOVED : changed,
+    resource: fileName(name),
+    payload: {
+      case: "file",
+      value: { sha256, size: BigInt(size), version: BigInt(version), resources: [...resources] },
+    },
+  };
+}
