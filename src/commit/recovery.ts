@@ -45,7 +45,7 @@ export async function recover(options: RecoveryOptions): Promise<void> {
     if (isWhole && placed.length > 0 && found.every(({ isNext, isFormer }) => isNext || isFormer)) {
       const taken = found.every(({ isNext }) => isNext) ? await takes(options.haproxy) : "refused";
       isUntold = false;
-      if (taken !== "refused") await record(options, parts, along);
+      if (taken !== "refused") await record(options, parts, intent.base, along);
       else if (onRefusal === "put-back") {
         for (const file of placed.reverse()) await putBack(options.fs, file);
         logger.warn(
@@ -136,11 +136,13 @@ async function takes(haproxy: Haproxy): Promise<"taken" | "refused" | "unknown">
 async function record(
   { files, history }: RecoveryOptions,
   parts: readonly PartInput[],
+  base: number,
   along: readonly Operation[],
 ): Promise<void> {
   const before = Document.parse(files.believed);
   files.believe(parts);
-  if (isRecorded({ history }, parts)) return;
+  // Where files beside it changed alone, the configuration is as in the revision before too.
+  if (history.newest > base && isRecorded({ history }, parts)) return;
   const { document } = await files.peek();
   const edit: Edit = {
     apply: () => document,
