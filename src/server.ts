@@ -233,7 +233,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       serviceDiscoveryService(sources),
       storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles })),
       spoeService(spoe),
-      runtimeService(haproxy, commit, store.reloads),
+      runtimeService(haproxy, commit, store.reloads, clock),
       eventsService(hub, present),
     ],
     health,

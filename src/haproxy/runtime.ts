@@ -10,7 +10,7 @@ import { createPatternFiles, type PatternFiles } from "./pattern-files.ts";
 import type { ServerChange, ServerOutcome } from "./server-change.ts";
 import { parseServerStates, type ServerState, serverStatesIn } from "./server-states.ts";
 import { createSslFiles, type SslFiles } from "./ssl-files.ts";
-import { parseStats, type StatRow } from "./stats.ts";
+import { parseStatsTable, type StatsTable } from "./stats-table.ts";
 import type { WorkerQueues } from "./worker-queues.ts";
 
 /**
@@ -22,7 +22,7 @@ export interface Runtime {
   /** `show info`. */
   info(options?: CallOptions): Promise<ProcessInfo>;
   /** `show stat`: frontends, backends, servers and listeners, with every column that HAProxy prints. */
-  stats(options?: CallOptions): Promise<readonly StatRow[]>;
+  stats(options?: CallOptions): Promise<StatsTable>;
   /** `show servers state`, of one backend or of all. */
   serverStates(backend?: string, options?: CallOptions): Promise<readonly ServerState[]>;
   /** The servers of all backends as they are now, in rows that are read later, as they are come to: for somebody who has no time to read them yet. */
@@ -46,13 +46,13 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
   const { changes, reads } = queues;
   async function read<T>(
     words: string[],
-    parse: (answer: string) => T | undefined,
+    parse: (answer: string, workerPid: number) => T | undefined,
     options: CallOptions,
   ): Promise<T> {
     const answer = await reads.run(encodeCommand(words), { ...options, readOnly: true });
     const what = words.join(" ");
     if (isRefusal(answer)) throw refusal(what, answer);
-    const parsed = parse(answer.text);
+    const parsed = parse(answer.text, answer.workerPid);
     if (parsed !== undefined) return parsed;
     throw new DomainError("HAPROXY_REFUSED", `HAProxy answers "${what}" with something else.`, {
       metadata: { output: answer.text.slice(0, 1_000) },
@@ -65,7 +65,7 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
     sslFiles: createSslFiles(runChange, runRead),
     patternFiles: createPatternFiles(runChange, runRead),
     info: (options = {}) => read(["show", "info"], parseInfo, options),
-    stats: (options = {}) => read(["show", "stat"], parseStats, options),
+    stats: (options = {}) => read(["show", "stat"], parseStatsTable, options),
     serverStates: (backend, options = {}) =>
       read(
         ["show", "servers", "state", ...(backend === undefined ? [] : [backend])],

@@ -2,21 +2,15 @@ import { isIP } from "node:net";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ProcessState } from "../../gen/haplane/v1/events_pb.js";
-import {
-  AdminState,
-  type GetStatsRequest,
-  OperationalState,
-  Runtime,
-  type ServerSchema,
-  type StatsSchema,
-  StatsType,
-} from "../../gen/haplane/v1/runtime_pb.js";
+import { AdminState, OperationalState, Runtime, type ServerSchema } from "../../gen/haplane/v1/runtime_pb.js";
 import type { Commit } from "../commit/commit.ts";
 import { formatName, parseName } from "../config/name.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
+import type { Scalar } from "../haproxy/scalar.ts";
 import type { AdminState as RuntimeAdminState, ServerChange } from "../haproxy/server-change.ts";
 import type { ServerState } from "../haproxy/server-states.ts";
-import type { StatRow, StatValue } from "../haproxy/stats.ts";
+import { createStatsFeed } from "../haproxy/stats-feed.ts";
+import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { checkFields, type FieldChecks, fieldsInvalid } from "../rpc/fields.ts";
 import { type Service, service } from "../rpc/handler.ts";
@@ -24,6 +18,7 @@ import { paginate } from "../rpc/page-token.ts";
 import type { Reloads } from "../store/store.ts";
 import { processStateOf } from "./process-event.ts";
 import { getReload, listReloads, reloadNow } from "./runtime-reloads.ts";
+import { listStats, watchStats } from "./runtime-stats.ts";
 
 /** HAProxy's own words for an address; names, sockets and zones are for the configuration. */
 function checkAddress(address: string): void {
@@ -52,6 +47,7 @@ export function runtimeService(
   haproxy: Haproxy,
   configuration: Pick<Commit, "isConfigured" | "reload">,
   reloads: Reloads,
+  clock: Clock,
 ): Service {
   const { runtime } = haproxy;
 
@@ -73,14 +69,7 @@ export function runtimeService(
     return toServer(state);
   };
 
-  /** Statistics of thousands of servers cost HAProxy and us milliseconds: callers that ask at the same time share one answer. */
-  let asked: ReturnType<typeof runtime.stats> | undefined;
-  const sharedStats = () => {
-    asked ??= runtime.stats().finally(() => {
-      asked = undefined;
-    });
-    return asked;
-  };
+  const feed = createStatsFeed((options) => runtime.stats(options), clock);
 
   const change = async (one: ServerChange, signal: AbortSignal): Promise<void> => {
     const [outcome] = await runtime.applyServers([one], { signal });
@@ -103,11 +92,9 @@ export function runtimeService(
       };
     },
 
-    async getStats(request, { signal }) {
-      signal.throwIfAborted();
-      const rows = await sharedStats();
-      return { stats: rows.filter((row) => isAskedFor(row, request)).map(toStats) };
-    },
+    listStats: (request, { signal }) => listStats(feed, request, signal),
+
+    watchStats: (request, { signal }) => watchStats(feed, request, signal),
 
     async listServers(request, { signal }) {
       const [backend] = parseName(request.parent, BACKEND, "parent") as [string];
@@ -238,37 +225,6 @@ function adminStateOf({ admin }: ServerState): AdminState {
   return admin.forcedDrain || admin.inheritedDrain ? AdminState.DRAIN : AdminState.READY;
 }
 
-const STATS_TYPES: Record<StatRow["kind"], StatsType> = {
-  frontend: StatsType.FRONTEND,
-  backend: StatsType.BACKEND,
-  server: StatsType.SERVER,
-  listener: StatsType.LISTENER,
-};
-
-function isAskedFor(row: StatRow, { proxies, types }: GetStatsRequest): boolean {
-  return (
-    (proxies.length === 0 || proxies.includes(row.proxy)) &&
-    (types.length === 0 || types.includes(STATS_TYPES[row.kind]))
-  );
-}
-
-function toStats({ kind, proxy, service, values }: StatRow): MessageInitShape<typeof StatsSchema> {
-  const count = (column: string) => BigInt(values[column] ?? 0);
-  return {
-    proxy,
-    service,
-    type: STATS_TYPES[kind],
-    status: String(values.status ?? ""),
-    currentSessions: count("scur"),
-    totalSessions: count("stot"),
-    bytesIn: count("bin"),
-    bytesOut: count("bout"),
-    ...(values.weight !== undefined && { weight: Number(values.weight) }),
-    ...(values.req_tot !== undefined && { totalRequests: count("req_tot") }),
-    fields: asText(values),
-  };
-}
-
-function asText(values: Readonly<Record<string, StatValue>>): Record<string, string> {
+function asText(values: Readonly<Record<string, Scalar>>): Record<string, string> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
 }

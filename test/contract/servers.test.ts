@@ -10,6 +10,7 @@ import { splitParameters } from "../../src/haproxy/server-words.ts";
 import type { DomainError } from "../../src/lib/errors.ts";
 import { askOnce, haproxyBinary } from "../support/haproxy.ts";
 import { freePort } from "../support/ports.ts";
+import { statRows } from "../support/stat-rows.ts";
 import { manageHaproxy, type SupervisedHaproxy } from "../support/supervised-haproxy.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -188,8 +189,8 @@ backend static
     assert.deepEqual(failed, [[count / 2, "RESOURCE_EXISTS"]]);
     // The batch without the one that failed, and the one that was there before.
     assert.equal((await managed.haproxy.runtime.serverStates("b")).length, count);
-    const rows = await managed.haproxy.runtime.stats();
-    assert.equal(rows.filter(({ kind, proxy }) => kind === "server" && proxy === "b").length, count);
+    const rows = statRows(await managed.haproxy.runtime.stats());
+    assert.equal(rows.filter(({ type, pxname }) => type === "2" && pxname === "b").length, count);
     await done(...batch.filter((_, i) => i !== count / 2).map(({ server }) => remove(server)));
     assert.deepEqual(
       (await managed.haproxy.runtime.serverStates("b")).map(({ server }) => server),
@@ -213,7 +214,7 @@ backend static
       gone = true;
     });
     await waitFor("it to be out of rotation", async () => (await state("live"))?.admin.forcedMaint);
-    assert.equal((await statOf("live"))?.values.scur, 1);
+    assert.equal((await statOf("live"))?.scur, "1");
     assert.equal(gone, false);
     await held.end();
     await deletion;
@@ -304,7 +305,8 @@ backend static
   });
 
   async function statOf(server: string) {
-    return (await managed.haproxy.runtime.stats()).find((row) => row.proxy === "b" && row.service === server);
+    const rows = statRows(await managed.haproxy.runtime.stats());
+    return rows.find(({ pxname, svname }) => pxname === "b" && svname === server);
   }
 
   /** How long the servers keep idle connections, and how many. */

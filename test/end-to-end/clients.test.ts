@@ -258,7 +258,7 @@ for (const [number, { name: client, client: needed, open }] of entries.entries()
     });
 
     test("the running HAProxy is read and changed", async () => {
-      const { getInfo, getStats, addServer, getServer, listServers, setServer, deleteServer } =
+      const { getInfo, listStats, addServer, getServer, listServers, setServer, deleteServer } =
         Runtime.method;
       const info = await call(getInfo, {});
       assert.match(String(info.version), /^\d+\.\d+/);
@@ -267,9 +267,9 @@ for (const [number, { name: client, client: needed, open }] of entries.entries()
       assert.equal(asObject(info.fields).Pid, String(info.workerPid));
 
       const filter = { proxies: ["shop"], types: ["STATS_TYPE_BACKEND"] };
-      const { stats } = (await call(getStats, filter)) as { stats: JsonObject[] };
+      const { stats } = (await call(listStats, filter)) as { stats: JsonObject[] };
       assert.equal(stats.length, 1);
-      assert.equal(stats[0]?.service, "BACKEND");
+      assert.equal(stats[0]?.svname, "BACKEND");
 
       const added = await call(addServer, { name: server, address: "127.0.0.1", port, weight: 7 });
       const { id: serverId, ...rest } = added.server as { id: number };

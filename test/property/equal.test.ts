@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { ServerState } from "../../src/haproxy/server-states.ts";
 import { commitWorld, textEdit, type World } from "../support/commit-world.ts";
 import { realHaproxy } from "../support/real-factory.ts";
+import { statRows } from "../support/stat-rows.ts";
 
 const BODY = `defaults
     mode http
@@ -178,12 +179,11 @@ function comparable(states: readonly ServerState[]): string[] {
 
 async function observe(w: World): Promise<{ servers: string[]; proxies: string[] }> {
   const [states, stats] = [await w.haproxy.runtime.serverStates(), await w.haproxy.runtime.stats()];
-  const proxies = stats
-    .filter(({ kind }) => kind === "frontend" || kind === "server")
-    .map(({ proxy, service, values }) => {
-      const { slim = "", weight = "", bck = "", act = "" } = values;
-      const effective = String(values.status).startsWith("MAINT") ? "when it is back" : weight;
-      return JSON.stringify([proxy, service, slim, effective, bck, act]);
+  const proxies = statRows(stats)
+    .filter(({ type }) => type === "0" || type === "2")
+    .map(({ pxname, svname, status = "", slim = "", weight = "", bck = "", act = "" }) => {
+      const effective = status.startsWith("MAINT") ? "when it is back" : weight;
+      return JSON.stringify([pxname, svname, slim, effective, bck, act]);
     })
     .sort();
   return { servers: comparable(states), proxies };

@@ -96,7 +96,7 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
   const silent = async () => ({ severity: undefined, text: "", workerPid: pid });
   const runtime: Runtime = {
     info: async () => ({ version: running(0).version, pid, uptimeSeconds: 1, stopping: false, fields: {} }),
-    stats: async () => [],
+    stats: async () => ({ columns: [], rows: [], workerPid: 0 }),
     serverStates: async (backend) => {
       if (backend !== undefined && !worker.has(backend))
         throw new DomainError("HAPROXY_REFUSED", "Can't find backend.");

@@ -6,6 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ProcessState, ReloadState } from "./events_pb.js";
+import type { Stats, StatsType } from "./runtime_stats_pb.js";
 
 /**
  * Describes the file haplane/v1/runtime.proto.
@@ -89,11 +90,11 @@ export declare type GetInfoResponse = Message<"haplane.v1.GetInfoResponse"> & {
 export declare const GetInfoResponseSchema: GenMessage<GetInfoResponse>;
 
 /**
- * Request of GetStats.
+ * Request of ListStats.
  *
- * @generated from message haplane.v1.GetStatsRequest
+ * @generated from message haplane.v1.ListStatsRequest
  */
-export declare type GetStatsRequest = Message<"haplane.v1.GetStatsRequest"> & {
+export declare type ListStatsRequest = Message<"haplane.v1.ListStatsRequest"> & {
   /**
    * Only these proxies, by name; empty means all.
    *
@@ -102,128 +103,189 @@ export declare type GetStatsRequest = Message<"haplane.v1.GetStatsRequest"> & {
   proxies: string[];
 
   /**
+   * Only rows of these names of servers and listeners (svname, also FRONTEND and BACKEND); empty means all.
+   *
+   * @generated from field: repeated string services = 2;
+   */
+  services: string[];
+
+  /**
    * Only these types; empty means all.
    *
-   * @generated from field: repeated haplane.v1.StatsType types = 2;
+   * @generated from field: repeated haplane.v1.StatsType types = 3;
    */
   types: StatsType[];
+
+  /**
+   * The most to return; 0 means 1,000, more than 5,000 counts as 5,000.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
 };
 
 /**
- * Describes the message haplane.v1.GetStatsRequest.
- * Use `create(GetStatsRequestSchema)` to create a new message.
+ * Describes the message haplane.v1.ListStatsRequest.
+ * Use `create(ListStatsRequestSchema)` to create a new message.
  */
-export declare const GetStatsRequestSchema: GenMessage<GetStatsRequest>;
+export declare const ListStatsRequestSchema: GenMessage<ListStatsRequest>;
 
 /**
- * Answer of GetStats.
+ * Answer of ListStats.
  *
- * @generated from message haplane.v1.GetStatsResponse
+ * @generated from message haplane.v1.ListStatsResponse
  */
-export declare type GetStatsResponse = Message<"haplane.v1.GetStatsResponse"> & {
+export declare type ListStatsResponse = Message<"haplane.v1.ListStatsResponse"> & {
   /**
-   * One row for each frontend, backend, server and listener, in HAProxy's order.
+   * The rows of this page, each as it was when the page was asked for.
    *
    * @generated from field: repeated haplane.v1.Stats stats = 1;
    */
   stats: Stats[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
- * Describes the message haplane.v1.GetStatsResponse.
- * Use `create(GetStatsResponseSchema)` to create a new message.
+ * Describes the message haplane.v1.ListStatsResponse.
+ * Use `create(ListStatsResponseSchema)` to create a new message.
  */
-export declare const GetStatsResponseSchema: GenMessage<GetStatsResponse>;
+export declare const ListStatsResponseSchema: GenMessage<ListStatsResponse>;
 
 /**
- * One row of `show stat` (management manual 9.1). The most asked fields are typed; `fields` has all.
+ * Request of WatchStats.
  *
- * @generated from message haplane.v1.Stats
+ * @generated from message haplane.v1.WatchStatsRequest
  */
-export declare type Stats = Message<"haplane.v1.Stats"> & {
+export declare type WatchStatsRequest = Message<"haplane.v1.WatchStatsRequest"> & {
   /**
-   * Name of the proxy (pxname).
+   * Only these proxies, by name; empty means all.
    *
-   * @generated from field: string proxy = 1;
+   * @generated from field: repeated string proxies = 1;
    */
-  proxy: string;
+  proxies: string[];
 
   /**
-   * Name of the server or listener; FRONTEND or BACKEND otherwise (svname).
+   * Only rows of these names of servers and listeners (svname, also FRONTEND and BACKEND); empty means all.
    *
-   * @generated from field: string service = 2;
+   * @generated from field: repeated string services = 2;
    */
-  service: string;
+  services: string[];
 
   /**
-   * What the row is about.
+   * Only these types; empty means all.
+   *
+   * @generated from field: repeated haplane.v1.StatsType types = 3;
+   */
+  types: StatsType[];
+
+  /**
+   * How often to look, 100 ms to 1 h. Default 1 s. HAProxy may be asked a little earlier, when somebody else wants to know.
+   *
+   * @generated from field: google.protobuf.Duration interval = 4;
+   */
+  interval?: Duration | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.WatchStatsRequest.
+ * Use `create(WatchStatsRequestSchema)` to create a new message.
+ */
+export declare const WatchStatsRequestSchema: GenMessage<WatchStatsRequest>;
+
+/**
+ * A message of WatchStats. One look at HAProxy is one message, or several of which all but the last have `more`. Nothing is sent when nothing has changed.
+ *
+ * @generated from message haplane.v1.WatchStatsResponse
+ */
+export declare type WatchStatsResponse = Message<"haplane.v1.WatchStatsResponse"> & {
+  /**
+   * Rows that are new or have changed, each as a whole. What only grows with time (lastchg, downtime, lastsess) counts as no change.
+   *
+   * @generated from field: repeated haplane.v1.Stats stats = 1;
+   */
+  stats: Stats[];
+
+  /**
+   * Rows that are not there any more.
+   *
+   * @generated from field: repeated haplane.v1.StatsKey removed = 2;
+   */
+  removed: StatsKey[];
+
+  /**
+   * All rows that are asked for, not only what has changed: the first look.
+   *
+   * @generated from field: bool full = 3;
+   */
+  full: boolean;
+
+  /**
+   * The same look goes on in the next message.
+   *
+   * @generated from field: bool more = 4;
+   */
+  more: boolean;
+
+  /**
+   * Process id of the worker that was asked. Another one than before has begun its counters anew.
+   *
+   * @generated from field: uint32 worker_pid = 5;
+   */
+  workerPid: number;
+};
+
+/**
+ * Describes the message haplane.v1.WatchStatsResponse.
+ * Use `create(WatchStatsResponseSchema)` to create a new message.
+ */
+export declare const WatchStatsResponseSchema: GenMessage<WatchStatsResponse>;
+
+/**
+ * What a row of statistics is about.
+ *
+ * @generated from message haplane.v1.StatsKey
+ */
+export declare type StatsKey = Message<"haplane.v1.StatsKey"> & {
+  /**
+   * Name of the proxy.
+   *
+   * @generated from field: string pxname = 1;
+   */
+  pxname: string;
+
+  /**
+   * Name of the server or listener; FRONTEND or BACKEND otherwise.
+   *
+   * @generated from field: string svname = 2;
+   */
+  svname: string;
+
+  /**
+   * Type of the row.
    *
    * @generated from field: haplane.v1.StatsType type = 3;
    */
   type: StatsType;
-
-  /**
-   * UP, DOWN, MAINT, OPEN, no check …, as HAProxy prints it.
-   *
-   * @generated from field: string status = 4;
-   */
-  status: string;
-
-  /**
-   * Current sessions (scur).
-   *
-   * @generated from field: uint64 current_sessions = 5;
-   */
-  currentSessions: bigint;
-
-  /**
-   * Sessions since the worker started (stot).
-   *
-   * @generated from field: uint64 total_sessions = 6;
-   */
-  totalSessions: bigint;
-
-  /**
-   * Bytes in (bin).
-   *
-   * @generated from field: uint64 bytes_in = 7;
-   */
-  bytesIn: bigint;
-
-  /**
-   * Bytes out (bout).
-   *
-   * @generated from field: uint64 bytes_out = 8;
-   */
-  bytesOut: bigint;
-
-  /**
-   * Effective weight (weight); unset where it has none.
-   *
-   * @generated from field: optional uint32 weight = 9;
-   */
-  weight?: number | undefined;
-
-  /**
-   * HTTP requests since the worker started (req_tot); unset where they are not counted.
-   *
-   * @generated from field: optional uint64 total_requests = 10;
-   */
-  totalRequests?: bigint | undefined;
-
-  /**
-   * Every column that is not empty, by HAProxy's name for it, as printed.
-   *
-   * @generated from field: map<string, string> fields = 20;
-   */
-  fields: { [key: string]: string };
 };
 
 /**
- * Describes the message haplane.v1.Stats.
- * Use `create(StatsSchema)` to create a new message.
+ * Describes the message haplane.v1.StatsKey.
+ * Use `create(StatsKeySchema)` to create a new message.
  */
-export declare const StatsSchema: GenMessage<Stats>;
+export declare const StatsKeySchema: GenMessage<StatsKey>;
 
 /**
  * A server as the running worker has it.
@@ -777,53 +839,6 @@ export declare type GetReloadResponse = Message<"haplane.v1.GetReloadResponse"> 
 export declare const GetReloadResponseSchema: GenMessage<GetReloadResponse>;
 
 /**
- * What a row of statistics is about.
- *
- * @generated from enum haplane.v1.StatsType
- */
-export enum StatsType {
-  /**
-   * Never sent.
-   *
-   * @generated from enum value: STATS_TYPE_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * A frontend.
-   *
-   * @generated from enum value: STATS_TYPE_FRONTEND = 1;
-   */
-  FRONTEND = 1,
-
-  /**
-   * A backend.
-   *
-   * @generated from enum value: STATS_TYPE_BACKEND = 2;
-   */
-  BACKEND = 2,
-
-  /**
-   * A server.
-   *
-   * @generated from enum value: STATS_TYPE_SERVER = 3;
-   */
-  SERVER = 3,
-
-  /**
-   * A listener of a frontend (`option socket-stats`).
-   *
-   * @generated from enum value: STATS_TYPE_LISTENER = 4;
-   */
-  LISTENER = 4,
-}
-
-/**
- * Describes the enum haplane.v1.StatsType.
- */
-export declare const StatsTypeSchema: GenEnum<StatsType>;
-
-/**
  * Administrative states of a server (configuration manual, `set server state`).
  *
  * @generated from enum haplane.v1.AdminState
@@ -929,14 +944,25 @@ export declare const Runtime: GenService<{
     output: typeof GetInfoResponseSchema;
   },
   /**
-   * Returns the statistics of frontends, backends, servers and listeners (`show stat`, management manual 9.1).
+   * Lists the statistics of frontends, backends, servers and listeners (`show stat`, management manual 9.1), in HAProxy's order.
    *
-   * @generated from rpc haplane.v1.Runtime.GetStats
+   * @generated from rpc haplane.v1.Runtime.ListStats
    */
-  getStats: {
+  listStats: {
     methodKind: "unary";
-    input: typeof GetStatsRequestSchema;
-    output: typeof GetStatsResponseSchema;
+    input: typeof ListStatsRequestSchema;
+    output: typeof ListStatsResponseSchema;
+  },
+  /**
+   * Sends the statistics, then, at each interval, the rows that have changed. All watchers share what HAProxy is asked. A reader that does not keep up gets, when it reads on, what is different from
+   * what it got last. Ends with UNAVAILABLE when HAProxy does not answer; a reload does not end it.
+   *
+   * @generated from rpc haplane.v1.Runtime.WatchStats
+   */
+  watchStats: {
+    methodKind: "server_streaming";
+    input: typeof WatchStatsRequestSchema;
+    output: typeof WatchStatsResponseSchema;
   },
   /**
    * Lists the servers that the running worker has, in its order.

@@ -5,13 +5,15 @@
 import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_haplane_v1_events } from "./events_pb.js";
+import { file_haplane_grammar_v1_grammar } from "../grammar/v1/grammar_pb.js";
 import { file_haplane_v1_options } from "./options_pb.js";
+import { file_haplane_v1_runtime_stats } from "./runtime_stats_pb.js";
 
 /**
  * Describes the file haplane/v1/runtime.proto.
  */
 export const file_haplane_v1_runtime = /*@__PURE__*/
-  fileDesc("ChhoYXBsYW5lL3YxL3J1bnRpbWUucHJvdG8SCmhhcGxhbmUudjEiEAoOR2V0SW5mb1JlcXVlc3QiqAIKD0dldEluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCm1hc3Rlcl9waWQYAiABKA0SEgoKd29ya2VyX3BpZBgDIAEoDRIpCgZ1cHRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHcmVsb2FkcxgFIAEoDUgAiAEBEicKBXN0YXRlGAYgASgOMhguaGFwbGFuZS52MS5Qcm9jZXNzU3RhdGUSNwoGZmllbGRzGAcgAygLMicuaGFwbGFuZS52MS5HZXRJbmZvUmVzcG9uc2UuRmllbGRzRW50cnkaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghfcmVsb2FkcyJICg9HZXRTdGF0c1JlcXVlc3QSDwoHcHJveGllcxgBIAMoCRIkCgV0eXBlcxgCIAMoDjIVLmhhcGxhbmUudjEuU3RhdHNUeXBlIjQKEEdldFN0YXRzUmVzcG9uc2USIAoFc3RhdHMYASADKAsyES5oYXBsYW5lLnYxLlN0YXRzIuECCgVTdGF0cxINCgVwcm94eRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEiMKBHR5cGUYAyABKA4yFS5oYXBsYW5lLnYxLlN0YXRzVHlwZRIOCgZzdGF0dXMYBCABKAkSGAoQY3VycmVudF9zZXNzaW9ucxgFIAEoBBIWCg50b3RhbF9zZXNzaW9ucxgGIAEoBBIQCghieXRlc19pbhgHIAEoBBIRCglieXRlc19vdXQYCCABKAQSEwoGd2VpZ2h0GAkgASgNSACIAQESGwoOdG90YWxfcmVxdWVzdHMYCiABKARIAYgBARItCgZmaWVsZHMYFCADKAsyHS5oYXBsYW5lLnYxLlN0YXRzLkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX3dlaWdodEIRCg9fdG90YWxfcmVxdWVzdHMiywEKBlNlcnZlchIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIOCgZ3ZWlnaHQYBCABKA0SKwoLYWRtaW5fc3RhdGUYBSABKA4yFi5oYXBsYW5lLnYxLkFkbWluU3RhdGUSNwoRb3BlcmF0aW9uYWxfc3RhdGUYBiABKA4yHC5oYXBsYW5lLnYxLk9wZXJhdGlvbmFsU3RhdGUSCgoCaWQYByABKA0SEgoKY29uZmlndXJlZBgIIAEoCCJLChJMaXN0U2VydmVyc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlMKE0xpc3RTZXJ2ZXJzUmVzcG9uc2USIwoHc2VydmVycxgBIAMoCzISLmhhcGxhbmUudjEuU2VydmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIgChBHZXRTZXJ2ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkiNwoRR2V0U2VydmVyUmVzcG9uc2USIgoGc2VydmVyGAEgASgLMhIuaGFwbGFuZS52MS5TZXJ2ZXIimwEKEEFkZFNlcnZlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SEwoGd2VpZ2h0GAQgASgNSACIAQESDQoFY2hlY2sYBSABKAgSKwoLYWRtaW5fc3RhdGUYBiABKA4yFi5oYXBsYW5lLnYxLkFkbWluU3RhdGVCCQoHX3dlaWdodCI3ChFBZGRTZXJ2ZXJSZXNwb25zZRIiCgZzZXJ2ZXIYASABKAsyEi5oYXBsYW5lLnYxLlNlcnZlciKrAQoQU2V0U2VydmVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhQKB2FkZHJlc3MYAiABKAlIAIgBARIRCgRwb3J0GAMgASgNSAGIAQESEwoGd2VpZ2h0GAQgASgNSAKIAQESKwoLYWRtaW5fc3RhdGUYBSABKA4yFi5oYXBsYW5lLnYxLkFkbWluU3RhdGVCCgoIX2FkZHJlc3NCBwoFX3BvcnRCCQoHX3dlaWdodCI3ChFTZXRTZXJ2ZXJSZXNwb25zZRIiCgZzZXJ2ZXIYASABKAsyEi5oYXBsYW5lLnYxLlNlcnZlciJkChNEZWxldGVTZXJ2ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSMAoNZHJhaW5fdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVmb3JjZRgDIAEoCCIWChREZWxldGVTZXJ2ZXJSZXNwb25zZSLPAQoGUmVsb2FkEgwKBG5hbWUYASABKAkSJgoFc3RhdGUYAiABKA4yFy5oYXBsYW5lLnYxLlJlbG9hZFN0YXRlEg8KB3JlYXNvbnMYAyADKAkSDgoGb3V0cHV0GAQgASgJEhAKCHJldmlzaW9uGAUgASgDEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIPCg1SZWxvYWRSZXF1ZXN0IjQKDlJlbG9hZFJlc3BvbnNlEiIKBnJlbG9hZBgBIAEoCzISLmhhcGxhbmUudjEuUmVsb2FkIjsKEkxpc3RSZWxvYWRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJTChNMaXN0UmVsb2Fkc1Jlc3BvbnNlEiMKB3JlbG9hZHMYASADKAsyEi5oYXBsYW5lLnYxLlJlbG9hZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoQR2V0UmVsb2FkUmVxdWVzdBIMCgRuYW1lGAEgASgJIjcKEUdldFJlbG9hZFJlc3BvbnNlEiIKBnJlbG9hZBgBIAEoCzISLmhhcGxhbmUudjEuUmVsb2FkKogBCglTdGF0c1R5cGUSGgoWU1RBVFNfVFlQRV9VTlNQRUNJRklFRBAAEhcKE1NUQVRTX1RZUEVfRlJPTlRFTkQQARIWChJTVEFUU19UWVBFX0JBQ0tFTkQQAhIVChFTVEFUU19UWVBFX1NFUlZFUhADEhcKE1NUQVRTX1RZUEVfTElTVEVORVIQBCpuCgpBZG1pblN0YXRlEhsKF0FETUlOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRQURNSU5fU1RBVEVfUkVBRFkQARIVChFBRE1JTl9TVEFURV9EUkFJThACEhUKEUFETUlOX1NUQVRFX01BSU5UEAMqswEKEE9wZXJhdGlvbmFsU3RhdGUSIQodT1BFUkFUSU9OQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIdChlPUEVSQVRJT05BTF9TVEFURV9TVE9QUEVEEAESHgoaT1BFUkFUSU9OQUxfU1RBVEVfU1RBUlRJTkcQAhIdChlPUEVSQVRJT05BTF9TVEFURV9SVU5OSU5HEAMSHgoaT1BFUkFUSU9OQUxfU1RBVEVfU1RPUFBJTkcQBDKsBgoHUnVudGltZRJICgdHZXRJbmZvEhouaGFwbGFuZS52MS5HZXRJbmZvUmVxdWVzdBobLmhhcGxhbmUudjEuR2V0SW5mb1Jlc3BvbnNlIgSo1BgBEksKCEdldFN0YXRzEhsuaGFwbGFuZS52MS5HZXRTdGF0c1JlcXVlc3QaHC5oYXBsYW5lLnYxLkdldFN0YXRzUmVzcG9uc2UiBKjUGAESVAoLTGlzdFNlcnZlcnMSHi5oYXBsYW5lLnYxLkxpc3RTZXJ2ZXJzUmVxdWVzdBofLmhhcGxhbmUudjEuTGlzdFNlcnZlcnNSZXNwb25zZSIEqNQYARJOCglHZXRTZXJ2ZXISHC5oYXBsYW5lLnYxLkdldFNlcnZlclJlcXVlc3QaHS5oYXBsYW5lLnYxLkdldFNlcnZlclJlc3BvbnNlIgSo1BgBEk4KCUFkZFNlcnZlchIcLmhhcGxhbmUudjEuQWRkU2VydmVyUmVxdWVzdBodLmhhcGxhbmUudjEuQWRkU2VydmVyUmVzcG9uc2UiBKjUGAISTgoJU2V0U2VydmVyEhwuaGFwbGFuZS52MS5TZXRTZXJ2ZXJSZXF1ZXN0Gh0uaGFwbGFuZS52MS5TZXRTZXJ2ZXJSZXNwb25zZSIEqNQYAhJXCgxEZWxldGVTZXJ2ZXISHy5oYXBsYW5lLnYxLkRlbGV0ZVNlcnZlclJlcXVlc3QaIC5oYXBsYW5lLnYxLkRlbGV0ZVNlcnZlclJlc3BvbnNlIgSo1BgCEkUKBlJlbG9hZBIZLmhhcGxhbmUudjEuUmVsb2FkUmVxdWVzdBoaLmhhcGxhbmUudjEuUmVsb2FkUmVzcG9uc2UiBKjUGAISVAoLTGlzdFJlbG9hZHMSHi5oYXBsYW5lLnYxLkxpc3RSZWxvYWRzUmVxdWVzdBofLmhhcGxhbmUudjEuTGlzdFJlbG9hZHNSZXNwb25zZSIEqNQYARJOCglHZXRSZWxvYWQSHC5oYXBsYW5lLnYxLkdldFJlbG9hZFJlcXVlc3QaHS5oYXBsYW5lLnYxLkdldFJlbG9hZFJlc3BvbnNlIgSo1BgBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_haplane_v1_events, file_haplane_v1_options]);
+  fileDesc("ChhoYXBsYW5lL3YxL3J1bnRpbWUucHJvdG8SCmhhcGxhbmUudjEiEAoOR2V0SW5mb1JlcXVlc3QiqAIKD0dldEluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCm1hc3Rlcl9waWQYAiABKA0SEgoKd29ya2VyX3BpZBgDIAEoDRIpCgZ1cHRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHcmVsb2FkcxgFIAEoDUgAiAEBEicKBXN0YXRlGAYgASgOMhguaGFwbGFuZS52MS5Qcm9jZXNzU3RhdGUSNwoGZmllbGRzGAcgAygLMicuaGFwbGFuZS52MS5HZXRJbmZvUmVzcG9uc2UuRmllbGRzRW50cnkaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghfcmVsb2FkcyKcAQoQTGlzdFN0YXRzUmVxdWVzdBIYCgdwcm94aWVzGAEgAygJQgeC1RgDIOgHEhkKCHNlcnZpY2VzGAIgAygJQgeC1RgDIOgHEiwKBXR5cGVzGAMgAygOMhUuaGFwbGFuZS52MS5TdGF0c1R5cGVCBoLVGAIgChIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJOChFMaXN0U3RhdHNSZXNwb25zZRIgCgVzdGF0cxgBIAMoCzIRLmhhcGxhbmUudjEuU3RhdHMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqMBChFXYXRjaFN0YXRzUmVxdWVzdBIYCgdwcm94aWVzGAEgAygJQgeC1RgDIOgHEhkKCHNlcnZpY2VzGAIgAygJQgeC1RgDIOgHEiwKBXR5cGVzGAMgAygOMhUuaGFwbGFuZS52MS5TdGF0c1R5cGVCBoLVGAIgChIrCghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKNAQoSV2F0Y2hTdGF0c1Jlc3BvbnNlEiAKBXN0YXRzGAEgAygLMhEuaGFwbGFuZS52MS5TdGF0cxIlCgdyZW1vdmVkGAIgAygLMhQuaGFwbGFuZS52MS5TdGF0c0tleRIMCgRmdWxsGAMgASgIEgwKBG1vcmUYBCABKAgSEgoKd29ya2VyX3BpZBgFIAEoDSJPCghTdGF0c0tleRIOCgZweG5hbWUYASABKAkSDgoGc3ZuYW1lGAIgASgJEiMKBHR5cGUYAyABKA4yFS5oYXBsYW5lLnYxLlN0YXRzVHlwZSLLAQoGU2VydmVyEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg4KBndlaWdodBgEIAEoDRIrCgthZG1pbl9zdGF0ZRgFIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZRI3ChFvcGVyYXRpb25hbF9zdGF0ZRgGIAEoDjIcLmhhcGxhbmUudjEuT3BlcmF0aW9uYWxTdGF0ZRIKCgJpZBgHIAEoDRISCgpjb25maWd1cmVkGAggASgIIksKEkxpc3RTZXJ2ZXJzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiUwoTTGlzdFNlcnZlcnNSZXNwb25zZRIjCgdzZXJ2ZXJzGAEgAygLMhIuaGFwbGFuZS52MS5TZXJ2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKEEdldFNlcnZlclJlcXVlc3QSDAoEbmFtZRgBIAEoCSI3ChFHZXRTZXJ2ZXJSZXNwb25zZRIiCgZzZXJ2ZXIYASABKAsyEi5oYXBsYW5lLnYxLlNlcnZlciKbAQoQQWRkU2VydmVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRITCgZ3ZWlnaHQYBCABKA1IAIgBARINCgVjaGVjaxgFIAEoCBIrCgthZG1pbl9zdGF0ZRgGIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZUIJCgdfd2VpZ2h0IjcKEUFkZFNlcnZlclJlc3BvbnNlEiIKBnNlcnZlchgBIAEoCzISLmhhcGxhbmUudjEuU2VydmVyIqsBChBTZXRTZXJ2ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSFAoHYWRkcmVzcxgCIAEoCUgAiAEBEhEKBHBvcnQYAyABKA1IAYgBARITCgZ3ZWlnaHQYBCABKA1IAogBARIrCgthZG1pbl9zdGF0ZRgFIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZUIKCghfYWRkcmVzc0IHCgVfcG9ydEIJCgdfd2VpZ2h0IjcKEVNldFNlcnZlclJlc3BvbnNlEiIKBnNlcnZlchgBIAEoCzISLmhhcGxhbmUudjEuU2VydmVyImQKE0RlbGV0ZVNlcnZlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIwCg1kcmFpbl90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWZvcmNlGAMgASgIIhYKFERlbGV0ZVNlcnZlclJlc3BvbnNlIs8BCgZSZWxvYWQSDAoEbmFtZRgBIAEoCRImCgVzdGF0ZRgCIAEoDjIXLmhhcGxhbmUudjEuUmVsb2FkU3RhdGUSDwoHcmVhc29ucxgDIAMoCRIOCgZvdXRwdXQYBCABKAkSEAoIcmV2aXNpb24YBSABKAMSLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIg8KDVJlbG9hZFJlcXVlc3QiNAoOUmVsb2FkUmVzcG9uc2USIgoGcmVsb2FkGAEgASgLMhIuaGFwbGFuZS52MS5SZWxvYWQiOwoSTGlzdFJlbG9hZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlMKE0xpc3RSZWxvYWRzUmVzcG9uc2USIwoHcmVsb2FkcxgBIAMoCzISLmhhcGxhbmUudjEuUmVsb2FkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIgChBHZXRSZWxvYWRSZXF1ZXN0EgwKBG5hbWUYASABKAkiNwoRR2V0UmVsb2FkUmVzcG9uc2USIgoGcmVsb2FkGAEgASgLMhIuaGFwbGFuZS52MS5SZWxvYWQqbgoKQWRtaW5TdGF0ZRIbChdBRE1JTl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUFETUlOX1NUQVRFX1JFQURZEAESFQoRQURNSU5fU1RBVEVfRFJBSU4QAhIVChFBRE1JTl9TVEFURV9NQUlOVBADKrMBChBPcGVyYXRpb25hbFN0YXRlEiEKHU9QRVJBVElPTkFMX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZT1BFUkFUSU9OQUxfU1RBVEVfU1RPUFBFRBABEh4KGk9QRVJBVElPTkFMX1NUQVRFX1NUQVJUSU5HEAISHQoZT1BFUkFUSU9OQUxfU1RBVEVfUlVOTklORxADEh4KGk9QRVJBVElPTkFMX1NUQVRFX1NUT1BQSU5HEAQyhAcKB1J1bnRpbWUSSAoHR2V0SW5mbxIaLmhhcGxhbmUudjEuR2V0SW5mb1JlcXVlc3QaGy5oYXBsYW5lLnYxLkdldEluZm9SZXNwb25zZSIEqNQYARJOCglMaXN0U3RhdHMSHC5oYXBsYW5lLnYxLkxpc3RTdGF0c1JlcXVlc3QaHS5oYXBsYW5lLnYxLkxpc3RTdGF0c1Jlc3BvbnNlIgSo1BgBElMKCldhdGNoU3RhdHMSHS5oYXBsYW5lLnYxLldhdGNoU3RhdHNSZXF1ZXN0Gh4uaGFwbGFuZS52MS5XYXRjaFN0YXRzUmVzcG9uc2UiBKjUGAEwARJUCgtMaXN0U2VydmVycxIeLmhhcGxhbmUudjEuTGlzdFNlcnZlcnNSZXF1ZXN0Gh8uaGFwbGFuZS52MS5MaXN0U2VydmVyc1Jlc3BvbnNlIgSo1BgBEk4KCUdldFNlcnZlchIcLmhhcGxhbmUudjEuR2V0U2VydmVyUmVxdWVzdBodLmhhcGxhbmUudjEuR2V0U2VydmVyUmVzcG9uc2UiBKjUGAESTgoJQWRkU2VydmVyEhwuaGFwbGFuZS52MS5BZGRTZXJ2ZXJSZXF1ZXN0Gh0uaGFwbGFuZS52MS5BZGRTZXJ2ZXJSZXNwb25zZSIEqNQYAhJOCglTZXRTZXJ2ZXISHC5oYXBsYW5lLnYxLlNldFNlcnZlclJlcXVlc3QaHS5oYXBsYW5lLnYxLlNldFNlcnZlclJlc3BvbnNlIgSo1BgCElcKDERlbGV0ZVNlcnZlchIfLmhhcGxhbmUudjEuRGVsZXRlU2VydmVyUmVxdWVzdBogLmhhcGxhbmUudjEuRGVsZXRlU2VydmVyUmVzcG9uc2UiBKjUGAISRQoGUmVsb2FkEhkuaGFwbGFuZS52MS5SZWxvYWRSZXF1ZXN0GhouaGFwbGFuZS52MS5SZWxvYWRSZXNwb25zZSIEqNQYAhJUCgtMaXN0UmVsb2FkcxIeLmhhcGxhbmUudjEuTGlzdFJlbG9hZHNSZXF1ZXN0Gh8uaGFwbGFuZS52MS5MaXN0UmVsb2Fkc1Jlc3BvbnNlIgSo1BgBEk4KCUdldFJlbG9hZBIcLmhhcGxhbmUudjEuR2V0UmVsb2FkUmVxdWVzdBodLmhhcGxhbmUudjEuR2V0UmVsb2FkUmVzcG9uc2UiBKjUGAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_haplane_v1_events, file_haplane_grammar_v1_grammar, file_haplane_v1_options, file_haplane_v1_runtime_stats]);
 
 /**
  * Describes the message haplane.v1.GetInfoRequest.
@@ -28,171 +30,171 @@ export const GetInfoResponseSchema = /*@__PURE__*/
   messageDesc(file_haplane_v1_runtime, 1);
 
 /**
- * Describes the message haplane.v1.GetStatsRequest.
- * Use `create(GetStatsRequestSchema)` to create a new message.
+ * Describes the message haplane.v1.ListStatsRequest.
+ * Use `create(ListStatsRequestSchema)` to create a new message.
  */
-export const GetStatsRequestSchema = /*@__PURE__*/
+export const ListStatsRequestSchema = /*@__PURE__*/
   messageDesc(file_haplane_v1_runtime, 2);
 
 /**
- * Describes the message haplane.v1.GetStatsResponse.
- * Use `create(GetStatsResponseSchema)` to create a new message.
+ * Describes the message haplane.v1.ListStatsResponse.
+ * Use `create(ListStatsResponseSchema)` to create a new message.
  */
-export const GetStatsResponseSchema = /*@__PURE__*/
+export const ListStatsResponseSchema = /*@__PURE__*/
   messageDesc(file_haplane_v1_runtime, 3);
 
 /**
- * Describes the message haplane.v1.Stats.
- * Use `create(StatsSchema)` to create a new message.
+ * Describes the message haplane.v1.WatchStatsRequest.
+ * Use `create(WatchStatsRequestSchema)` to create a new message.
  */
-export const StatsSchema = /*@__PURE__*/
+export const WatchStatsRequestSchema = /*@__PURE__*/
   messageDesc(file_haplane_v1_runtime, 4);
+
+/**
+ * Describes the message haplane.v1.WatchStatsResponse.
+ * Use `create(WatchStatsResponseSchema)` to create a new message.
+ */
+export const WatchStatsResponseSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 5);
+
+/**
+ * Describes the message haplane.v1.StatsKey.
+ * Use `create(StatsKeySchema)` to create a new message.
+ */
+export const StatsKeySchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 6);
 
 /**
  * Describes the message haplane.v1.Server.
  * Use `create(ServerSchema)` to create a new message.
  */
 export const ServerSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 5);
+  messageDesc(file_haplane_v1_runtime, 7);
 
 /**
  * Describes the message haplane.v1.ListServersRequest.
  * Use `create(ListServersRequestSchema)` to create a new message.
  */
 export const ListServersRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 6);
+  messageDesc(file_haplane_v1_runtime, 8);
 
 /**
  * Describes the message haplane.v1.ListServersResponse.
  * Use `create(ListServersResponseSchema)` to create a new message.
  */
 export const ListServersResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 7);
+  messageDesc(file_haplane_v1_runtime, 9);
 
 /**
  * Describes the message haplane.v1.GetServerRequest.
  * Use `create(GetServerRequestSchema)` to create a new message.
  */
 export const GetServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 8);
+  messageDesc(file_haplane_v1_runtime, 10);
 
 /**
  * Describes the message haplane.v1.GetServerResponse.
  * Use `create(GetServerResponseSchema)` to create a new message.
  */
 export const GetServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 9);
+  messageDesc(file_haplane_v1_runtime, 11);
 
 /**
  * Describes the message haplane.v1.AddServerRequest.
  * Use `create(AddServerRequestSchema)` to create a new message.
  */
 export const AddServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 10);
+  messageDesc(file_haplane_v1_runtime, 12);
 
 /**
  * Describes the message haplane.v1.AddServerResponse.
  * Use `create(AddServerResponseSchema)` to create a new message.
  */
 export const AddServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 11);
+  messageDesc(file_haplane_v1_runtime, 13);
 
 /**
  * Describes the message haplane.v1.SetServerRequest.
  * Use `create(SetServerRequestSchema)` to create a new message.
  */
 export const SetServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 12);
+  messageDesc(file_haplane_v1_runtime, 14);
 
 /**
  * Describes the message haplane.v1.SetServerResponse.
  * Use `create(SetServerResponseSchema)` to create a new message.
  */
 export const SetServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 13);
+  messageDesc(file_haplane_v1_runtime, 15);
 
 /**
  * Describes the message haplane.v1.DeleteServerRequest.
  * Use `create(DeleteServerRequestSchema)` to create a new message.
  */
 export const DeleteServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 14);
+  messageDesc(file_haplane_v1_runtime, 16);
 
 /**
  * Describes the message haplane.v1.DeleteServerResponse.
  * Use `create(DeleteServerResponseSchema)` to create a new message.
  */
 export const DeleteServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 15);
+  messageDesc(file_haplane_v1_runtime, 17);
 
 /**
  * Describes the message haplane.v1.Reload.
  * Use `create(ReloadSchema)` to create a new message.
  */
 export const ReloadSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 16);
+  messageDesc(file_haplane_v1_runtime, 18);
 
 /**
  * Describes the message haplane.v1.ReloadRequest.
  * Use `create(ReloadRequestSchema)` to create a new message.
  */
 export const ReloadRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 17);
+  messageDesc(file_haplane_v1_runtime, 19);
 
 /**
  * Describes the message haplane.v1.ReloadResponse.
  * Use `create(ReloadResponseSchema)` to create a new message.
  */
 export const ReloadResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 18);
+  messageDesc(file_haplane_v1_runtime, 20);
 
 /**
  * Describes the message haplane.v1.ListReloadsRequest.
  * Use `create(ListReloadsRequestSchema)` to create a new message.
  */
 export const ListReloadsRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 19);
+  messageDesc(file_haplane_v1_runtime, 21);
 
 /**
  * Describes the message haplane.v1.ListReloadsResponse.
  * Use `create(ListReloadsResponseSchema)` to create a new message.
  */
 export const ListReloadsResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 20);
+  messageDesc(file_haplane_v1_runtime, 22);
 
 /**
  * Describes the message haplane.v1.GetReloadRequest.
  * Use `create(GetReloadRequestSchema)` to create a new message.
  */
 export const GetReloadRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 21);
+  messageDesc(file_haplane_v1_runtime, 23);
 
 /**
  * Describes the message haplane.v1.GetReloadResponse.
  * Use `create(GetReloadResponseSchema)` to create a new message.
  */
 export const GetReloadResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 22);
-
-/**
- * Describes the enum haplane.v1.StatsType.
- */
-export const StatsTypeSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_runtime, 0);
-
-/**
- * What a row of statistics is about.
- *
- * @generated from enum haplane.v1.StatsType
- */
-export const StatsType = /*@__PURE__*/
-  tsEnum(StatsTypeSchema);
+  messageDesc(file_haplane_v1_runtime, 24);
 
 /**
  * Describes the enum haplane.v1.AdminState.
  */
 export const AdminStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_runtime, 1);
+  enumDesc(file_haplane_v1_runtime, 0);
 
 /**
  * Administrative states of a server (configuration manual, `set server state`).
@@ -206,7 +208,7 @@ export const AdminState = /*@__PURE__*/
  * Describes the enum haplane.v1.OperationalState.
  */
 export const OperationalStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_runtime, 2);
+  enumDesc(file_haplane_v1_runtime, 1);
 
 /**
  * Operational states of a server.
