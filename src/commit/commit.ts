@@ -24,6 +24,7 @@ import { FileWriter } from "./file-writer.ts";
 import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
 import { History } from "./history.ts";
 import { decodeIntent } from "./intent.ts";
+import { LateEdits } from "./late-edits.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import type { CommitParts } from "./parts.ts";
 import { type CommitPolicy, DEFAULT_POLICY } from "./policy.ts";
@@ -88,6 +89,7 @@ export class Commit implements Target {
   readonly #changes: ChangeLane;
   readonly #foreign: ForeignEdits;
   readonly #handover: Handover;
+  readonly #late: LateEdits;
   readonly #listeners = new Set<() => void>();
   #unsubscribe: (() => void) | undefined;
 
@@ -127,6 +129,8 @@ export class Commit implements Target {
       lookAtForeign: () => this.#foreign.look(),
     });
     this.#foreign = new ForeignEdits({ ...parts, reloads, onAdopted: () => this.#notify() });
+    this.#late = new LateEdits({ ...parts, look: () => this.#foreign.look() });
+    files.onReplaced = (former) => this.#late.watch(former);
   }
 
   /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing or cannot be replaced. The configuration is left alone, and HAProxy need not run yet. */
@@ -198,12 +202,14 @@ export class Commit implements Target {
     this.#runtime.stop();
     await this.#reloads.stop();
     await this.#writer.flush();
+    await this.#late.stop();
   }
 
   /** Lets go of what would keep the process awake, without finishing anything: for a process that cannot go on. */
   abandon(): void {
     this.#foreign.stop();
     this.#writer.stop();
+    this.#late.abandon();
     this.#unsubscribe?.();
   }
 

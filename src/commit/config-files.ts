@@ -1,4 +1,10 @@
-import { type FileSystem, holds, readIfThere, type StagedFile } from "../lib/durable-file.ts";
+import {
+  type FileSystem,
+  type FormerFile,
+  holds,
+  readIfThere,
+  type StagedFile,
+} from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import { Document, type PartInput } from "../text/document.ts";
 import { type AttachedChange, type FileContent, putBack, stageContent } from "./attached-files.ts";
@@ -24,6 +30,12 @@ interface Step extends AttachedChange {
   readonly file: StagedFile;
 }
 
+/** A file of the configuration that was replaced, and what it held then. */
+export interface FormerContent extends FormerFile {
+  readonly path: string;
+  readonly bytes: Buffer;
+}
+
 /** What the files hold. */
 export interface Found {
   readonly parts: readonly PartInput[];
@@ -39,6 +51,8 @@ export class ConfigFiles {
   #placed: AttachedChange[] = [];
   /** Those that a change which was taken back has left, and that are to be put back. */
   readonly #returning: AttachedChange[] = [];
+  /** Is given each file of the configuration that was replaced, open, and closes it. */
+  onReplaced: (former: FormerContent) => void = ({ handle }) => void handle.close();
   /** Whose they are; kept by those who find out. */
   state: FileState = { kind: "ours" };
 
@@ -120,7 +134,10 @@ export class ConfigFiles {
     let placed = 0;
     try {
       for (const { path, index, former, next, file } of steps) {
-        if ((await file.place(former?.bytes)).kind === "foreign") {
+        const replaced = await file.place(former?.bytes, index === undefined ? undefined : "hold-former");
+        if (replaced.kind === "replaced" && replaced.former !== undefined)
+          this.onReplaced({ path, bytes: former!.bytes, ...replaced.former });
+        if (replaced.kind === "foreign") {
           await this.discard({ steps: steps.slice(placed + 1) });
           for (const step of steps.slice(0, placed).reverse()) await this.#putBack(step);
           return { kind: "foreign" };

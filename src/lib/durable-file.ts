@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import * as nodeFs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
@@ -25,9 +26,16 @@ export const FORMER = "old-";
 /** How a replacement ended. */
 export type Replaced =
   /** The new content is in place and durable. */
-  | { readonly kind: "replaced" }
+  | { readonly kind: "replaced"; readonly former?: FormerFile }
   /** Somebody else changed the file since `expected` was read. Their content is in place, ours is not. */
   | { readonly kind: "foreign" };
+
+/** A file that was replaced, and that whoever had it open before can still write into. Whoever is given it closes it. */
+export interface FormerFile {
+  readonly handle: FileHandle;
+  /** When it was last written, as seen before it was compared with what was expected. */
+  readonly mtimeMs: number;
+}
 
 /** What a replacement may be told. */
 export interface ReplaceOptions {
@@ -57,8 +65,8 @@ export async function replaceFile(
 
 /** A file's next content: durable in a temporary file beside it, and not in place yet. To be placed or discarded, once. */
 export interface StagedFile {
-  /** Puts it in place as `replaceFile` does. Where that fails the temporary file is gone. */
-  place(expected: Uint8Array | undefined): Promise<Replaced>;
+  /** Puts it in place as `replaceFile` does. Where that fails the temporary file is gone. `hold`: the former file is handed over, open, where there was one. */
+  place(expected: Uint8Array | undefined, hold?: "hold-former"): Promise<Replaced>;
   /** Removes it. */
   discard(): Promise<void>;
 }
@@ -87,7 +95,7 @@ export async function stageFile(
   }
   return {
     discard,
-    async place(expected) {
+    async place(expected, hold) {
       let isPlaced = false;
       try {
         if (!(await holds(fs, target, expected))) return { kind: "foreign" };
@@ -96,7 +104,9 @@ export async function stageFile(
         await fs.rename(temporary, target);
         isPlaced = true;
         await syncDirectory(fs, directory);
-        if (isNew || (await holds(fs, former, expected))) return { kind: "replaced" };
+        if (isNew) return { kind: "replaced" };
+        const kept = await unchanged(fs, former, expected, hold !== undefined);
+        if (kept !== undefined) return { kind: "replaced", ...kept };
         await fs.rename(former, target);
         await syncDirectory(fs, directory);
         return { kind: "foreign" };
@@ -133,6 +143,25 @@ export function stageRemoval(path: string, fs: FileSystem = nodeFs): StagedFile 
   };
 }
 
+/** The replaced file when it holds what was expected, open if it is to be held; undefined when it holds something else. */
+async function unchanged(
+  fs: FileSystem,
+  path: string,
+  expected: Uint8Array,
+  hold: boolean,
+): Promise<{ readonly former?: FormerFile } | undefined> {
+  const handle = await fs.open(path, constants.O_RDONLY);
+  let isHeld = false;
+  try {
+    const { mtimeMs } = await handle.stat();
+    if (!(await holdsExactly(handle, expected))) return undefined;
+    isHeld = hold;
+    return hold ? { former: { handle, mtimeMs } } : {};
+  } finally {
+    if (!isHeld) await handle.close();
+  }
+}
+
 /** Bytes that are compared at a time: large files are not to be in memory a second time. */
 const PIECE_BYTES = 262_144;
 
@@ -151,16 +180,20 @@ export async function holds(
     return file === undefined && expected === undefined;
   }
   try {
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, expected.length + 1));
-    for (let at = 0; ; ) {
-      const { bytesRead } = await file.read(piece, 0, piece.length, at);
-      if (bytesRead === 0) return at === expected.length;
-      const same = piece.subarray(0, bytesRead).equals(expected.subarray(at, at + bytesRead));
-      if (!same) return false;
-      at += bytesRead;
-    }
+    return await holdsExactly(file, expected);
   } finally {
     await file.close();
+  }
+}
+
+async function holdsExactly(file: FileHandle, expected: Uint8Array): Promise<boolean> {
+  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, expected.length + 1));
+  for (let at = 0; ; ) {
+    const { bytesRead } = await file.read(piece, 0, piece.length, at);
+    if (bytesRead === 0) return at === expected.length;
+    const same = piece.subarray(0, bytesRead).equals(expected.subarray(at, at + bytesRead));
+    if (!same) return false;
+    at += bytesRead;
   }
 }
 
