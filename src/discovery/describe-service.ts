@@ -23,6 +23,8 @@ export interface ServiceSurroundings {
   readonly leaving: ReadonlyMap<string, number>;
   /** Names that stay although the registry does not list them. */
   readonly kept: ReadonlySet<string>;
+  /** Why there is no good answer about it at present; undefined when there is one. */
+  readonly failure: string | undefined;
 }
 
 /** A service that has a backend, as an answer has it. */
@@ -58,18 +60,18 @@ function serviceName(source: string, service: string): string {
 
 function serviceState(
   { follower, isListed, answer }: Service,
-  { present, kept }: ServiceSurroundings,
+  { present, kept, failure = "" }: ServiceSurroundings,
 ): { state: ServiceState; reason?: string } {
   const { rejection } = follower;
   if (rejection !== undefined) return { state: ServiceState.REJECTED, reason: rejection };
-  if (answer === undefined || follower.isCreating) return { state: ServiceState.PENDING };
+  if (answer === undefined || follower.isCreating) return { state: ServiceState.PENDING, reason: failure };
   if (!isListed) {
     const reason = kept.size > 0 ? "its loss is not believed yet" : "the registry does not list it";
     return { state: ServiceState.GONE, reason };
   }
   if (present === undefined)
     return { state: ServiceState.IGNORED, reason: "none of its instances is asked for" };
-  return { state: ServiceState.FOLLOWED };
+  return { state: ServiceState.FOLLOWED, reason: failure };
 }
 
 function* servers(

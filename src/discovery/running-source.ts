@@ -192,6 +192,7 @@ export class RunningSource {
         present: target.servers(service.backend),
         leaving: departures.of(service.backend),
         kept: this.#steady.kept(service.name),
+        failure: this.#failing.get(service.name),
       }),
     );
     const ignored = [...this.#ignored].map(([name, reason]) =>

@@ -920,7 +920,7 @@ export declare type DiscoveredService = Message<"haplane.v1.DiscoveredService"> 
   state: DiscoveredServiceState;
 
   /**
-   * Why it is ignored, emptied or rejected; empty otherwise.
+   * Why it is ignored, emptied or rejected, or why there is no good answer about it at present; empty otherwise.
    *
    * @generated from field: string reason = 5;
    */

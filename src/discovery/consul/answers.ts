@@ -10,6 +10,7 @@ import {
   whyServiceIgnored,
   whyUnhealthy,
 } from "./selection.ts";
+import { readableName, whyUnnameable } from "./service-name.ts";
 
 /** What the list of services holds. */
 export interface ServiceList {
@@ -20,7 +21,6 @@ export interface ServiceList {
 }
 
 const MAX_WEIGHT = 256;
-const MAX_NAME = 512;
 
 /** Reads the answer of `/v1/catalog/services`. Throws `CONSUL_UNAVAILABLE` when it is anything else. */
 export function readServices(body: unknown, selection: Selection): ServiceList {
@@ -29,11 +29,10 @@ export function readServices(body: unknown, selection: Selection): ServiceList {
   const ignored = new Map<string, string>();
   for (const [name, tags] of Object.entries(services)) {
     if (tags !== null && !Array.isArray(tags)) throw malformed(`the tags of "${name}" are not a list`);
-    // Whoever may register in Consul may give a service any name, so one that is of no use must not stand in the way of the others.
-    if (name === "" || name.length > MAX_NAME) continue;
-    const reason = whyServiceIgnored(selection, name, tags ?? []);
+    if (name === "") continue;
+    const reason = whyUnnameable(name) ?? whyServiceIgnored(selection, name, tags ?? []);
     if (reason === undefined) taken.add(name);
-    else ignored.set(name, reason);
+    else ignored.set(readableName(name), reason);
   }
   return { taken, ignored };
 }
@@ -103,8 +102,8 @@ function readEntry(entry: Fields, service: string, selection: Selection): Entry 
   const metadata = readMetadata(self.Meta);
   const checks = readChecks(entry.Checks);
   return {
-    node: required(node.Node, "Node.Node"),
-    id: required(self.ID, "Service.ID"),
+    node: identity(node.Node, "Node.Node"),
+    id: identity(self.ID, "Service.ID"),
     ...readAddress(node, self, selection),
     weight: readWeight(self.Weights, checks, metadata.get(selection.weightMetadata)),
     tags: readTags(self.Tags),
@@ -182,9 +181,10 @@ function connectable(address: string): string | undefined {
   }
 }
 
-function required(value: unknown, what: string): string {
-  const name = text(value, what);
-  if (name === "" || name.length > MAX_NAME) throw malformed(`${what} is empty or too long`);
+/** Any text will do: it is hashed where HAProxy's names cannot hold it. */
+function identity(value: unknown, what: string): string {
+  const name = text(value, what).toWellFormed();
+  if (name === "") throw malformed(`${what} is empty`);
   return name;
 }
 

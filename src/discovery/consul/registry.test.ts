@@ -430,6 +430,18 @@ describe("more services than have a watch each", () => {
     await watch.stop();
   });
 
+  test("are all heard of, however many of them get no good answer", async () => {
+    const bad = Array.from({ length: 40 }, (_, i) => `bad-${i}`);
+    for (const name of [...bad, ...names]) server.set(name, one);
+    const garbage = answer("[{}]");
+    server.misbehave((request, response) => request.path.includes("/bad-") && garbage(request, response));
+    const watch = shared();
+    for (const name of names) await watch.untilIds(name, ["a"]);
+    server.set("five", [...one, { id: "b", port: 81, address: "10.0.0.1" }]);
+    await watch.untilIds("five", ["a", "b"]);
+    await watch.stop();
+  });
+
   test("are not asked without end while the index moves and nothing changes", async () => {
     for (const name of names) server.set(name, one);
     const watch = shared();
