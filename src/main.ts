@@ -1,15 +1,17 @@
 #!/usr/bin/env node
-import { createWriteStream, readFileSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { systemClock } from "./lib/clock.ts";
 import { DomainError } from "./lib/errors.ts";
 import { findExecutable } from "./lib/find-executable.ts";
-import { createLogger } from "./lib/log.ts";
+import { createLogger, setLevel } from "./lib/log.ts";
+import { LogFile } from "./lib/log-file.ts";
 import { createServiceManager } from "./lib/service-manager.ts";
 import { StartError } from "./lib/start-error.ts";
 import { readSettings } from "./settings/read-settings.ts";
+import { createReload } from "./settings/reload.ts";
 import type { Profile, Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
 import { usage } from "./settings/usage.ts";
@@ -22,6 +24,8 @@ const SBIN = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
 /** Something that runs until it is stopped. */
 interface Running {
   readonly failed: Promise<Error>;
+  /** Takes what may change while it runs. */
+  reload(settings: Settings): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -38,6 +42,8 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
       return inspect(args);
     case "check":
       return check(args);
+    case "token":
+      return token(args);
     case "version":
     case "--version":
       process.stdout.write(`haplane ${version()}\n`);
@@ -96,6 +102,20 @@ async function check(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Exit codes: 0, and 2 for what cannot be done as it was asked. */
+async function token(args: readonly string[]): Promise<number> {
+  try {
+    const { parseTokenRequest, runToken } = await import("./command/token.ts");
+    const { request, rest } = parseTokenRequest(args);
+    const { tokensFile } = readSettings("serve", rest, process.env, readIfThere);
+    await runToken(request, tokensFile, (text) => void process.stdout.write(text));
+    return EXIT.ok;
+  } catch (error) {
+    process.stderr.write(`haplane: ${explain(error)}\n`);
+    return EXIT.usage;
+  }
+}
+
 type Start = (settings: Settings, logger: Logger, signal: AbortSignal) => Promise<Running>;
 
 /** Starts, waits for a signal or a failure, and stops. A second signal ends the process at once. */
@@ -107,7 +127,10 @@ async function run(profile: Profile, args: readonly string[], start: Start): Pro
   const asked = new AbortController();
   const stopped = new Promise<void>((resolve) => {
     let askedAt = 0;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // A terminal that closes ends what was started in it; a service is told by the same signal to read its settings anew.
+    const ending =
+      profile === "start" ? (["SIGINT", "SIGTERM", "SIGHUP"] as const) : (["SIGINT", "SIGTERM"] as const);
+    for (const signal of ending) {
       process.on(signal, () => {
         if (asked.signal.aborted && performance.now() - askedAt > SAME_SIGNAL_MS) process.exit(EXIT.failed);
         if (!asked.signal.aborted) askedAt = performance.now();
@@ -116,12 +139,26 @@ async function run(profile: Profile, args: readonly string[], start: Start): Pro
       });
     }
   });
+  let reload = async () => {};
+  if (profile === "serve") process.on("SIGHUP", () => void reload());
+  const read = () => readSettings(profile, args, process.env, readIfThere);
   let running: Running;
   let logger: Logger;
   try {
-    const settings = readSettings(profile, args, process.env, readIfThere);
-    logger = await openLog(settings);
+    const settings = read();
+    const log = openLog(settings);
+    logger = log.logger;
     running = await start(settings, logger, asked.signal);
+    reload = createReload({
+      settings,
+      read,
+      async apply(next) {
+        log.reopen();
+        await running.reload(next);
+        setLevel(logger, next.logLevel);
+      },
+      logger,
+    });
   } catch (error) {
     process.stderr.write(`haplane: ${explain(error)}\n`);
     return error instanceof SettingsError ? EXIT.usage : EXIT.failed;
@@ -150,7 +187,8 @@ async function startLocally(settings: Settings, logger: Logger, signal: AbortSig
     workingDirectory: process.cwd(),
   });
   process.stdout.write(embedded.banner);
-  return { failed: embedded.server.failed, stop: () => embedded.stop() };
+  const { failed, reload } = embedded.server;
+  return { failed, reload, stop: () => embedded.stop() };
 }
 
 async function serve(settings: Settings, logger: Logger): Promise<Running> {
@@ -173,7 +211,7 @@ async function serve(settings: Settings, logger: Logger): Promise<Running> {
   logger.info({ ...server.listening }, "haplane serves");
   serviceManager.ready();
   return {
-    failed: server.failed,
+    ...server,
     stop() {
       serviceManager.stopping();
       return server.stop({ haproxy: "leave" });
@@ -193,13 +231,15 @@ function requireHaproxy(settings: Settings): string {
   );
 }
 
-async function openLog({ logFile, logLevel }: Settings): Promise<Logger> {
-  if (logFile === undefined) return createLogger({ level: logLevel, destination: process.stderr });
-  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
-  const destination = createWriteStream(logFile, { flags: "a", mode: 0o600 });
-  // A disk that is full costs log lines, not the process.
-  destination.on("error", () => {});
-  return createLogger({ level: logLevel, destination });
+/** The log, and how its file is opened anew after somebody has moved it away. */
+function openLog({ logFile, logLevel }: Settings): { logger: Logger; reopen: () => void } {
+  if (logFile === undefined)
+    return { logger: createLogger({ level: logLevel, destination: process.stderr }), reopen: () => {} };
+  const destination = new LogFile(logFile);
+  return {
+    logger: createLogger({ level: logLevel, destination }),
+    reopen: () => destination.reopen(),
+  };
 }
 
 /** An error in one line: a known one, or one of the system (a port that is taken), by its own words; a defect with where it came from. */

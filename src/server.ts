@@ -5,30 +5,23 @@ import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
 import { EventSchema, EventType } from "../gen/haplane/v1/events_pb.js";
-import { Role } from "../gen/haplane/v1/options_pb.js";
 import { Commit } from "./commit/commit.ts";
 import { fileReferences } from "./config/file-references.ts";
 import { templateWords } from "./config/server-template.ts";
-import { findUser } from "./config/userlist.ts";
+import { findUser, listUsers } from "./config/userlist.ts";
 import { createSources } from "./discovery/create-sources.ts";
 import type { Sources } from "./discovery/sources.ts";
 import { createEventHub } from "./events/create-event-hub.ts";
 import { PresentState } from "./events/present-state.ts";
+import { DEFAULT_WATCH_LIMITS } from "./events/watch-limits.ts";
 import { createHaproxy } from "./haproxy/create-haproxy.ts";
 import type { Haproxy, StopRequest } from "./haproxy/haproxy.ts";
-import type { Address } from "./lib/address.ts";
 import type { Clock } from "./lib/clock.ts";
-import { readOrCreateSecret } from "./lib/secret-file.ts";
 import { ShutdownStack } from "./lib/shutdown-stack.ts";
-import { anyVerifier, certificateVerifier, hashToken, tokenVerifier } from "./rpc/auth.ts";
-import { basicVerifier } from "./rpc/basic.ts";
-import { createConnectListener } from "./rpc/connect.ts";
-import { createEdge } from "./rpc/edge.ts";
-import { createGrpcListener } from "./rpc/grpc.ts";
+import { openEdge, readListening } from "./open-edge.ts";
 import { createHealth } from "./rpc/health.ts";
-import type { ListenAddress, Listener, ListenerPolicy } from "./rpc/listener.ts";
-import { createPasswordCheck } from "./rpc/password-check.ts";
-import { readTls, refusePlaintext } from "./rpc/read-tls.ts";
+import type { ListenAddress } from "./rpc/listener.ts";
+import type { ListedUsers } from "./rpc/principals.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
 import { fileEvent } from "./service/file-event.ts";
@@ -43,7 +36,7 @@ import { serviceDiscoveryService } from "./service/service-discovery.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
 import { spoeService } from "./service/spoe.ts";
 import { storageService } from "./service/storage.ts";
-import type { RoleName, Settings } from "./settings/settings.ts";
+import type { Settings } from "./settings/settings.ts";
 import { openDirectories } from "./storage/directories.ts";
 import { createPatternEntries } from "./storage/pattern-entries.ts";
 import { createStorage } from "./storage/storage.ts";
@@ -72,6 +65,8 @@ export interface Server {
   readonly sources: Sources;
   /** Resolves, never rejects, when it cannot go on: the process should end and begin anew. */
   readonly failed: Promise<Error>;
+  /** Takes what may change while haplane runs, see `OpenEdge.reload`. */
+  reload(settings: Settings): Promise<void>;
   /** Stops everything in order: streams and calls first, then discovery, then what is live is made durable. At most about 10 s, beside HAProxy's own grace. */
   stop(haproxy: StopRequest): Promise<void>;
 }
@@ -93,9 +88,7 @@ export function serverPaths(stateDir: string): ServerPaths {
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { settings, logger, clock, pid, haproxyBinary } = options;
   // What cannot be listened with is said before anything is started.
-  const tls = settings.tls === undefined ? undefined : await readTls(settings.tls);
-  if (tls === undefined && !settings.allowPlaintext)
-    for (const address of [settings.grpc, settings.connect]) refusePlaintext(tcp(address));
+  const tls = await readListening(settings);
   await using starting = new ShutdownStack();
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   const paths = serverPaths(settings.stateDir);
@@ -109,9 +102,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const store = await openStore(settings.stateDir, { clock, logger: logger.child({ part: "store" }), pid });
   starting.defer(() => store.close());
-  const adminToken = await readOrCreateSecret(paths.adminToken);
 
-  const hub = createEventHub({ log: store.events, clock });
+  const hub = createEventHub({
+    log: store.events,
+    clock,
+    limits: { ...DEFAULT_WATCH_LIMITS, watchers: settings.limits.maxWatchers },
+  });
   starting.defer(() => hub.close());
   const present = new PresentState(store.events);
   starting.defer(() => present.close());
@@ -219,15 +215,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       .list()
       .map((source) => create(EventSchema, sourceEvent(source, EventType.CURRENT, clock.now()))),
   ]);
-  const passwords = createPasswordCheck();
-  starting.defer(() => passwords.close());
-  const user = (name: string) => {
-    const { userlist, userlistRole } = settings;
-    if (userlist === undefined || userlistRole === undefined) return undefined;
-    const listed = findUser(commit.document, userlist, name);
-    return listed && { caller: { name, role: ROLES[userlistRole] }, password: listed.password };
-  };
-  const edge = createEdge({
+  const listed = (userlist: string): ListedUsers => ({
+    find: (name) => findUser(commit.document, userlist, name)?.password,
+    passwords: () => listUsers(commit.document, userlist).map(({ password }) => password),
+  });
+  const edge = await openEdge({
+    ...{ settings, tls, paths, health, listed, metrics, clock },
     services: [
       configurationService(configuration),
       serviceDiscoveryService(sources),
@@ -236,39 +229,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       runtimeService(haproxy, commit, store.reloads, clock),
       eventsService(hub, present),
     ],
-    health,
-    verify: anyVerifier([
-      tokenVerifier([{ caller: { name: "admin", role: Role.ADMIN }, sha256: hashToken(adminToken) }]),
-      certificateVerifier(() => settings.tlsClientRole && ROLES[settings.tlsClientRole]),
-      basicVerifier({ user, check: passwords, clock }),
-    ]),
-    log: logger.child({ part: "rpc" }),
-    metrics,
+    routes: [metricsRoute(metrics), healthRoute(health)],
+    logger: logger.child({ part: "rpc" }),
   });
-  const policy: ListenerPolicy = { authentication: "token", reflection: settings.reflection };
-  const routes = [metricsRoute(metrics), healthRoute(health)];
-  const listeners: Listener[] = [];
-  starting.defer(async () => {
-    await Promise.all(listeners.map((listener) => listener.close(GRACE_MS)));
-  });
-  const listen = async (listener: Promise<Listener>): Promise<ListenAddress> => {
-    const bound = await listener;
-    listeners.push(bound);
-    return bound.address;
-  };
-  const grpc = await listen(createGrpcListener(edge, { address: tcp(settings.grpc), policy, tls }));
-  const connect = await listen(
-    createConnectListener(edge, { address: tcp(settings.connect), policy, routes, tls }),
-  );
-  await listen(createGrpcListener(edge, { address: { kind: "unix", path: paths.grpcSocket }, policy }));
-  await listen(
-    createConnectListener(edge, { address: { kind: "unix", path: paths.connectSocket }, policy, routes }),
-  );
+  starting.defer(() => edge.close(GRACE_MS));
 
   const running = starting.move();
   return {
     paths,
-    listening: { grpc, connect },
+    listening: edge.listening,
+    reload: (next) => edge.reload(next),
     haproxy,
     sources,
     failed: store.failed,
@@ -277,15 +247,4 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await running.stop();
     },
   };
-}
-
-const ROLES: Readonly<Record<RoleName, Role>> = {
-  viewer: Role.VIEWER,
-  operator: Role.OPERATOR,
-  editor: Role.EDITOR,
-  admin: Role.ADMIN,
-};
-
-function tcp({ host, port }: Address): ListenAddress {
-  return { kind: "tcp", host, port };
 }

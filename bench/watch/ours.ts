@@ -26,6 +26,7 @@ const edge = createEdge({
   verify: () => undefined,
   log: logger,
   metrics: new Registry(),
+  clock: systemClock,
 });
 const listenerOptions = (name: string) => ({
   address: { kind: "unix", path: join(directory, name) } as const,

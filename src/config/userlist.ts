@@ -21,9 +21,13 @@ const usersOf = sectionReader((line): ListedUser | undefined => {
 
 /** The user of this name in a userlist; undefined when there is none, or when it is not known which one holds. */
 export function findUser(document: Document, userlist: string, name: string): ListedUser | undefined {
-  const sections = document.find("userlist", userlist);
-  const section = sections[0];
-  if (section === undefined || sections.length > 1 || document.armOf(section) !== undefined) return undefined;
-  const users = usersOf(section).filter((user) => user.name === name);
+  const users = listUsers(document, userlist).filter((user) => user.name === name);
   return users.length === 1 ? users[0] : undefined;
+}
+
+/** All users of a userlist; none when it is not known which userlist of this name holds. */
+export function listUsers(document: Document, userlist: string): readonly ListedUser[] {
+  const [section, ...others] = document.find("userlist", userlist);
+  if (section === undefined || others.length > 0 || document.armOf(section) !== undefined) return [];
+  return usersOf(section);
 }

@@ -11,10 +11,24 @@ export interface LogOptions {
 /** Names whose values are never written, wherever they stand in the first three levels of a line. */
 const SECRET_NAMES = ["token", "password", "secret", "authorization", "cookie", "privateKey", "private_key"];
 
-/** Creates the process's logger: one JSON object per line, secrets replaced, levels by name, time as RFC 3339. */
+/** Changes the level of a logger of `createLogger` and of all that were made from it. */
+export function setLevel(logger: Logger, level: string): void {
+  logger.level = level;
+  for (const reference of children.get(logger) ?? []) {
+    const child = reference.deref();
+    if (child !== undefined) child.level = level;
+  }
+}
+
+/** What was made from a logger: to pino each has a level of its own. */
+const children = new WeakMap<Logger, WeakRef<Logger>[]>();
+
+/** Creates the process's logger: one JSON object per line, secrets replaced, levels by name, time as RFC 3339. Loggers made from it are for parts of the program, not for single calls. */
 export function createLogger({ level, destination }: LogOptions): Logger {
+  const parts: WeakRef<Logger>[] = [];
   const options: LoggerOptions = {
     level,
+    onChild: (child) => parts.push(new WeakRef(child)),
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },
@@ -24,7 +38,9 @@ export function createLogger({ level, destination }: LogOptions): Logger {
     },
     serializers: { err: describeError },
   };
-  return pino(options, destination);
+  const logger = pino(options, destination);
+  children.set(logger, parts);
+  return logger;
 }
 
 /** What a log keeps of an error: type, message, stack, facts and causes, no further than five deep. */

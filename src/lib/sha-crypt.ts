@@ -23,6 +23,9 @@ const ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const ROUNDS = { default: 5_000, least: 1_000, most: 999_999_999 };
 const MAX_SALT = 16;
 
+/** More rounds take longer than a second: whoever could write such a hash could hold up everybody else's passwords. */
+export const MAX_ROUNDS = 500_000;
+
 /** A hash, taken apart. */
 export interface ShaCrypt {
   readonly scheme: 5 | 6;

@@ -4,6 +4,7 @@ import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { ServiceDiscovery } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
 import { DomainError } from "../lib/errors.ts";
+import { ManualClock } from "../lib/manual-clock.ts";
 import {
   type Access,
   anyVerifier,
@@ -14,12 +15,17 @@ import {
   requiredRole,
   serves,
   tokenVerifier,
+  type Verifier,
 } from "./auth.ts";
+import { countFailedAttempts } from "./failed-attempts.ts";
+import type { Peer } from "./handler.ts";
 import type { ListenAddress, ListenerPolicy } from "./listener.ts";
 
 const loopback: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 1 };
 const outside: ListenAddress = { kind: "tcp", host: "0.0.0.0", port: 1 };
 const socket: ListenAddress = { kind: "unix", path: "/run/haplane.sock" };
+
+const PEER: Peer = { kind: "tcp", address: "192.0.2.1:1", host: "192.0.2.1" };
 
 const verify = tokenVerifier([
   { caller: { name: "ann", role: Role.ADMIN }, sha256: hashToken("ann's") },
@@ -38,7 +44,7 @@ async function ask(
   authorization?: string,
 ): Promise<string> {
   try {
-    const caller = await createGate(address, policy, verify)(access, header(authorization));
+    const caller = await gateOf(address, policy, verify)(access, header(authorization));
     return caller.name;
   } catch (error) {
     assert.ok(error instanceof DomainError);
@@ -46,8 +52,17 @@ async function ask(
   }
 }
 
-function header(authorization: string | undefined): Proof {
-  return { authorization, certificate: () => undefined };
+function header(
+  authorization: string | undefined,
+  certificate: Proof["certificate"] = () => undefined,
+): Proof {
+  return { peer: PEER, authorization, certificate };
+}
+
+/** A gate that takes wrong credentials as often as they come. */
+function gateOf(address: ListenAddress, policy: ListenerPolicy, verify: Verifier) {
+  const attempts = countFailedAttempts(Number.POSITIVE_INFINITY, new ManualClock());
+  return createGate(address, policy, { verify, attempts, refused: () => {} });
 }
 
 const cases: {
@@ -156,34 +171,34 @@ for (const { says, address, policy, access, authorization } of cases) {
 }
 
 test("a verifier may take its time", async () => {
-  const gate = createGate(loopback, token, async () => ({ name: "slow", role: Role.ADMIN }));
+  const gate = gateOf(loopback, token, async () => ({ name: "slow", role: Role.ADMIN }));
   assert.equal((await gate(role(Role.ADMIN), header("Bearer x"))).name, "slow");
-  const refusing = createGate(loopback, token, async () => undefined);
+  const refusing = gateOf(loopback, token, async () => undefined);
   await assert.rejects(async () => refusing(role(Role.ADMIN), header("Bearer x")), {
     reason: "UNAUTHENTICATED",
   });
 });
 
 test("a verified client certificate is enough, but a wrong header beside it is refused", async () => {
-  const gate = createGate(outside, token, anyVerifier([verify, certificateVerifier(() => Role.EDITOR)]));
+  const gate = gateOf(outside, token, anyVerifier([verify, certificateVerifier(() => Role.EDITOR)]));
   const certificate = () => ({ commonName: "", names: ["DNS:mesh.example"] });
-  const caller = await gate(role(Role.EDITOR), { authorization: undefined, certificate });
+  const caller = await gate(role(Role.EDITOR), header(undefined, certificate));
   assert.deepEqual(caller, { name: "DNS:mesh.example", role: Role.EDITOR });
-  assert.equal((await gate(role(Role.VIEWER), { authorization: "Bearer vic's", certificate })).name, "vic");
+  assert.equal((await gate(role(Role.VIEWER), header("Bearer vic's", certificate))).name, "vic");
   for (const [access, authorization] of [
     [role(Role.VIEWER), "Bearer wrong"],
     [role(Role.VIEWER), "Basic YTpi"],
   ] as const)
-    await assert.rejects(async () => gate(access, { authorization, certificate }), {
+    await assert.rejects(async () => gate(access, header(authorization, certificate)), {
       reason: "UNAUTHENTICATED",
     });
-  await assert.rejects(async () => gate(role(Role.ADMIN), { authorization: undefined, certificate }), {
+  await assert.rejects(async () => gate(role(Role.ADMIN), header(undefined, certificate)), {
     reason: "PERMISSION_DENIED",
   });
 });
 
 test("a permission that is missing is named", async () => {
-  const gate = createGate(loopback, token, verify);
+  const gate = gateOf(loopback, token, verify);
   assert.throws(() => gate(role(Role.EDITOR), header("Bearer vic's")), {
     metadata: { role: "viewer", needs: "editor" },
   });
@@ -196,7 +211,7 @@ test("what is switched off is not served", () => {
 });
 
 test("authentication by peer needs a unix socket", () => {
-  assert.throws(() => createGate(loopback, { authentication: "peer" }, verify), /unix socket/);
+  assert.throws(() => gateOf(loopback, { authentication: "peer" }, verify), /unix socket/);
 });
 
 test("the role of a method comes from its option, and a method without one is refused by name", () => {
@@ -206,4 +221,47 @@ test("the role of a method comes from its option, and a method without one is re
     () => requiredRole(Health.method.check),
     /grpc\.health\.v1\.Health\.Check has no \(haplane\.v1\.role\)/,
   );
+});
+
+test("who guesses passwords has to wait, longer each time; who has a token does not", async () => {
+  const clock = new ManualClock();
+  const asked: string[] = [];
+  const refused: string[] = [];
+  const byPassword: Verifier = (credentials) => {
+    if (credentials.scheme !== "basic") return undefined;
+    asked.push(credentials.password);
+    return credentials.password === "right" ? { name: "tom", role: Role.VIEWER } : undefined;
+  };
+  const gate = createGate(outside, token, {
+    verify: anyVerifier([verify, byPassword]),
+    attempts: countFailedAttempts(3, clock),
+    refused: (scheme) => refused.push(scheme),
+  });
+  const basic = (password: string) => `Basic ${Buffer.from(`tom:${password}`).toString("base64")}`;
+  const ask = async (authorization: string, host = "192.0.2.1", kind: Peer["kind"] = "tcp") => {
+    try {
+      const proof = { ...header(authorization), peer: { kind, host, address: host } };
+      return (await gate(role(Role.VIEWER), proof)).name;
+    } catch (error) {
+      assert.ok(error instanceof DomainError);
+      return error.retryAfterMs ?? error.reason;
+    }
+  };
+  for (let attempt = 1; attempt <= 3; attempt++) assert.equal(await ask(basic("wrong")), "UNAUTHENTICATED");
+  assert.equal(await ask(basic("right")), 1_000, "not looked at while waiting");
+  assert.equal(asked.length, 3);
+  assert.equal(await ask("Bearer ann's"), "ann");
+  assert.equal(await ask(basic("right"), "192.0.2.2"), "tom", "another address");
+  clock.advance(1_000);
+  assert.equal(await ask(basic("right")), "tom");
+  assert.equal(await ask(basic("wrong")), "UNAUTHENTICATED", "what was right excuses nothing");
+  assert.equal(await ask(basic("right")), 2_000);
+  assert.equal(await ask("Bearer wrong"), 2_000, "a wrong token is told to wait, and makes it longer");
+  assert.equal(await ask(basic("right")), 4_000);
+  clock.advance(16 * 60_000);
+  assert.equal(await ask(basic("wrong")), "UNAUTHENTICATED");
+  assert.equal(await ask(basic("right")), "tom", "all is forgotten after a quarter of an hour");
+  for (let attempt = 1; attempt <= 9; attempt++)
+    assert.equal(await ask(basic("wrong"), "unix", "unix"), "UNAUTHENTICATED", "nobody waits on a socket");
+  assert.deepEqual([...new Set(refused)].sort(), ["basic", "bearer"]);
 });

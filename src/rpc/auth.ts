@@ -2,8 +2,10 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { Role, RoleSchema, role as roleOption } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
-import type { Caller } from "./handler.ts";
+import type { FailedAttempts } from "./failed-attempts.ts";
+import type { Caller, Peer } from "./handler.ts";
 import { isLoopback, type ListenAddress, type ListenerPolicy } from "./listener.ts";
+import { roleName } from "./roles.ts";
 import type { ClientCertificate } from "./tls.ts";
 
 /** What a client proves with who it is. */
@@ -15,6 +17,7 @@ export type Credentials =
 
 /** What came with a call that may prove who makes it. */
 export interface Proof {
+  readonly peer: Peer;
   /** The header `authorization`. */
   readonly authorization: string | undefined;
   /** Whom the connection's verified client certificate is for, if there is one. */
@@ -97,22 +100,46 @@ export function requiredRole(method: DescMethod): Access {
 /** Decides who may call what on one listener: made once, asked for every call before its body is read. */
 export type Gate = (access: Access, proof: Proof) => Caller | Promise<Caller>;
 
-/** The gate of a listener. It throws `UNAUTHENTICATED` or `PERMISSION_DENIED`. What the policy switches off is not served at all (see `serves`). */
-export function createGate(address: ListenAddress, policy: ListenerPolicy, verify: Verifier): Gate {
+/** What gates of all listeners share. */
+export interface GateKeeping {
+  readonly verify: Verifier;
+  readonly attempts: FailedAttempts;
+  /** Told of wrong credentials. */
+  readonly refused: (scheme: Credentials["scheme"]) => void;
+}
+
+/**
+ * The gate of a listener. It throws `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `LIMIT_EXCEEDED` when wrong credentials came too often from where the call comes from. Only passwords can be guessed, so
+ * only they are not looked at while a peer has to wait: who has a token or a certificate comes in all the same. Sockets are guarded by their mode, and nobody has to wait there. What the policy switches off is not served at all (see `serves`). */
+export function createGate(address: ListenAddress, policy: ListenerPolicy, keeping: GateKeeping): Gate {
+  const { verify, attempts, refused } = keeping;
   if (policy.authentication === "peer" && address.kind !== "unix") {
     throw new Error("authentication by peer needs a unix socket");
   }
   const openReflection =
     policy.reflection === "on" || ((policy.reflection ?? "local") === "local" && isLoopback(address));
 
-  return (access, { authorization, certificate }) => {
+  /** Lets the caller pass, or refuses what was wrong. */
+  const decide = (caller: Caller | undefined, needs: Role, { scheme }: Credentials, peer: Peer): Caller => {
+    if (caller !== undefined) return admit(caller, needs);
+    refused(scheme);
+    if (peer.kind === "unix") throw unauthenticated();
+    const waiting = attempts.waiting(peer.host);
+    attempts.add(peer.host);
+    throw waiting ?? unauthenticated();
+  };
+
+  return (access, { peer, authorization, certificate }) => {
     if (access.kind === "health" || (access.kind === "reflection" && openReflection)) return ANONYMOUS;
     const needs = access.kind === "role" ? access.role : Role.VIEWER;
     if (authorization === undefined && policy.authentication === "peer") return SOCKET_OWNER;
     const credentials = credentialsOf(authorization, certificate);
     if (credentials === undefined) throw unauthenticated();
+    const waiting = credentials.scheme === "basic" && peer.kind === "tcp" && attempts.waiting(peer.host);
+    if (waiting) throw waiting;
     const caller = verify(credentials);
-    return caller instanceof Promise ? caller.then((found) => admit(found, needs)) : admit(caller, needs);
+    if (caller instanceof Promise) return caller.then((found) => decide(found, needs, credentials, peer));
+    return decide(caller, needs, credentials, peer);
   };
 }
 
@@ -121,8 +148,7 @@ export function serves(policy: ListenerPolicy, access: Access): boolean {
   return access.kind === "role" || policy[access.kind] !== "off";
 }
 
-function admit(caller: Caller | undefined, needs: Role): Caller {
-  if (caller === undefined) throw unauthenticated();
+function admit(caller: Caller, needs: Role): Caller {
   if (caller.role >= needs) return caller;
   const [has, needed] = [roleName(caller.role), roleName(needs)];
   throw new DomainError("PERMISSION_DENIED", `this needs the role ${needed}; ${caller.name} has ${has}`, {
@@ -154,9 +180,4 @@ function credentialsOf(
   const colon = decoded.indexOf(":");
   if (colon < 0) return undefined;
   return { scheme: "basic", user: decoded.slice(0, colon), password: decoded.slice(colon + 1) };
-}
-
-/** The word for a role, as in `viewer`. */
-function roleName(role: Role): string {
-  return (Role[role] ?? "unspecified").toLowerCase();
 }

@@ -21,7 +21,12 @@ test("users come in with their password, clear or hashed, and with nothing else"
   ]);
   const check = createPasswordCheck();
   t.after(() => check.close());
-  const verify = basicVerifier({ user: (name) => users.get(name), check, clock: new ManualClock() });
+  const verify = basicVerifier({
+    user: (name) => users.get(name),
+    passwords: () => [...users.values()].map(({ password }) => password),
+    check,
+    clock: new ManualClock(),
+  });
   const ask = async (user: string, password: string) =>
     (await verify({ scheme: "basic", user, password }))?.name;
   assert.equal(await ask("tom", "hunter2"), "tom");
@@ -45,6 +50,7 @@ test("a password that was right is not hashed again for a minute, and one that w
   const clock = new ManualClock();
   const verify = basicVerifier({
     user: (name) => (name === "ann" ? record("ann", "hashed", text)[1] : undefined),
+    passwords: () => [{ kind: "hashed", text }],
     check: {
       verify: async (password, { salt }) => {
         checks++;
@@ -63,4 +69,34 @@ test("a password that was right is not hashed again for a minute, and one that w
   assert.equal(checks, 2);
   text = SECRET.replace("somesalt", "othersalt");
   assert.equal(await ask(), undefined);
+});
+
+test("whatever is wrong takes as many rounds as the slowest hash", async () => {
+  const slow = SECRET.replace("$6$", "$6$rounds=20000$");
+  const tooSlow = SECRET.replace("$6$", "$6$rounds=999999999$");
+  const users = new Map([
+    record("tom", "clear", "hunter2"),
+    record("ann", "hashed", SECRET),
+    record("sue", "hashed", slow),
+    record("eve", "hashed", tooSlow),
+    record("old", "hashed", "$1$salt$qJH7.N4xYta3aEG/dfqo/0"),
+  ]);
+  let rounds = 0;
+  const verify = basicVerifier({
+    user: (name) => users.get(name),
+    passwords: () => [...users.values()].map(({ password }) => password),
+    check: {
+      verify: async (_password, hash) => {
+        rounds += hash.rounds;
+        return false;
+      },
+      close: async () => {},
+    },
+    clock: new ManualClock(),
+  });
+  for (const user of [...users.keys(), "nobody", ""]) {
+    rounds = 0;
+    assert.equal(await verify({ scheme: "basic", user, password: "wrong" }), undefined);
+    assert.equal(rounds, 20_000, user);
+  }
 });

@@ -87,6 +87,11 @@ export class Call implements CallContext {
     return parseTraceparent(this.#header("traceparent"));
   }
 
+  /** Why the call was told to end; undefined while it may go on. */
+  get aborted(): DomainError | undefined {
+    return this.#reason;
+  }
+
   /** Whether nothing may be sent any more. */
   get ended(): boolean {
     return this.#ended;

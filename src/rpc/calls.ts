@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { DomainError } from "../lib/errors.ts";
 import { Call, type CallObserver, type CallOrigin } from "./call.ts";
+import type { PeerCalls } from "./peer-calls.ts";
 
 /** The open calls of one listener. */
 export interface Calls {
@@ -13,7 +14,7 @@ export interface Calls {
 }
 
 /** Keeps the open calls of a listener. */
-export function trackCalls(observer: CallObserver): Calls {
+export function trackCalls(observer: CallObserver, peers: PeerCalls): Calls {
   const open = new Set<Call>();
   let waiting: (() => void)[] = [];
   let stopping: "streams" | "all" | undefined;
@@ -24,6 +25,7 @@ export function trackCalls(observer: CallObserver): Calls {
     began: (call) => observer.began(call),
     ended(call, end) {
       open.delete(call);
+      peers.end(call.peer);
       observer.ended(call, end);
       if (open.size > 0) return;
       for (const resolve of waiting) resolve();
@@ -34,7 +36,9 @@ export function trackCalls(observer: CallObserver): Calls {
     open(origin) {
       const call = new Call(origin, tracking);
       open.add(call);
+      const refusal = peers.begin(call.peer);
       if (stops(call)) call.abort(shuttingDown());
+      else if (refusal !== undefined) call.abort(refusal);
       return call;
     },
     shutDown(which) {

@@ -114,8 +114,12 @@ export function settle({ call, stage }: Exchange, reason: unknown): void {
 
 function domainError(error: unknown): unknown {
   if (!(error instanceof ConnectError)) return error;
-  const reason = error.code === Code.ResourceExhausted ? "LIMIT_EXCEEDED" : "FIELD_INVALID";
-  return new DomainError(reason, error.rawMessage, { cause: error });
+  if (error.code !== Code.ResourceExhausted)
+    return new DomainError("FIELD_INVALID", error.rawMessage, { cause: error });
+  return new DomainError("LIMIT_EXCEEDED", error.rawMessage, {
+    metadata: { limit: "bytes of a message" },
+    cause: error,
+  });
 }
 
 function toMessage(output: DescMessage, answer: unknown): Message {

@@ -101,7 +101,9 @@ function admission({
     if (context.signal.aborted) finish();
     else context.signal.addEventListener("abort", finish, { once: true });
     try {
+      if (call.aborted !== undefined) throw call.aborted;
       call.caller = await gate(method.access, {
+        peer,
         authorization: header("authorization"),
         certificate: context.values.get(certificateKey),
       });

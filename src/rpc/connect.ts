@@ -12,6 +12,7 @@ import { trackCalls } from "./calls.ts";
 import { closeGracefully } from "./close-gracefully.ts";
 import { connectHandler } from "./connect-handler.ts";
 import { trackConnections } from "./connections.ts";
+import { allowOrigins } from "./cors.ts";
 import type { Edge } from "./edge.ts";
 import { superviseSessions } from "./http2-sessions.ts";
 import { listen } from "./listen.ts";
@@ -25,12 +26,14 @@ import {
 import { observeCalls } from "./observe-calls.ts";
 import { type Route, routeHandler } from "./routes.ts";
 import { sniffHttp } from "./sniff-http.ts";
-import { acceptVerified, tlsOptions } from "./tls.ts";
+import { acceptVerified, renewTls, tlsOptions } from "./tls.ts";
 
 /** What a Connect listener is given. */
 export interface ConnectListenerOptions extends ListenerOptions {
   /** Plain HTTP routes beside the RPCs. */
   readonly routes: readonly Route[];
+  /** Origins of browsers whose pages may call, at this moment. Default: none. */
+  readonly origins?: () => readonly string[];
 }
 
 /**
@@ -41,25 +44,30 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
   const { address, policy } = options;
   const limits: ListenerLimits = { ...DEFAULT_LIMITS, ...options.limits };
   const listener = formatListenAddress(address);
-  const calls = trackCalls(observeCalls(edge, listener));
-  const gate = createGate(address, policy, edge.verify);
-  const handle = connectHandler({
-    methods: edge.methods.filter(({ access }) => serves(policy, access)),
-    calls,
-    gate,
-    address,
-    maxRequestBytes: limits.maxRequestBytes,
-    log: edge.log,
-    fallback: routeHandler({
-      routes: options.routes.filter(({ access }) => serves(policy, access)),
+  const calls = trackCalls(observeCalls(edge, listener), edge.peerCalls);
+  const gate = createGate(address, policy, edge);
+  const handle = allowOrigins(
+    options.origins ?? (() => []),
+    connectHandler({
+      methods: edge.methods.filter(({ access }) => serves(policy, access)),
+      calls,
       gate,
+      address,
+      maxRequestBytes: limits.maxRequestBytes,
       log: edge.log,
+      fallback: routeHandler({
+        routes: options.routes.filter(({ access }) => serves(policy, access)),
+        gate,
+        address,
+        log: edge.log,
+      }),
     }),
-  });
+  );
 
   let closing = false;
   const http1Options = {
     headersTimeout: limits.handshakeTimeoutMs,
+    maxHeaderSize: limits.maxHeaderBytes,
     keepAliveTimeout: 60_000,
     connectionsCheckingInterval: 1_000,
   };
@@ -78,7 +86,11 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
   });
   const http2 = createHttp2Server(
     {
-      settings: { maxConcurrentStreams: limits.maxConcurrentStreams, initialWindowSize: limits.windowBytes },
+      settings: {
+        maxConcurrentStreams: limits.maxConcurrentStreams,
+        initialWindowSize: limits.windowBytes,
+        maxHeaderListSize: limits.maxHeaderBytes,
+      },
     },
     // Node's HTTP/2 requests and responses behave like those of HTTP/1.1 in all that is used here.
     (request, response) =>
@@ -105,6 +117,7 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
   const bound = await listen(http1, address);
   return {
     address: bound.address,
+    renew: (tls) => renewTls(http1, tls),
     async close(graceMs) {
       closing = true;
       http1.close();

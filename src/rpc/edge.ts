@@ -2,11 +2,15 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Health as HealthService } from "../../gen/health/v1/health_pb.js";
-import { type Access, requiredRole, type Verifier } from "./auth.ts";
+import type { Clock } from "../lib/clock.ts";
+import { type Access, type GateKeeping, requiredRole, type Verifier } from "./auth.ts";
+import { boundRequests, type StreamLimits } from "./bound-requests.ts";
 import type { BoundMethod } from "./call.ts";
+import { countFailedAttempts } from "./failed-attempts.ts";
 import type { Service } from "./handler.ts";
 import { type Health, healthService } from "./health.ts";
 import { createRpcMetrics, type RpcMetrics } from "./metrics.ts";
+import { countPeerCalls, type PeerCalls } from "./peer-calls.ts";
 import { reflectionServices } from "./reflection.ts";
 
 /** What the edge is built from. */
@@ -17,12 +21,29 @@ export interface EdgeOptions {
   readonly verify: Verifier;
   readonly log: Logger;
   readonly metrics: Registry;
+  readonly clock: Clock;
+  readonly limits?: Partial<EdgeLimits>;
 }
 
+/** What a peer may use over all listeners. Each has a default. */
+export interface EdgeLimits extends StreamLimits {
+  /** Wrong credentials that an address may send before it has to wait. Default 10. */
+  readonly maxFailedLogins: number;
+  /** Calls at once of one address. Default 20,000. */
+  readonly maxCallsPerPeer: number;
+}
+
+const DEFAULT_LIMITS: EdgeLimits = {
+  maxFailedLogins: 10,
+  maxCallsPerPeer: 20_000,
+  maxUploadBytes: 16 * 1024 ** 3,
+  uploadIdleMs: 60_000,
+};
+
 /** What all listeners share: methods, credentials, log and metrics. */
-export interface Edge {
+export interface Edge extends GateKeeping {
   readonly methods: readonly BoundMethod[];
-  readonly verify: Verifier;
+  readonly peerCalls: PeerCalls;
   readonly log: Logger;
   readonly metrics: RpcMetrics;
 }
@@ -30,15 +51,31 @@ export interface Edge {
 /** Builds the edge. Throws when a method names no role. */
 export function createEdge(options: EdgeOptions): Edge {
   const reflected = [...options.services.map(({ desc }) => desc), HealthService];
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const metrics = createRpcMetrics(options.metrics);
   return {
     methods: [
-      ...bind(options.services, requiredRole),
+      ...bind(options.services, requiredRole).map((method) => bounded(method, limits)),
       ...bind([healthService(options.health)], () => ({ kind: "health" })),
       ...bind(reflectionServices(reflected), () => ({ kind: "reflection" })),
     ],
     verify: options.verify,
+    attempts: countFailedAttempts(limits.maxFailedLogins, options.clock),
+    refused: metrics.refused,
+    peerCalls: countPeerCalls(limits.maxCallsPerPeer),
     log: options.log,
-    metrics: createRpcMetrics(options.metrics),
+    metrics,
+  };
+}
+
+/** The method with its client's stream bounded: an upload may not go on or rest for ever. */
+function bounded(method: BoundMethod, limits: StreamLimits): BoundMethod {
+  if (method.desc.methodKind !== "client_streaming") return method;
+  const { handler } = method;
+  return {
+    ...method,
+    handler: (requests, context) =>
+      handler(boundRequests(requests as AsyncIterable<unknown>, limits), context),
   };
 }
 

@@ -5,14 +5,14 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from "@grpc/grpc-js";
-import { formatAddress } from "../lib/address.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Gate } from "./auth.ts";
 import type { BoundMethod, Call } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { fail, type GrpcStatus, type Link } from "./grpc-call.ts";
 import type { Peer } from "./handler.ts";
-import { formatListenAddress, type ListenAddress, type ListenerLimits } from "./listener.ts";
+import type { ListenAddress, ListenerLimits } from "./listener.ts";
+import { tcpPeer, unixPeer } from "./peer.ts";
 import { identify } from "./tls.ts";
 
 /** What admission needs of its listener. */
@@ -49,6 +49,7 @@ export function admission(options: AdmissionOptions): ServerInterceptor {
             const link = { call: opened, wire };
             watchStatuses(link, limits);
             opened.whenAborted((reason) => fail(link, reason));
+            if (opened.ended) return;
             const admit = (caller: Call["caller"]) => {
               if (opened.ended) return;
               opened.caller = caller;
@@ -57,6 +58,7 @@ export function admission(options: AdmissionOptions): ServerInterceptor {
             };
             try {
               const caller = gate(method.access, {
+                peer,
                 authorization: header("authorization"),
                 certificate: () => identify(wire.getAuthContext().sslPeerCertificate),
               });
@@ -98,7 +100,7 @@ function transportError(call: Call, { code, details }: GrpcStatus, limits: Liste
     case Code.DEADLINE_EXCEEDED:
       return new DomainError("TIMED_OUT", "the deadline of the call has passed");
     case Code.RESOURCE_EXHAUSTED: {
-      const metadata = { limit: `${limits.maxRequestBytes} bytes in a message` };
+      const metadata = { limit: "bytes of a message", maximum: String(limits.maxRequestBytes) };
       return new DomainError("LIMIT_EXCEEDED", "a message of the request is too large", { metadata });
     }
     default:
@@ -110,13 +112,10 @@ function transportError(call: Call, { code, details }: GrpcStatus, limits: Liste
 
 function peerReader(address: ListenAddress): (wire: ServerInterceptingCallInterface) => Peer {
   if (address.kind === "unix") {
-    const peer: Peer = { kind: "unix", address: formatListenAddress(address) };
+    const peer = unixPeer(address);
     return () => peer;
   }
-  return (wire) => {
-    const { remoteAddress = "unknown", remotePort = 0 } = wire.getConnectionInfo();
-    return { kind: "tcp", address: formatAddress({ host: remoteAddress, port: remotePort }) };
-  };
+  return (wire) => tcpPeer(wire.getConnectionInfo());
 }
 
 /** All values of a header; credentials that are sent twice must not look like one. */

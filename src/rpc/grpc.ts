@@ -20,7 +20,7 @@ import {
   type ListenerOptions,
 } from "./listener.ts";
 import { observeCalls } from "./observe-calls.ts";
-import { acceptVerified, tlsOptions } from "./tls.ts";
+import { acceptVerified, renewTls, tlsOptions } from "./tls.ts";
 
 /** Serves gRPC by grpc-js on a TCP address or a unix socket. */
 export async function createGrpcListener(edge: Edge, options: ListenerOptions): Promise<Listener> {
@@ -30,9 +30,9 @@ export async function createGrpcListener(edge: Edge, options: ListenerOptions): 
   const methods = new Map(
     edge.methods.filter(({ access }) => serves(policy, access)).map((method) => [`/${method.name}`, method]),
   );
-  const calls = trackCalls(observeCalls(edge, listener));
+  const calls = trackCalls(observeCalls(edge, listener), edge.peerCalls);
   const links = new WeakMap<Metadata, Link>();
-  const gate = createGate(options.address, policy, edge.verify);
+  const gate = createGate(options.address, policy, edge);
 
   const { server, http2, accept } = createFedServer(
     {
@@ -44,6 +44,7 @@ export async function createGrpcListener(edge: Edge, options: ListenerOptions): 
       settings: {
         maxConcurrentStreams: limits.maxConcurrentStreams,
         initialWindowSize: limits.windowBytes,
+        maxHeaderListSize: limits.maxHeaderBytes,
       },
     },
   );
@@ -64,6 +65,7 @@ export async function createGrpcListener(edge: Edge, options: ListenerOptions): 
   const bound = await listen(acceptor, options.address);
   return {
     address: bound.address,
+    renew: (tls) => renewTls(acceptor, tls),
     async close(graceMs) {
       acceptor.close();
       await bound.release();

@@ -26,6 +26,8 @@ export interface Peer {
   readonly kind: "tcp" | "unix";
   /** `address:port`, or `unix:` and the path of the socket. */
   readonly address: string;
+  /** Whom limits count: the address without its port, of IPv6 its /64 network; `unix` for all sockets. */
+  readonly host: string;
 }
 
 /** What a handler knows about the call it answers. */

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { formatAddress } from "../lib/address.ts";
 import type { Peer } from "./handler.ts";
-import { formatListenAddress, type ListenAddress } from "./listener.ts";
+import type { ListenAddress } from "./listener.ts";
+import { tcpPeer, unixPeer } from "./peer.ts";
 
 /** What connect handlers answer with. */
 export interface UniversalResponse {
@@ -15,9 +15,7 @@ export interface UniversalResponse {
 
 /** Where a request comes from. */
 export function peerOf(request: IncomingMessage, address: ListenAddress): Peer {
-  if (address.kind === "unix") return { kind: "unix", address: formatListenAddress(address) };
-  const { remoteAddress = "unknown", remotePort = 0 } = request.socket;
-  return { kind: "tcp", address: formatAddress({ host: remoteAddress, port: remotePort }) };
+  return address.kind === "unix" ? unixPeer(address) : tcpPeer(request.socket);
 }
 
 /**

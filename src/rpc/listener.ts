@@ -11,6 +11,8 @@ export type ListenAddress =
 export interface Listener {
   /** Where it listens, with the port that port 0 became. */
   readonly address: ListenAddress;
+  /** Has new connections served with other certificates; without effect on a listener without TLS. */
+  renew(tls: TlsMaterial): void;
   /**
    * Stops gracefully: accepts nothing more, says GOAWAY, ends open streams with UNAVAILABLE and gives calls under way
    * `graceMs` to finish; what is left then is cut off. Resolves when every connection is closed and the socket file is gone.
@@ -40,6 +42,8 @@ export interface ListenerLimits {
   readonly maxConnections: number;
   /** Calls at once on one HTTP/2 connection. Default 1,000. */
   readonly maxConcurrentStreams: number;
+  /** Bytes of a request's headers. Default 16 KiB. */
+  readonly maxHeaderBytes: number;
   /** Bytes of one request message, after decompression. Default 16 MiB. */
   readonly maxRequestBytes: number;
   /** Bytes that a client may send in one call before we have read them; four times that on a connection. Default 1 MiB. */
@@ -56,6 +60,7 @@ export interface ListenerLimits {
 export const DEFAULT_LIMITS: ListenerLimits = {
   maxConnections: 10_000,
   maxConcurrentStreams: 1_000,
+  maxHeaderBytes: 16 * 1024,
   maxRequestBytes: 16 * 1024 * 1024,
   windowBytes: 1024 * 1024,
   handshakeTimeoutMs: 10_000,

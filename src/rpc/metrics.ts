@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { status as Code } from "@grpc/grpc-js";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { DomainError } from "../lib/errors.ts";
 import type { Call, CallEnd } from "./call.ts";
 
 /** Counts what goes through the edge. Names and labels are documented in docs/metrics.md. */
@@ -10,6 +11,8 @@ export interface RpcMetrics {
   connectionOpened(listener: string): void;
   connectionClosed(listener: string): void;
   connectionRefused(listener: string): void;
+  /** Credentials were wrong. */
+  readonly refused: (scheme: string) => void;
 }
 
 /** Registers the edge's metrics and the event loop's delay. */
@@ -46,13 +49,27 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
     labelNames: ["listener"],
     registers,
   });
+  const failures = new Counter({
+    name: "haplane_authentication_failures_total",
+    help: "Wrong credentials, by scheme: bearer, basic, certificate.",
+    labelNames: ["scheme"],
+    registers,
+  });
+  const limited = new Counter({
+    name: "haplane_rpc_limited_total",
+    help: "Calls refused with LIMIT_EXCEEDED, by the limit that they met.",
+    labelNames: ["limit"],
+    registers,
+  });
   registerEventLoopDelay(registers);
 
   return {
     began({ protocol, method }) {
       inFlight.inc({ protocol, method: method.name });
     },
-    ended({ protocol, method }, { code, durationMs }) {
+    ended({ protocol, method }, { code, error, durationMs }) {
+      if (error instanceof DomainError && error.reason === "LIMIT_EXCEEDED")
+        limited.inc({ limit: error.metadata.limit ?? "other" });
       inFlight.dec({ protocol, method: method.name });
       handled.inc({ protocol, method: method.name, code: Code[code] });
       if (method.desc.methodKind === "unary") {
@@ -62,6 +79,7 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
     connectionOpened: (listener) => connections.inc({ listener }),
     connectionClosed: (listener) => connections.dec({ listener }),
     connectionRefused: (listener) => refused.inc({ listener }),
+    refused: (scheme) => failures.inc({ scheme }),
   };
 }
 

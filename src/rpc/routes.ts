@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import { DomainError, type ErrorReason } from "../lib/errors.ts";
 import type { Access, Gate } from "./auth.ts";
+import { peerOf } from "./http-message.ts";
+import type { ListenAddress } from "./listener.ts";
 import { certificateOf } from "./tls.ts";
 
 /** A plain HTTP route beside the RPCs, such as `/metrics`; GET and HEAD only. */
@@ -25,6 +27,7 @@ export interface RouteAnswer {
 export function routeHandler(options: {
   readonly routes: readonly Route[];
   readonly gate: Gate;
+  readonly address: ListenAddress;
   readonly log: Logger;
 }): (request: IncomingMessage, response: ServerResponse) => void {
   const { gate, log } = options;
@@ -40,11 +43,13 @@ export function routeHandler(options: {
     }
     try {
       await gate(route.access, {
+        peer: peerOf(request, options.address),
         authorization: request.headers.authorization,
         certificate: () => certificateOf(request.socket),
       });
       return await route.handle();
     } catch (error) {
+      if (isRefusal(error, "LIMIT_EXCEEDED")) return text(429, error.message);
       if (isRefusal(error, "PERMISSION_DENIED")) return text(403, error.message);
       if (isRefusal(error, "UNAUTHENTICATED")) {
         return { ...text(401, error.message), headers: { "www-authenticate": "Bearer, Basic" } };

@@ -1,5 +1,7 @@
-import type { Socket } from "node:net";
-import { type PeerCertificate, TLSSocket, type TlsOptions } from "node:tls";
+import type { Server, Socket } from "node:net";
+import { type PeerCertificate, TLSSocket, type TlsOptions, Server as TlsServer } from "node:tls";
+
+import { alternativeNames } from "./alternative-names.ts";
 
 /** What a listener serves TLS with; all PEM. */
 export interface TlsMaterial {
@@ -30,6 +32,15 @@ export function tlsOptions(
   };
 }
 
+/** Serves new connections of a TLS server with other certificates. Whether clients are asked for theirs stays as it is. */
+export function renewTls(server: Server, { certificate, key, ca }: TlsMaterial): void {
+  if (server instanceof TlsServer)
+    server.setSecureContext({
+      ...{ cert: certificate, key, minVersion: "TLSv1.2" },
+      ...(ca !== undefined && { ca }),
+    });
+}
+
 /**
  * Accepts connections that are through the handshake. One whose client shows a certificate that the authorities did not sign is ended: it is better told at once than answered as nobody.
  */
@@ -51,6 +62,6 @@ export function identify(certificate: PeerCertificate | undefined): ClientCertif
   const { subject, subjectaltname = "" } = certificate;
   return {
     commonName: [subject?.CN ?? ""].flat()[0] ?? "",
-    names: subjectaltname === "" ? [] : subjectaltname.split(", "),
+    names: alternativeNames(subjectaltname),
   };
 }

@@ -1,6 +1,7 @@
 import { type DescEnum, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { Form } from "../../gen/haplane/settings/v1/options_pb.js";
 import { parseAddress } from "../lib/address.ts";
+import { MAX_ROUNDS, parseShaCrypt } from "../lib/sha-crypt.ts";
 import { settingOf } from "./schema.ts";
 
 /** One value of a setting, as the field has it. */
@@ -49,7 +50,24 @@ function readText(text: string, form: Form): ReadValue {
     case Form.ADDRESS:
       if (parseAddress(text) !== undefined) break;
       return { problem: `is ${JSON.stringify(text)}; write HOST:PORT, such as 127.0.0.1:5555 or [::1]:5555` };
+    case Form.ORIGIN:
+      if (URL.parse(text)?.origin === text) break;
+      return { problem: `is ${JSON.stringify(text)}; write an origin, such as https://panel.example.com` };
+    case Form.SUBJECT:
+      if (/^(?:CN=|\w[\w ]*:)./.test(text)) break;
+      return { problem: `is ${JSON.stringify(text)}; write CN=NAME or DNS:NAME` };
+    case Form.PASSWORD:
+      return readPassword(text);
     default:
   }
+  return { value: text };
+}
+
+/** The password is not repeated in the problem. */
+function readPassword(text: string): ReadValue {
+  if (!/^\$[\w-]+\$/.test(text)) return { value: text };
+  const hash = parseShaCrypt(text);
+  if (hash === undefined) return { problem: "is a hash of another kind than $5$ and $6$" };
+  if (hash.rounds > MAX_ROUNDS) return { problem: `has more than ${MAX_ROUNDS} rounds` };
   return { value: text };
 }

@@ -1,4 +1,4 @@
-import { create, type MessageShape } from "@bufbuild/protobuf";
+import { create, isMessage, type MessageShape } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import {
   Admission,
@@ -7,11 +7,12 @@ import {
   Reflection,
   SettingsSchema,
 } from "../../gen/haplane/settings/v1/settings_pb.js";
+import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { type Address, parseAddress } from "../lib/address.ts";
 import type { AllGiven } from "./given.ts";
 import { readValue, type Value } from "./read-value.ts";
 import { settingOf } from "./schema.ts";
-import type { Profile, ReflectionPolicy, RoleName, Settings } from "./settings.ts";
+import type { Profile, ReflectionPolicy, Settings } from "./settings.ts";
 
 /** Makes settings of what was given and of the defaults of a profile. What contradicts itself is added to the problems. */
 export function resolve(profile: Profile, given: AllGiven, problems: string[]): Settings {
@@ -39,6 +40,24 @@ export function resolve(profile: Profile, given: AllGiven, problems: string[]): 
     allowPlaintext: all.allowPlaintext,
     userlist: textOf(all.userlist),
     userlistRole: ROLES[all.userlistRole],
+    tokensFile: all.tokensFile,
+    adminToken: !all.noAdminToken,
+    users: all.users,
+    bindings: all.bindings,
+    corsOrigins: all.corsOrigins,
+    limits: {
+      maxFailedLogins: all.maxFailedLogins,
+      maxConnections: all.maxConnections,
+      maxConcurrentStreams: all.maxStreams,
+      maxCallsPerPeer: all.maxCallsPerPeer,
+      maxWatchers: all.maxWatchers,
+      maxRequestBytes: all.maxMessageBytes,
+      maxHeaderBytes: all.maxHeaderBytes,
+      maxUploadBytes: all.maxUploadSize * 1024 * 1024,
+      uploadIdleMs: all.uploadIdle * 1_000,
+      keepaliveIntervalMs: all.keepaliveInterval * 1_000,
+      keepaliveTimeoutMs: all.keepaliveTimeout * 1_000,
+    },
     reflection: REFLECTION[all.reflection],
     readOnly: all.readOnly,
     reloadDelayMs: all.reloadDelay,
@@ -52,13 +71,13 @@ export function resolve(profile: Profile, given: AllGiven, problems: string[]): 
   };
 }
 
-const ROLES: Readonly<Record<Admission, RoleName | undefined>> = {
+const ROLES: Readonly<Record<Admission, Role | undefined>> = {
   [Admission.UNSPECIFIED]: undefined,
   [Admission.NONE]: undefined,
-  [Admission.VIEWER]: "viewer",
-  [Admission.OPERATOR]: "operator",
-  [Admission.EDITOR]: "editor",
-  [Admission.ADMIN]: "admin",
+  [Admission.VIEWER]: Role.VIEWER,
+  [Admission.OPERATOR]: Role.OPERATOR,
+  [Admission.EDITOR]: Role.EDITOR,
+  [Admission.ADMIN]: Role.ADMIN,
 };
 
 const REFLECTION: Readonly<Record<Reflection, ReflectionPolicy>> = {
@@ -78,7 +97,9 @@ function withDefaults(profile: Profile, given: AllGiven): SettingsMessage {
     const value = given.get(desc.name)?.value ?? defaultOf(desc, profile, message.stateDir);
     if (value === undefined) continue;
     if (desc.fieldKind !== "list") fields.set(desc, value as Value);
-    else for (const each of [value].flat()) fields.get(desc).add(each);
+    else
+      for (const each of [value].flat())
+        fields.get(desc).add(isMessage(each) ? reflect(desc.message!, each) : each);
   }
   return message;
 }

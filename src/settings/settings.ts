@@ -1,3 +1,4 @@
+import type { Role } from "../../gen/haplane/v1/options_pb.js";
 import type { Address } from "../lib/address.ts";
 
 /** Which defaults hold: `start` is the embedded default of a checkout, `serve` is production. */
@@ -6,8 +7,36 @@ export type Profile = "start" | "serve";
 /** Who may use reflection without credentials. */
 export type ReflectionPolicy = "on" | "local" | "off";
 
-/** Roles by the words that settings have for them. */
-export type RoleName = "viewer" | "operator" | "editor" | "admin";
+/** A user who comes with HTTP Basic. */
+export interface UserSetting {
+  readonly name: string;
+  /** In clear, or `$5$…` and `$6$…`. */
+  readonly password: string;
+  readonly role: Role;
+}
+
+/** The role of some users and certificates. */
+export interface BindingSetting {
+  readonly role: Role;
+  readonly users: readonly string[];
+  /** `CN=NAME`, or alternative names as Node writes them, such as `DNS:NAME`. */
+  readonly certificates: readonly string[];
+}
+
+/** What a peer may use. Times in milliseconds. */
+export interface LimitSettings {
+  readonly maxFailedLogins: number;
+  readonly maxConnections: number;
+  readonly maxConcurrentStreams: number;
+  readonly maxCallsPerPeer: number;
+  readonly maxWatchers: number;
+  readonly maxRequestBytes: number;
+  readonly maxHeaderBytes: number;
+  readonly maxUploadBytes: number;
+  readonly uploadIdleMs: number;
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveTimeoutMs: number;
+}
 
 /** A directory for each sort of files. */
 export interface StorageDirectories {
@@ -49,12 +78,21 @@ export interface Settings {
   /** Undefined: plain text. */
   readonly tls: TlsFiles | undefined;
   /** Undefined: only certificates that are bound to a role are let in. */
-  readonly tlsClientRole: RoleName | undefined;
+  readonly tlsClientRole: Role | undefined;
   readonly allowPlaintext: boolean;
   /** Undefined: no users of the configuration come with HTTP Basic. */
   readonly userlist: string | undefined;
   /** Undefined: only users that are bound to a role are let in. */
-  readonly userlistRole: RoleName | undefined;
+  readonly userlistRole: Role | undefined;
+  readonly tokensFile: string;
+  /** Whether `admin.token` of the state directory is made and taken. */
+  readonly adminToken: boolean;
+  readonly users: readonly UserSetting[];
+  /** The first that names somebody counts. */
+  readonly bindings: readonly BindingSetting[];
+  /** Origins of browsers whose pages may call. */
+  readonly corsOrigins: readonly string[];
+  readonly limits: LimitSettings;
   readonly reflection: ReflectionPolicy;
   readonly readOnly: boolean;
   readonly reloadDelayMs: number;

@@ -21,6 +21,7 @@ Commands:
   start                                run everything on this machine to try it: HAProxy, Consul, haplane
   inspect FILE…  [--json | --reprint]  say what haplane understands of configuration files
   check                                say whether settings and configuration can be used, and start nothing
+  token create NAME ROLE               make a bearer token, print it once, and keep its hash; token list, token delete NAME
   version                              print haplane's version
   help                                 print this
 

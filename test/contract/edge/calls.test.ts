@@ -87,7 +87,8 @@ everywhere("what a handler knows of its call", async (client, { place, protocol 
     seen.deadline !== undefined && seen.deadline > before + 50_000 && seen.deadline < before + 70_000,
   );
   const socket = edge.places[place];
-  if (socket.kind === "unix") assert.deepEqual(seen.peer, { kind: "unix", address: `unix:${socket.path}` });
+  if (socket.kind === "unix")
+    assert.deepEqual(seen.peer, { kind: "unix", address: `unix:${socket.path}`, host: "unix" });
   else assert.match(seen.peer.address, /^127\.0\.0\.1:\d+$/);
 
   await client.unary("Say", "", { token, headers: { "x-request-id": "bad id!" } });

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { Role } from "../../../gen/haplane/v1/options_pb.js";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { anyVerifier, certificateVerifier, hashToken, tokenVerifier } from "../../../src/rpc/auth.ts";
 import { createConnectListener } from "../../../src/rpc/connect.ts";
-import { createEdge } from "../../../src/rpc/edge.ts";
+import { createEdge, type EdgeLimits } from "../../../src/rpc/edge.ts";
 import { createGrpcListener } from "../../../src/rpc/grpc.ts";
 import { createHealth, type Health } from "../../../src/rpc/health.ts";
 import type { ListenAddress, Listener, ListenerLimits, ListenerPolicy } from "../../../src/rpc/listener.ts";
@@ -45,6 +46,9 @@ export interface TestEdgeOptions {
   /** For the sockets; default as for the others. */
   readonly socketPolicy?: ListenerPolicy;
   readonly limits?: Partial<ListenerLimits>;
+  readonly edgeLimits?: Partial<EdgeLimits>;
+  /** Origins of pages that may call. */
+  readonly origins?: readonly string[];
   /** For the TCP listeners. */
   readonly tls?: TlsMaterial;
 }
@@ -73,6 +77,8 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
     ]),
     log: pino({ level: "trace" }, { write: (line: string) => log.push(JSON.parse(line)) }),
     metrics: registry,
+    clock: systemClock,
+    limits: { maxFailedLogins: 1_000_000, ...options.edgeLimits },
   });
   const routes: Route[] = [
     {
@@ -104,7 +110,10 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
   const listeners: [Listener, Listener, Listener, Listener] = await Promise.all([
     createGrpcListener(edge, { address: tcp, policy, limits, tls: options.tls }),
     createGrpcListener(edge, { address: unix("grpc.sock"), policy: socketPolicy, limits }),
-    createConnectListener(edge, { address: tcp, policy, limits, routes, tls: options.tls }),
+    createConnectListener(edge, {
+      ...{ address: tcp, policy, limits, routes },
+      ...{ tls: options.tls, origins: () => options.origins ?? [] },
+    }),
     createConnectListener(edge, { address: unix("connect.sock"), policy: socketPolicy, limits, routes }),
   ]);
   const [grpc, grpcSocket, connect, connectSocket] = listeners.map(({ address }) => address) as [

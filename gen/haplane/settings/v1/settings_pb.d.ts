@@ -4,6 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { Role } from "../../v1/options_pb.js";
 
 /**
  * Describes the file haplane/settings/v1/settings.proto.
@@ -187,6 +188,86 @@ export declare type Settings = Message<"haplane.settings.v1.Settings"> & {
    * @generated from field: bool no_consul = 34;
    */
   noConsul: boolean;
+
+  /**
+   * @generated from field: string tokens_file = 35;
+   */
+  tokensFile: string;
+
+  /**
+   * @generated from field: bool no_admin_token = 36;
+   */
+  noAdminToken: boolean;
+
+  /**
+   * @generated from field: repeated haplane.settings.v1.User users = 37;
+   */
+  users: User[];
+
+  /**
+   * @generated from field: repeated haplane.settings.v1.Binding bindings = 38;
+   */
+  bindings: Binding[];
+
+  /**
+   * @generated from field: repeated string cors_origins = 39;
+   */
+  corsOrigins: string[];
+
+  /**
+   * @generated from field: uint32 max_failed_logins = 40;
+   */
+  maxFailedLogins: number;
+
+  /**
+   * @generated from field: uint32 max_connections = 41;
+   */
+  maxConnections: number;
+
+  /**
+   * @generated from field: uint32 max_streams = 42;
+   */
+  maxStreams: number;
+
+  /**
+   * @generated from field: uint32 max_calls_per_peer = 43;
+   */
+  maxCallsPerPeer: number;
+
+  /**
+   * @generated from field: uint32 max_watchers = 44;
+   */
+  maxWatchers: number;
+
+  /**
+   * @generated from field: uint32 max_message_bytes = 45;
+   */
+  maxMessageBytes: number;
+
+  /**
+   * @generated from field: uint32 max_header_bytes = 46;
+   */
+  maxHeaderBytes: number;
+
+  /**
+   * @generated from field: uint32 max_upload_size = 47;
+   */
+  maxUploadSize: number;
+
+  /**
+   * @generated from field: uint32 upload_idle = 48;
+   */
+  uploadIdle: number;
+
+  /**
+   * @generated from field: uint32 keepalive_interval = 49;
+   */
+  keepaliveInterval: number;
+
+  /**
+   * @generated from field: uint32 keepalive_timeout = 50;
+   */
+  keepaliveTimeout: number;
 };
 
 /**
@@ -194,6 +275,62 @@ export declare type Settings = Message<"haplane.settings.v1.Settings"> & {
  * Use `create(SettingsSchema)` to create a new message.
  */
 export declare const SettingsSchema: GenMessage<Settings>;
+
+/**
+ * A user who comes with HTTP Basic.
+ *
+ * @generated from message haplane.settings.v1.User
+ */
+export declare type User = Message<"haplane.settings.v1.User"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string password = 2;
+   */
+  password: string;
+
+  /**
+   * @generated from field: haplane.v1.Role role = 3;
+   */
+  role: Role;
+};
+
+/**
+ * Describes the message haplane.settings.v1.User.
+ * Use `create(UserSchema)` to create a new message.
+ */
+export declare const UserSchema: GenMessage<User>;
+
+/**
+ * Gives a role to users and certificates.
+ *
+ * @generated from message haplane.settings.v1.Binding
+ */
+export declare type Binding = Message<"haplane.settings.v1.Binding"> & {
+  /**
+   * @generated from field: haplane.v1.Role role = 1;
+   */
+  role: Role;
+
+  /**
+   * @generated from field: repeated string users = 2;
+   */
+  users: string[];
+
+  /**
+   * @generated from field: repeated string certificates = 3;
+   */
+  certificates: string[];
+};
+
+/**
+ * Describes the message haplane.settings.v1.Binding.
+ * Use `create(BindingSchema)` to create a new message.
+ */
+export declare const BindingSchema: GenMessage<Binding>;
 
 /**
  * What somebody may do who is let in.

@@ -1,0 +1,33 @@
+import { createWriteStream, mkdirSync, type WriteStream } from "node:fs";
+import { dirname } from "node:path";
+import type { DestinationStream } from "pino";
+
+/** A file that log lines are appended to. It can be opened anew, so that `logrotate` may move it away. */
+export class LogFile implements DestinationStream {
+  readonly #path: string;
+  #stream: WriteStream;
+
+  constructor(path: string) {
+    this.#path = path;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    this.#stream = this.#open();
+  }
+
+  write(line: string): void {
+    this.#stream.write(line);
+  }
+
+  /** Goes on in the file that is at the path now. */
+  reopen(): void {
+    const before = this.#stream;
+    this.#stream = this.#open();
+    before.end();
+  }
+
+  #open(): WriteStream {
+    const stream = createWriteStream(this.#path, { flags: "a", mode: 0o600 });
+    // A disk that is full costs log lines, not the process.
+    stream.on("error", () => {});
+    return stream;
+  }
+}
