@@ -11,8 +11,9 @@ import { Encoded } from "../rpc/encoded.ts";
 import type { Caller } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { Document } from "../text/document.ts";
-import { userOf, type WriteTools } from "./configuration-writes.ts";
+import type { WriteTools } from "./configuration-writes.ts";
 import { type AnswerField, encodeAnswer } from "./encode-answer.ts";
+import { userOf } from "./staged-write.ts";
 
 const PAGE = { defaultSize: 100, maxSize: 1_000 };
 

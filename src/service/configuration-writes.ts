@@ -5,11 +5,9 @@ import {
   type Resource,
   type WriteOptions,
 } from "../../gen/haplane/v1/configuration_pb.js";
-import { Role } from "../../gen/haplane/v1/options_pb.js";
 import type { ChangeOutcome, ChangeRequest } from "../commit/change.ts";
 import type { Along, Edit } from "../commit/edit.ts";
 import type { ConfigurationTransactions } from "../commit/staged-configuration.ts";
-import type { TransactionUser } from "../commit/transactions.ts";
 import type { Changed, Done } from "../config/apply-changes.ts";
 import { type ApplyInput, applyRequest } from "../config/apply-request.ts";
 import { describeDone } from "../config/describe-done.ts";
@@ -17,10 +15,10 @@ import type { Owns } from "../config/desired-changes.ts";
 import { locate, readResourceId } from "../config/locate.ts";
 import type { ResourceReader } from "../config/read-resource.ts";
 import type { WriteContext } from "../config/write-context.ts";
-import { DomainError } from "../lib/errors.ts";
 import type { Caller } from "../rpc/handler.ts";
 import type { Document } from "../text/document.ts";
 import { appliedOf } from "./applied.ts";
+import { refuseWithTransaction, stageWrite } from "./staged-write.ts";
 import { unifiedDiff } from "./unified-diff.ts";
 
 /** The part of the commit that writes need. */
@@ -69,16 +67,15 @@ export async function write(
   const guarded: ApplyInput = { ...input, guards: options?.guards ?? [] };
   const validateOnly = options?.validateOnly ?? false;
   if (options !== undefined && options.transaction !== "") {
-    refuseWithTransaction(options);
-    const before = transactions.read(options.transaction, userOf(caller));
-    const changed = await transactions.stage(options.transaction, userOf(caller), guarded, !validateOnly);
-    return {
-      revision: BigInt(before.baseRevision),
-      applied: {},
-      diff: validateOnly ? unifiedDiff(before.document, changed.document) : "",
-      done: changed.done,
-      document: changed.document,
-    };
+    const { transaction, baseRevision: base, requestId } = options;
+    refuseWithTransaction({
+      "options.base_revision": base !== undefined,
+      "options.request_id": requestId !== "",
+    });
+    const request = { transaction, caller, input: guarded, validateOnly };
+    const staged = await stageWrite(transactions, request, unifiedDiff);
+    const { done, document } = staged.changed;
+    return { revision: staged.base, applied: {}, diff: staged.diff, done, document };
   }
   let changed: Changed | undefined;
   const edit: Edit = {
@@ -152,21 +149,4 @@ export function resourceAfter(
 ): Resource | undefined {
   const located = locate(document, readResourceId(done[0]?.name ?? name, "name"));
   return located === undefined ? undefined : reader.read(located, false);
-}
-
-/** The caller, as transactions know users. */
-export function userOf({ name, role }: Caller): TransactionUser {
-  return { name, isAdmin: role === Role.ADMIN };
-}
-
-function refuseWithTransaction({ baseRevision: revision, requestId }: WriteOptions): void {
-  const wrong = [
-    ...(revision === undefined ? [] : ["options.base_revision"]),
-    ...(requestId === "" ? [] : ["options.request_id"]),
-  ];
-  if (wrong.length === 0) return;
-  const description = "is for the commit of the transaction";
-  throw new DomainError("FIELD_INVALID", `${wrong[0]} ${description}`, {
-    violations: wrong.map((field) => ({ field, description })),
-  });
 }

@@ -47,13 +47,14 @@ import {
   resourceAfter,
   single,
   unanswered,
-  userOf,
   type WriteAnswer,
   type WriteRequest,
   type WriteTools,
   write,
 } from "./configuration-writes.ts";
-import type { FirstAnswers, Keep, Repeatable } from "./first-answers.ts";
+import type { FirstAnswers, Keep } from "./first-answers.ts";
+import { keeping, repeatable } from "./repeatable.ts";
+import { userOf } from "./staged-write.ts";
 import { IDLE_MS } from "./transaction-limits.ts";
 import { unifiedDiff } from "./unified-diff.ts";
 
@@ -270,19 +271,6 @@ export function configurationService(options: ConfigurationOptions): Service {
 /** What a method answers of its commit's outcome. */
 type OutcomeAnswer = ReturnType<typeof unanswered>;
 
-/** A write as a request that may come again. One that is only tried or staged may well be answered anew, so that its id does not count. */
-function repeatable<D extends DescMessage>(
-  caller: Caller,
-  method: string,
-  schema: D,
-  request: MessageShape<D>,
-  options: Partial<Pick<WriteOptions, "requestId" | "validateOnly" | "transaction">> = request as object,
-): Repeatable {
-  const { requestId = "", validateOnly = false, transaction = "" } = options;
-  const counts = !validateOnly && transaction === "";
-  return { caller: caller.name, requestId: counts ? requestId : "", method, schema, request };
-}
-
 function writeRequest<O extends DescMessage>(
   caller: Caller,
   input: ApplyInput,
@@ -290,8 +278,7 @@ function writeRequest<O extends DescMessage>(
   keep: Keep<O>,
   answer: (written: WriteAnswer) => MessageShape<O>,
 ): WriteRequest {
-  const along = keep && ((written: (revision: number) => WriteAnswer) => keep((n) => answer(written(n))));
-  return { caller, input, options, message, along };
+  return { caller, input, options, message, along: keeping(keep, answer) };
 }
 
 /** What an edit keeps along with its revision, where its answer is to be kept: the one that can be given by then. */

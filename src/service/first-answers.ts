@@ -36,7 +36,7 @@ export interface Repeatable {
 }
 
 /** The answer of a write. */
-type Write = Message & { applied?: Applied | undefined };
+export type Write = Message & { applied?: Applied | undefined };
 
 /** Says what is kept with the revision of a write that is under way, from which its answer is made. Undefined where nobody asked for the answer to be kept. */
 export type Keep<O extends DescMessage> =

@@ -38,6 +38,7 @@ export interface SpoeTools {
   readonly transactions: SpoeTransactions;
   readonly answers: FirstAnswers;
   readonly context: () => WriteContext;
+  readonly versions: Store["fileVersions"];
   /** The lines of the configuration that use files, by the paths of those. */
   readonly referrers: (paths: readonly string[]) => ReadonlyMap<string, readonly FileReference[]>;
 }
@@ -65,7 +66,7 @@ export async function openSpoe(parts: SpoeParts): Promise<SpoeTools> {
   const transactions = new SpoeTransactions({ files, context, store, clock, logger });
   await transactions.start();
   return {
-    ...{ files, transactions, context, referrers },
+    ...{ files, transactions, context, referrers, versions: store.fileVersions },
     answers: createFirstAnswers({ store, clock, logger }),
   };
 }

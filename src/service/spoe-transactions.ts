@@ -4,13 +4,13 @@ import { SpoeApplyRequestSchema } from "../../gen/haplane/v1/spoe_pb.js";
 import type { ChangeOutcome } from "../commit/change.ts";
 import type { Along } from "../commit/edit.ts";
 import { type Subject, Transactions } from "../commit/transactions.ts";
-import { formatName } from "../config/name.ts";
 import type { WriteContext } from "../config/write-context.ts";
 import type { Clock } from "../lib/clock.ts";
 import { applySpoe, type SpoeChanged, type SpoeInput } from "../spoe/apply-spoe.ts";
+import { fileName } from "../spoe/file-errors.ts";
 import { fingerprintSpoe } from "../spoe/read-spoe.ts";
 import { parseSpoeFile, type SpoeFile } from "../spoe/spoe-file.ts";
-import type { SpoeFiles, SpoeOutcome } from "../spoe/spoe-files.ts";
+import type { SpoeFiles, SpoeMade, SpoeOutcome } from "../spoe/spoe-files.ts";
 import { fileOfTransaction } from "../spoe/spoe-name.ts";
 import type { Store } from "../store/store.ts";
 
@@ -32,10 +32,16 @@ export interface SpoeTransactionsOptions {
 /** The transactions of all files: each file has its own, as it has its own versions. */
 export class SpoeTransactions {
   readonly #options: SpoeTransactionsOptions;
+  readonly #making = new Map<string, SpoeMade>();
   readonly #byFile = new Map<string, Promise<FileTransactions>>();
 
   constructor(options: SpoeTransactionsOptions) {
     this.#options = options;
+  }
+
+  /** What the last commit of a transaction on a file makes of it, or would. */
+  making(file: string): SpoeMade | undefined {
+    return this.#making.get(file);
   }
 
   /** Reads those that a former run left open. */
@@ -77,7 +83,7 @@ export class SpoeTransactions {
     const { files, context } = this.#options;
     const nothing = parseSpoeFile(name, Buffer.alloc(0));
     return {
-      prefix: `${formatName("spoe", name, "transactions")}/`,
+      prefix: `${fileName(name)}/transactions/`,
       title: "the file",
       get document() {
         return files.known(name)?.file ?? nothing;
@@ -89,17 +95,25 @@ export class SpoeTransactions {
         applySpoe(file, input, again ? { ...context(), etagsCount: false } : context()),
       guarded: () => [],
       fingerprint: (file, resource, extent) => fingerprintSpoe(file, resource, extent, context().etags),
-      encode: ({ changes }) =>
+      encode: ({ changes, desired, prune }) =>
         toBinary(
           SpoeApplyRequestSchema,
-          create(SpoeApplyRequestSchema, { file: formatName("spoe", name), changes: [...changes] }),
+          create(SpoeApplyRequestSchema, {
+            ...{ file: fileName(name), changes: [...changes], desired: [...desired], prune: [...prune] },
+          }),
         ),
-      decode: (bytes) => ({ changes: fromBinary(SpoeApplyRequestSchema, bytes).changes, single: false }),
+      decode(bytes) {
+        const { changes, desired, prune } = fromBinary(SpoeApplyRequestSchema, bytes);
+        return { changes, desired, prune, single: false };
+      },
       commit: ({ apply, author, along }, { validateOnly, baseRevision, message }) =>
         files.change({
           ...{ name, apply, author, validateOnly, baseVersion: baseRevision },
           message: () => message,
-          along: () => along,
+          along: (made) => {
+            this.#making.set(name, made);
+            return along;
+          },
         }),
     };
   }

@@ -1,16 +1,18 @@
 import type { SpoeChange } from "../../gen/haplane/v1/spoe_pb.js";
 import { applyChanges, type Done, type Extent, type PlacedChange } from "../config/apply-changes.ts";
+import { invalid } from "../config/invalid.ts";
 import type { AnyResource } from "../config/kinds.ts";
 import { joinPath, matchEtag, type WriteContext } from "../config/write-context.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
+import { type DesiredSpoe, desiredSpoe, type PlacedSpoeChange } from "./desired-spoe.ts";
 import { fingerprintScope } from "./read-spoe.ts";
 import { agentsOf, SPOE_NAME, scopeProblems } from "./scope-problems.ts";
 import { addScope, removeScope, replaceScope, type Scope, type SpoeFile, UNNAMED } from "./spoe-file.ts";
 import { readSpoeName, type SpoeName, scopeName } from "./spoe-name.ts";
 
 /** What is to be written to a file. */
-export interface SpoeInput {
+export interface SpoeInput extends DesiredSpoe {
   readonly changes: readonly SpoeChange[];
   /** The request is one change by itself, whose fields are the request's own. */
   readonly single: boolean;
@@ -32,15 +34,23 @@ type Operation = SpoeChange["operation"];
  * Makes changes of a file, all or none. Scopes come and go in the order of the changes; what is changed in a scope is changed together, and the references in it are looked at when all is done.
  * Throws what `applyChanges` does, with names of the whole file.
  */
-export function applySpoe(
-  file: SpoeFile,
-  { changes, single }: SpoeInput,
-  context: WriteContext,
-): SpoeChanged {
+export function applySpoe(file: SpoeFile, input: SpoeInput, context: WriteContext): SpoeChanged {
   const run = new Run(file, context);
-  for (const [index, { operation }] of changes.entries())
-    run.make(operation, single ? "" : `changes[${index}].${operation.case ?? "operation"}`);
+  for (const placed of placedChanges(file, input)) run.make(placed);
   return run.finish();
+}
+
+function placedChanges(
+  file: SpoeFile,
+  { changes, desired, prune, single }: SpoeInput,
+): readonly PlacedSpoeChange[] {
+  if (desired.length === 0 && prune.length === 0)
+    return changes.map(({ operation }, index) => ({
+      change: operation,
+      path: single ? "" : `changes[${index}].${operation.case ?? "operation"}`,
+    }));
+  if (changes.length > 0) throw invalid("changes", "must be empty when desired or prune is set");
+  return desiredSpoe(file, { desired, prune });
 }
 
 /** Changes under way. */
@@ -59,12 +69,13 @@ class Run {
     this.#context = context;
   }
 
-  make(operation: Operation, path: string): void {
-    const name = this.#target(operation, path);
-    if (name.inner !== "") this.#defer(operation, name, path);
-    else if (operation.case === "create") this.#createScope(operation.value, name, path);
+  make(placed: PlacedSpoeChange): void {
+    const { change: operation, path, resource = joinPath(path, "resource") } = placed;
+    const name = this.#target(operation, path, resource);
+    if (name.inner !== "") this.#defer(placed, name);
+    else if (operation.case === "create") this.#createScope(operation.value, name, path, resource);
     else if (operation.case === "delete") this.#deleteScope(operation.value, name);
-    else throw invalid(joinPath(path, "resource"), "a scope has no fields to change: change what is in it");
+    else throw invalid(resource, "a scope has no fields to change: change what is in it");
   }
 
   finish(): SpoeChanged {
@@ -72,10 +83,10 @@ class Run {
     return { document: this.#file, done: this.#done, touched: this.#touched };
   }
 
-  #target(operation: Operation, path: string): SpoeName {
+  #target(operation: Operation, path: string, resource: string): SpoeName {
     if (operation.case === undefined)
       throw invalid(joinPath(path, "operation"), "must be one of create, update, delete");
-    const field = operation.case === "delete" ? joinPath(path, "name") : joinPath(path, "resource.name");
+    const field = operation.case === "delete" ? joinPath(path, "name") : joinPath(resource, "name");
     const text = operation.case === "delete" ? operation.value.name : (operation.value.resource?.name ?? "");
     const name = readSpoeName(text, field);
     if (name.file !== this.#file.name) throw invalid(field, `must be in the file ${this.#file.name}`);
@@ -86,10 +97,11 @@ class Run {
     { resource, after }: { readonly resource?: AnyResource | undefined; readonly after: string },
     { scope }: SpoeName,
     path: string,
+    at: string,
   ): void {
     if (resource?.kind.case !== "scope")
-      throw invalid(joinPath(path, "resource.kind"), "must be scope, as the name says");
-    const field = joinPath(path, "resource.name");
+      throw invalid(joinPath(at, "kind"), "must be scope, as the name says");
+    const field = joinPath(at, "name");
     if (scope !== UNNAMED && !SPOE_NAME.test(scope))
       throw invalid(field, "HAProxy knows scopes by letters, digits and - _ . :");
     if (this.#find(scope) !== undefined) throw exists("scope", this.#nameOf(scope));
@@ -129,9 +141,9 @@ class Run {
   }
 
   /** Keeps a change for the time when all that belongs to its scope is known. */
-  #defer(operation: Operation, { scope, inner }: SpoeName, path: string): void {
+  #defer(placed: PlacedSpoeChange, { scope, inner }: SpoeName): void {
     const changes = this.#pending.get(scope) ?? [];
-    changes.push({ change: relative(operation, this.#nameOf(scope), inner), path });
+    changes.push({ ...placed, change: relative(placed.change, this.#nameOf(scope), inner) });
     this.#pending.set(scope, changes);
   }
 
@@ -141,7 +153,10 @@ class Run {
     if (changes === undefined) return;
     const prefix = this.#nameOf(id);
     const scope = this.#find(id);
-    if (scope === undefined) throw notFound(prefix);
+    if (scope === undefined) {
+      if (changes.every(({ change }) => change.case === "delete" && change.value.allowMissing)) return;
+      throw notFound(prefix);
+    }
     refuseBlocks(scope, prefix);
     try {
       const { document, done, touched } = applyChanges(scope.document, changes, [], this.#context);
@@ -223,10 +238,4 @@ function ambiguous(name: string, why: string): DomainError {
       metadata: { why },
     },
   );
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field}: ${description}`, {
-    violations: [{ field, description }],
-  });
 }

@@ -133,6 +133,8 @@ export interface SpoeUpload<K> extends SpoeWriteRequest<K> {
   readonly bytes: Buffer;
   readonly etag: string;
   readonly createOnly: boolean;
+  /** When given, the file's version must be this one. */
+  readonly baseVersion?: number | undefined;
 }
 
 /** How often a write is begun anew because somebody else writes the file. */
@@ -189,17 +191,17 @@ export class SpoeFiles<A, K> {
     return this.#write(name, edit, (stored) => {
       if (stored === undefined) throw fileNotFound(name);
       const { file, version } = stored;
-      if (baseVersion !== undefined && baseVersion !== version)
-        throw otherVersion(name, baseVersion, version);
+      matchVersion(name, baseVersion, version);
       return apply(file);
     });
   }
 
   /** Stores a whole file. Rejects as `change` does, and with what `checkFile` throws. */
   upload(upload: SpoeUpload<K>): Promise<SpoeOutcome<A>> {
-    const { name, bytes, etag, createOnly } = upload;
+    const { name, bytes, etag, createOnly, baseVersion } = upload;
     const after = parseSpoeFile(name, bytes);
     return this.#write(name, upload, async (stored) => {
+      matchVersion(name, baseVersion, stored?.version ?? 0);
       if (stored === undefined && etag !== "") throw fileNotFound(name);
       if (stored !== undefined && createOnly) throw fileExists(name);
       if (stored !== undefined) matchEtag(stored.facts, etag);
@@ -336,6 +338,10 @@ class ChangedMeanwhile extends DomainError {
 
 function matchEtag({ name, etag: current }: SpoeFacts, etag: string): void {
   if (etag !== "" && etag !== current) throw otherEtag(name, etag, current);
+}
+
+function matchVersion(name: string, base: number | undefined, version: number): void {
+  if (base !== undefined && base !== version) throw otherVersion(name, base, version);
 }
 
 function emptyFile(name: string): SpoeFile {

@@ -40,6 +40,23 @@ export function fileOfTransaction(name: string, field: string): string {
   throw wrongName(name, field, "spoe/{file}/transactions/{transaction}");
 }
 
+/** Whether a name is meant to be that of a version of a file. */
+export function isVersionName(name: string): boolean {
+  return splitName(name)?.[2] === "versions";
+}
+
+/** A version of a file. Throws `FIELD_INVALID` for `field`. */
+export function readVersionName(
+  name: string,
+  field: string,
+): { readonly file: string; readonly number: number } {
+  const parts = splitName(name);
+  const isNumber = parts !== undefined && /^[1-9]\d{0,14}$/.test(parts[3] ?? "");
+  if (isNumber && parts.length === 4 && parts[0] === "spoe" && parts[2] === "versions")
+    return { file: parts[1]!, number: Number(parts[3]) };
+  throw wrongName(name, field, "spoe/{file}/versions/{number}");
+}
+
 /** What is to be listed: the scopes of a file, all of a scope, or one of its collections. Throws `FIELD_INVALID` for `field`. */
 export function readSpoeParent(
   name: string,

@@ -42,8 +42,13 @@ test("the session of docs/spoe.md runs as it is written", {
     [6, /^ {4}args method=method path=path src\n {4}event on-frontend-http-request if METH_GET$/m],
     [7, /\+spoe-agent geo/],
     [7, /"version": "2",\n {2}"applied"/],
-    [8, /"via": "VIA_RELOAD"/],
-    [8, /"directive": "filter"/],
+    [8, /-spoe-message where/],
+    [8, /\+spoe-message who/],
+    [9, /"message": "adds spoe\/mirror\.conf\/scopes\/mirror"/],
+    [9, /\+ {4}args method=method path=path src/],
+    [9, /-.*messages request/],
+    [10, /"via": "VIA_RELOAD"/],
+    [10, /"directive": "filter"/],
   ];
   for (const [block, said] of expected) assert.match(printed[block] ?? "", said, `block ${block}`);
 });

@@ -415,6 +415,20 @@ export declare type SpoeUploadFileHeader = Message<"haplane.v1.SpoeUploadFileHea
    * @generated from field: bool validate_only = 5;
    */
   validateOnly: boolean;
+
+  /**
+   * Makes a retry safe, see SpoeWriteOptions; the data has to be the same as well.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
+
+  /**
+   * A sentence for the history. Default: that it stores the file.
+   *
+   * @generated from field: string message = 7;
+   */
+  message: string;
 };
 
 /**
@@ -457,7 +471,7 @@ export declare const SpoeUploadFileResponseSchema: GenMessage<SpoeUploadFileResp
  */
 export declare type SpoeDownloadFileRequest = Message<"haplane.v1.SpoeDownloadFileRequest"> & {
   /**
-   * `spoe/{file}`.
+   * `spoe/{file}`, or `spoe/{file}/versions/{number}` for what it was in a kept version.
    *
    * @generated from field: string name = 1;
    */
@@ -490,7 +504,7 @@ export declare type SpoeDownloadFileResponse = Message<"haplane.v1.SpoeDownloadF
    */
   part: {
     /**
-     * What is sent. In a transaction the facts are those of the file as it is.
+     * What is sent. In a transaction the facts are those of the file as it is. Of a former version only name, size, sha256, version and modify_time are known.
      *
      * @generated from field: haplane.v1.SpoeFile file = 1;
      */
@@ -654,6 +668,272 @@ export declare type SpoeDeleteFileResponse = Message<"haplane.v1.SpoeDeleteFileR
  * Use `create(SpoeDeleteFileResponseSchema)` to create a new message.
  */
 export declare const SpoeDeleteFileResponseSchema: GenMessage<SpoeDeleteFileResponse>;
+
+/**
+ * A version of a file.
+ *
+ * @generated from message haplane.v1.SpoeVersion
+ */
+export declare type SpoeVersion = Message<"haplane.v1.SpoeVersion"> & {
+  /**
+   * `spoe/{file}/versions/{number}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its number; later ones are greater.
+   *
+   * @generated from field: int64 number = 2;
+   */
+  number: bigint;
+
+  /**
+   * When it was committed.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Who caused it: a user, `external` (an edit by hand), or `haplane`.
+   *
+   * @generated from field: string author = 4;
+   */
+  author: string;
+
+  /**
+   * A sentence on what changed.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+
+  /**
+   * Names of the scopes, agents, groups and messages that changed.
+   *
+   * @generated from field: repeated string resources = 6;
+   */
+  resources: string[];
+
+  /**
+   * The revision of the configuration that it was committed with; 0 for an edit by hand.
+   *
+   * @generated from field: int64 revision = 7;
+   */
+  revision: bigint;
+
+  /**
+   * SHA-256 of the content, hexadecimal; empty when it removed the file.
+   *
+   * @generated from field: string sha256 = 8;
+   */
+  sha256: string;
+
+  /**
+   * Bytes.
+   *
+   * @generated from field: uint64 size = 9;
+   */
+  size: bigint;
+
+  /**
+   * The file was removed.
+   *
+   * @generated from field: bool removed = 10;
+   */
+  removed: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.SpoeVersion.
+ * Use `create(SpoeVersionSchema)` to create a new message.
+ */
+export declare const SpoeVersionSchema: GenMessage<SpoeVersion>;
+
+/**
+ * Request of ListVersions.
+ *
+ * @generated from message haplane.v1.SpoeListVersionsRequest
+ */
+export declare type SpoeListVersionsRequest = Message<"haplane.v1.SpoeListVersionsRequest"> & {
+  /**
+   * `spoe/{file}`.
+   *
+   * @generated from field: string file = 1;
+   */
+  file: string;
+
+  /**
+   * The most to return; 0 means 100, more than 1,000 counts as 1,000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.SpoeListVersionsRequest.
+ * Use `create(SpoeListVersionsRequestSchema)` to create a new message.
+ */
+export declare const SpoeListVersionsRequestSchema: GenMessage<SpoeListVersionsRequest>;
+
+/**
+ * Answer of ListVersions.
+ *
+ * @generated from message haplane.v1.SpoeListVersionsResponse
+ */
+export declare type SpoeListVersionsResponse = Message<"haplane.v1.SpoeListVersionsResponse"> & {
+  /**
+   * The versions of this page.
+   *
+   * @generated from field: repeated haplane.v1.SpoeVersion versions = 1;
+   */
+  versions: SpoeVersion[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.SpoeListVersionsResponse.
+ * Use `create(SpoeListVersionsResponseSchema)` to create a new message.
+ */
+export declare const SpoeListVersionsResponseSchema: GenMessage<SpoeListVersionsResponse>;
+
+/**
+ * Request of GetVersion.
+ *
+ * @generated from message haplane.v1.SpoeGetVersionRequest
+ */
+export declare type SpoeGetVersionRequest = Message<"haplane.v1.SpoeGetVersionRequest"> & {
+  /**
+   * `spoe/{file}/versions/{number}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message haplane.v1.SpoeGetVersionRequest.
+ * Use `create(SpoeGetVersionRequestSchema)` to create a new message.
+ */
+export declare const SpoeGetVersionRequestSchema: GenMessage<SpoeGetVersionRequest>;
+
+/**
+ * Answer of GetVersion.
+ *
+ * @generated from message haplane.v1.SpoeGetVersionResponse
+ */
+export declare type SpoeGetVersionResponse = Message<"haplane.v1.SpoeGetVersionResponse"> & {
+  /**
+   * The version.
+   *
+   * @generated from field: haplane.v1.SpoeVersion version = 1;
+   */
+  version?: SpoeVersion | undefined;
+
+  /**
+   * What it changed against the kept version before it, as a unified diff.
+   *
+   * @generated from field: string diff = 2;
+   */
+  diff: string;
+};
+
+/**
+ * Describes the message haplane.v1.SpoeGetVersionResponse.
+ * Use `create(SpoeGetVersionResponseSchema)` to create a new message.
+ */
+export declare const SpoeGetVersionResponseSchema: GenMessage<SpoeGetVersionResponse>;
+
+/**
+ * Request of Rollback.
+ *
+ * @generated from message haplane.v1.SpoeRollbackRequest
+ */
+export declare type SpoeRollbackRequest = Message<"haplane.v1.SpoeRollbackRequest"> & {
+  /**
+   * `spoe/{file}/versions/{number}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Makes every check, HAProxy's own included, and changes nothing.
+   *
+   * @generated from field: bool validate_only = 2;
+   */
+  validateOnly: boolean;
+
+  /**
+   * When set, the file's version must be this one.
+   *
+   * @generated from field: int64 base_version = 3;
+   */
+  baseVersion: bigint;
+
+  /**
+   * Makes a retry safe, see SpoeWriteOptions.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message haplane.v1.SpoeRollbackRequest.
+ * Use `create(SpoeRollbackRequestSchema)` to create a new message.
+ */
+export declare const SpoeRollbackRequestSchema: GenMessage<SpoeRollbackRequest>;
+
+/**
+ * Answer of Rollback.
+ *
+ * @generated from message haplane.v1.SpoeRollbackResponse
+ */
+export declare type SpoeRollbackResponse = Message<"haplane.v1.SpoeRollbackResponse"> & {
+  /**
+   * The file's version that contains it.
+   *
+   * @generated from field: int64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * How it reached HAProxy.
+   *
+   * @generated from field: haplane.v1.Applied applied = 2;
+   */
+  applied?: Applied | undefined;
+
+  /**
+   * With validate_only: the change as a unified diff.
+   *
+   * @generated from field: string diff = 3;
+   */
+  diff: string;
+};
+
+/**
+ * Describes the message haplane.v1.SpoeRollbackResponse.
+ * Use `create(SpoeRollbackResponseSchema)` to create a new message.
+ */
+export declare const SpoeRollbackResponseSchema: GenMessage<SpoeRollbackResponse>;
 
 /**
  * Request of Get.
@@ -1030,7 +1310,7 @@ export declare type SpoeApplyRequest = Message<"haplane.v1.SpoeApplyRequest"> & 
   file: string;
 
   /**
-   * The changes. Scopes come and go in their order; those in a scope are made together, in their order.
+   * The changes. Scopes come and go in their order; those in a scope are made together, in their order. Not with `desired` or `prune`.
    *
    * @generated from field: repeated haplane.v1.SpoeChange changes = 2;
    */
@@ -1042,6 +1322,28 @@ export declare type SpoeApplyRequest = Message<"haplane.v1.SpoeApplyRequest"> & 
    * @generated from field: haplane.v1.SpoeWriteOptions options = 3;
    */
   options?: SpoeWriteOptions | undefined;
+
+  /**
+   * Resources as they are to be. What is not there is added; what differs is changed as by an update with the mask `*`.
+   *
+   * @generated from field: repeated haplane.v1.SpoeResource desired = 4;
+   */
+  desired: SpoeResource[];
+
+  /**
+   * Collections in which nothing but what is desired is to be: `spoe/{file}/scopes` (a scope stays that something desired is in), `spoe/{file}/scopes/{scope}/messages`, and `spoe/{file}/scopes/-/messages`
+   * for those of all scopes.
+   *
+   * @generated from field: repeated string prune = 5;
+   */
+  prune: string[];
+
+  /**
+   * A sentence for the history. Default: what it changes.
+   *
+   * @generated from field: string message = 6;
+   */
+  message: string;
 };
 
 /**
@@ -1348,6 +1650,13 @@ export declare type SpoeCommitTransactionRequest = Message<"haplane.v1.SpoeCommi
    * @generated from field: string request_id = 4;
    */
   requestId: string;
+
+  /**
+   * A sentence for the history. Default: the transaction's name.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
 };
 
 /**
@@ -1431,11 +1740,12 @@ export declare const SpoeAbortTransactionResponseSchema: GenMessage<SpoeAbortTra
  * Resource names, ids percent-encoded where they hold anything but letters, digits and `-_.:@`:
  *
  *   spoe/{file}   spoe/{file}/scopes/{scope}   spoe/{file}/scopes/{scope}/agents/{agent}   spoe/{file}/scopes/{scope}/groups/{group}
- *   spoe/{file}/scopes/{scope}/messages/{message}   spoe/{file}/transactions/{transaction}
+ *   spoe/{file}/scopes/{scope}/messages/{message}   spoe/{file}/transactions/{transaction}   spoe/{file}/versions/{number}
  *
  * The lines of a file before its first `[scope]`, for filters without an engine, are the scope `@1`.
  *
- * Each file has a version that grows by one with every commit: every write that is not staged in a transaction, and every transaction. An edit by hand is a commit as well.
+ * Each file has a version that grows by one with every commit: every write that is not staged in a transaction, and every transaction. An edit by hand is a commit as well, and so is the removal of a file: one that
+ * is made again goes on from there. Former versions are kept, 1,000 of a file and for a year; a commit is an event of kind FILE.
  *
  * A commit is checked as a whole: names that nothing has, second agents, messages in two groups. When a filter of haproxy.cfg uses the file, HAProxy checks its configuration with the new file and is reloaded;
  * when it refuses, the file is as before. Writes fail as those of Configuration do.
@@ -1495,6 +1805,36 @@ export declare const Spoe: GenService<{
     output: typeof SpoeDeleteFileResponseSchema;
   },
   /**
+   * Lists the kept versions of a file, the newest first; of one that was removed as well. Fails with NOT_FOUND when there never was such a file.
+   *
+   * @generated from rpc haplane.v1.Spoe.ListVersions
+   */
+  listVersions: {
+    methodKind: "unary";
+    input: typeof SpoeListVersionsRequestSchema;
+    output: typeof SpoeListVersionsResponseSchema;
+  },
+  /**
+   * Returns a kept version, with what it changed. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Spoe.GetVersion
+   */
+  getVersion: {
+    methodKind: "unary";
+    input: typeof SpoeGetVersionRequestSchema;
+    output: typeof SpoeGetVersionResponseSchema;
+  },
+  /**
+   * Makes a file what it was in a kept version, as a new version; one that was removed is there again. Fails with NOT_FOUND, and with INVALID_ARGUMENT for a version that removed the file.
+   *
+   * @generated from rpc haplane.v1.Spoe.Rollback
+   */
+  rollback: {
+    methodKind: "unary";
+    input: typeof SpoeRollbackRequestSchema;
+    output: typeof SpoeRollbackResponseSchema;
+  },
+  /**
    * Returns a scope, agent, group or message. Fails with NOT_FOUND.
    *
    * @generated from rpc haplane.v1.Spoe.Get
@@ -1545,7 +1885,7 @@ export declare const Spoe: GenService<{
     output: typeof SpoeDeleteResponseSchema;
   },
   /**
-   * Makes several changes of one file as one: all of them or none. References are looked at when all are made.
+   * Makes several changes of one file as one: all of them or none. Either as a list of changes, or as the state that is wanted. References are looked at when all are made.
    *
    * @generated from rpc haplane.v1.Spoe.Apply
    */

@@ -35,7 +35,7 @@ function scope(id: string) {
     case: "create" as const,
     value: { resource: { name: `spoe/a.conf/scopes/${id}`, kind: { case: "scope" as const, value: {} } } },
   };
-  return { changes: [create(SpoeChangeSchema, { operation })], single: true };
+  return { changes: [create(SpoeChangeSchema, { operation })], desired: [], prune: [], single: true };
 }
 
 const upload = (text: string, name = "a.conf") => ({
