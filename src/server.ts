@@ -183,6 +183,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     onChange: (change) => publish([fileEvent(change, clock.now())]),
     referrers: (roots) => fileReferences(commit.document, roots),
     reload: async () => (await commit.reload()).reload,
+    replaceByReload: async ({ resource, author, ...file }) => {
+      const how = { resources: [resource], author, message: `stores ${resource}`, alwaysReload: true };
+      return (await commit.replaceFiles({ ...how, files: [file] })).reload;
+    },
     readOnly: settings.readOnly,
     clock,
     logger: logger.child({ part: "storage" }),

@@ -23,6 +23,9 @@ export type FileSystem = Pick<
 /** Begins the last part of the name of the link that keeps the former content for the time of a replacement: `.NAME.haplane-old-…`. */
 export const FORMER = "old-";
 
+/** Ends the names of what lies beside a file: in a directory of certificates HAProxy reads every file, hidden ones too, but not those that end so. */
+const UNREAD = ".key";
+
 /** How a replacement ended. */
 export type Replaced =
   /** The new content is in place and durable. */
@@ -84,8 +87,8 @@ export async function stageFile(
   ]);
   const directory = dirname(target);
   const suffix = randomBytes(6).toString("hex");
-  const temporary = join(directory, `.${basename(target)}.haplane-new-${suffix}`);
-  const former = join(directory, `.${basename(target)}.haplane-${FORMER}${suffix}`);
+  const temporary = join(directory, `.${basename(target)}.haplane-new-${suffix}${UNREAD}`);
+  const former = join(directory, `.${basename(target)}.haplane-${FORMER}${suffix}${UNREAD}`);
   const discard = () => unlinkIfThere(fs, temporary);
   try {
     await writeSynced(fs, temporary, content, attributes);
@@ -124,7 +127,10 @@ export async function stageFile(
  */
 export function stageRemoval(path: string, fs: FileSystem = nodeFs): StagedFile {
   const directory = dirname(path);
-  const former = join(directory, `.${basename(path)}.haplane-${FORMER}${randomBytes(6).toString("hex")}`);
+  const former = join(
+    directory,
+    `.${basename(path)}.haplane-${FORMER}${randomBytes(6).toString("hex")}${UNREAD}`,
+  );
   return {
     discard: async () => {},
     async place(expected) {

@@ -1,13 +1,12 @@
+import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import { DomainError } from "../lib/errors.ts";
-import { applyCrtList } from "./apply-crt-list.ts";
-import { applyPatterns } from "./apply-patterns.ts";
-import { applyCertificate, applyTrust } from "./apply-tls.ts";
 import type { Directories } from "./directories.ts";
+import { createFollow } from "./follow.ts";
 import { FILE_KINDS, type FileKind } from "./kinds.ts";
-import type { LiveFiles, Referrer, ReloadFiles } from "./live.ts";
+import type { LiveFiles, Referrer, ReloadFiles, ReplaceByReload } from "./live.ts";
 import type { LiveOutcome } from "./live-outcome.ts";
-import type { FileFacts } from "./managed-directory.ts";
+import { changedMeanwhile, type FileFacts } from "./managed-directory.ts";
 import type { ReferrersOf } from "./referrers.ts";
 import type { Content as StagedContent, StagedFile } from "./staged-file.ts";
 import type { ApplyMode, FileApplied } from "./stored-file.ts";
@@ -18,6 +17,7 @@ export interface ApplyOptions {
   readonly live: LiveFiles;
   readonly referrersOf: ReferrersOf;
   readonly reload: ReloadFiles;
+  readonly replaceByReload: ReplaceByReload;
   /** By path, the etag of the content that HAProxy was last brought to. */
   readonly followed: Map<string, string>;
   readonly logger: Logger;
@@ -28,6 +28,7 @@ export interface Replacement {
   readonly kind: FileKind;
   readonly name: string;
   readonly mode: ApplyMode;
+  readonly author: string;
   readonly staged: StagedFile;
   readonly content: StagedContent;
   /** What the name stands for now. */
@@ -47,77 +48,23 @@ export interface Apply {
   recover(): Promise<void>;
 }
 
-/** A reload in the middle is no failure: the new worker has read the file, and is compared with it. */
-const MAX_ATTEMPTS = 3;
+/** A file that takes a reload is kept with what it held before until HAProxy has read it, so it is in memory for a while. */
+const MAX_RELOADED_BYTES = 64 * 1024 * 1024;
 
 /** Makes the one way by which files change. */
-export function createApply({
-  directories,
-  live,
-  referrersOf,
-  reload,
-  followed,
-  logger,
-}: ApplyOptions): Apply {
+export function createApply(options: ApplyOptions): Apply {
+  const { directories, live, referrersOf, reload, replaceByReload, followed, logger } = options;
+  const follow = createFollow(options);
+
+  /** Brings HAProxy to the file that is in place; it stays there. */
   const bring = async (kind: FileKind, name: string, mode: ApplyMode, former: string): Promise<Brought> => {
     const referrers = (await referrersOf())(kind, name);
-    if (mode === "force-reload") return reloaded("it was asked for");
-    const outcome = await tryLive(kind, name, referrers, former);
+    if (mode === "force-reload") return reloaded("it was asked for", await reload("it was asked for"));
+    const outcome = await follow(kind, name, referrers, former);
     const reason = needsReload(outcome, referrers);
-    if (reason !== undefined) {
-      if (mode === "auto") return reloaded(reason);
-      return nothing(reason, "the file is in place, and HAProxy has it from its next reload");
-    }
-    if (outcome.kind !== "done") return nothing("nothing names the file");
-    if (outcome.commands.length === 0) return nothing("HAProxy has this content already");
-    return { via: "runtime", reasons: [], commands: outcome.commands, reload: undefined };
-  };
-
-  const reloaded = async (reason: string): Promise<Brought> => ({
-    ...{ via: "reload", reasons: [reason], commands: [] },
-    reload: await reload(reason),
-  });
-
-  const tryLive = async (
-    kind: FileKind,
-    name: string,
-    referrers: readonly Referrer[],
-    former: string,
-  ): Promise<LiveOutcome> => {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await applyKind(kind, name, referrers, former);
-      } catch (error) {
-        if (!(error instanceof DomainError) || error.reason !== "HAPROXY_UNAVAILABLE") throw error;
-        if (referrers.length === 0) return { kind: "unloaded" };
-        if (error.metadata.outcome !== "unknown" || attempt === MAX_ATTEMPTS) throw error;
-      }
-    }
-  };
-
-  const applyKind = async (
-    kind: FileKind,
-    name: string,
-    referrers: readonly Referrer[],
-    former: string,
-  ): Promise<LiveOutcome> => {
-    const directory = directories[kind];
-    switch (kind) {
-      case "certificates":
-        return applyCertificate({ directory, live }, name);
-      case "ca":
-        return applyTrust({ directory, live }, "ca-file", name);
-      case "crl":
-        return applyTrust({ directory, live }, "crl-file", name);
-      case "crt-lists":
-        return applyCrtList({ directory, certificates: directories.certificates, live, former }, name);
-      case "maps":
-      case "acls":
-        return applyPatterns({ directory, live, referrers }, name);
-      case "general":
-        if (referrers.length === 0) return { kind: "unloaded" };
-        return { kind: "impossible", reason: "HAProxy reads files of this kind only when it starts" };
-    }
+    if (reason === undefined) return followedBy(outcome);
+    if (mode === "no-reload") return notYet(reason);
+    return reloaded(reason, await reload(reason));
   };
 
   /** What the file held, where the difference is needed to follow it. */
@@ -131,24 +78,59 @@ export function createApply({
     });
   };
 
-  return {
-    async replace({ kind, name, mode, staged, content, former }) {
-      const directory = directories[kind];
-      const before = await formerText(kind, name);
-      if (former !== undefined && former.sha256 === content.sha256)
-        return { facts: former, applied: await bring(kind, name, mode, before) };
-      const installed = await directory.install(name, staged, content, former);
-      let applied: Brought;
-      try {
-        applied = await bring(kind, name, mode, before);
-      } catch (error) {
-        await installed.undo();
-        if (former !== undefined) await restore(kind, name);
-        throw error;
+  /** Replaces the file and reloads, as one. */
+  const replaceAndReload = async (replacement: Replacement, reason: string): Promise<Brought> => {
+    const { kind, name, author, staged, content, former } = replacement;
+    const directory = directories[kind];
+    const path = directory.pathOf(name);
+    if (content.size > MAX_RELOADED_BYTES) throw tooLargeForReload(reason);
+    if (former !== undefined) await directory.setAttributes(name);
+    const { mode, uid = -1, gid = -1 } = directory.attributes;
+    const number = await replaceByReload({
+      ...{ path, content: await staged.read(), mode, owner: { uid, gid } },
+      guard(found) {
+        if (found === undefined ? former !== undefined : sha256Of(found) !== former?.sha256)
+          throw changedMeanwhile(path);
+      },
+      ...{ resource: `files/${kind}/${name}`, author },
+    });
+    return reloaded(reason, number);
+  };
+
+  const replaceBy = async (replacement: Replacement): Promise<Brought> => {
+    const { kind, name, mode, staged, content, former } = replacement;
+    if (mode === "force-reload") return replaceAndReload(replacement, "it was asked for");
+    const before = await formerText(kind, name);
+    const referrers = (await referrersOf())(kind, name);
+    const installed = await directories[kind].install(name, staged, content, former);
+    let takenBack = false;
+    try {
+      const outcome = await follow(kind, name, referrers, before);
+      const reason = needsReload(outcome, referrers);
+      if (reason === undefined || mode === "no-reload") {
+        await installed.keep();
+        return reason === undefined ? followedBy(outcome) : notYet(reason);
       }
-      await installed.keep();
-      if (applied.via !== "none") followed.set(installed.facts.path, installed.facts.etag);
-      return { facts: installed.facts, applied };
+      takenBack = true;
+      await installed.undo();
+      return await replaceAndReload(replacement, reason);
+    } catch (error) {
+      if (!takenBack) await installed.undo();
+      if (former !== undefined) await restore(kind, name);
+      throw error;
+    }
+  };
+
+  return {
+    async replace(replacement) {
+      const { kind, name, mode, content, former } = replacement;
+      if (former !== undefined && former.sha256 === content.sha256)
+        return { facts: former, applied: await bring(kind, name, mode, await formerText(kind, name)) };
+      const applied = await replaceBy(replacement);
+      const facts = await directories[kind].facts(name);
+      if (facts?.sha256 !== content.sha256) throw changedMeanwhile(directories[kind].pathOf(name));
+      if (applied.via !== "none") followed.set(facts.path, facts.etag);
+      return { facts, applied };
     },
 
     async forget(kind, name) {
@@ -159,15 +141,20 @@ export function createApply({
 
     async recover() {
       for (const kind of FILE_KINDS) {
-        for (const { name, keep } of await directories[kind].interrupted()) {
+        for (const { name, keep, undo } of await directories[kind].interrupted()) {
           await directories[kind].exclusively(name, async () => {
             const before = await formerText(kind, name);
-            await bring(kind, name, "auto", before).then(
-              (applied) =>
-                logger.info({ kind, name, via: applied.via }, "an interrupted replacement was completed"),
-              (error: unknown) => logger.error({ err: error, kind, name }, "HAProxy does not follow a file"),
-            );
-            await keep();
+            try {
+              const { via } = await bring(kind, name, "auto", before);
+              logger.info({ kind, name, via }, "an interrupted replacement was completed");
+              await keep();
+            } catch (error) {
+              const isRefused = error instanceof DomainError && error.reason === "CONFIGURATION_REFUSED";
+              logger.error({ err: error, kind, name, isRefused }, "HAProxy does not follow a file");
+              if (!isRefused) return keep();
+              await undo();
+              await restore(kind, name);
+            }
           });
         }
       }
@@ -181,6 +168,32 @@ function needsReload(outcome: LiveOutcome, referrers: readonly Referrer[]): stri
   return "HAProxy has not loaded the file, though the configuration names it";
 }
 
+function followedBy(outcome: LiveOutcome): Brought {
+  if (outcome.kind !== "done") return nothing("nothing names the file");
+  if (outcome.commands.length === 0) return nothing("HAProxy has this content already");
+  return { via: "runtime", reasons: [], commands: outcome.commands, reload: undefined };
+}
+
+function notYet(reason: string): Brought {
+  return nothing(reason, "the file is in place, and HAProxy has it from its next reload");
+}
+
+function reloaded(reason: string, number: number | undefined): Brought {
+  return { via: "reload", reasons: [reason], commands: [], reload: number };
+}
+
 function nothing(...reasons: readonly string[]): Brought {
   return { via: "none", reasons, commands: [], reload: undefined };
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function tooLargeForReload(reason: string): DomainError {
+  return new DomainError(
+    "LIMIT_EXCEEDED",
+    `a file that takes a reload (${reason}) has at most ${MAX_RELOADED_BYTES} bytes; store it without a reload, and reload then`,
+    { metadata: { limit: `${MAX_RELOADED_BYTES} bytes` } },
+  );
 }

@@ -88,3 +88,23 @@ export interface Referrer {
 
 /** Makes HAProxy read everything anew. Resolves with the number of the reload when the new worker serves; rejects when HAProxy refuses, and goes on as before then. */
 export type ReloadFiles = (reason: string) => Promise<number>;
+
+/** A file as it is to be after a reload. */
+export interface ReloadedFile {
+  readonly path: string;
+  readonly content: Uint8Array;
+  /** Permission bits and owner of a file that does not exist yet. */
+  readonly mode: number;
+  readonly owner: { readonly uid: number; readonly gid: number };
+  /** Called with what the file holds (undefined: it does not exist) when it is about to be replaced. What it throws is what the caller gets. */
+  readonly guard: (found: Uint8Array | undefined) => void;
+  /** The file's resource name, and who stores it, for the history. */
+  readonly resource: string;
+  readonly author: string;
+}
+
+/**
+ * Replaces a file together with a reload, as one: HAProxy's check reads it first, a crash in between is mended by the next start, and everything is as before when this rejects. Resolves with the number of the reload;
+ * undefined when the file held that content by then.
+ */
+export type ReplaceByReload = (file: ReloadedFile) => Promise<number | undefined>;

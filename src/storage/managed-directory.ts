@@ -279,6 +279,20 @@ export class ManagedDirectory {
     }
   }
 
+  /** Gives a file that is there the mode of new ones, and their owner where a setting names one. */
+  async setAttributes(name: string): Promise<void> {
+    const handle = await this.openFile(name);
+    if (handle === undefined) return;
+    try {
+      const { mode, uid = -1, gid = -1 } = this.attributes;
+      const stat = await handle.stat();
+      if ((uid !== -1 && uid !== stat.uid) || (gid !== -1 && gid !== stat.gid)) await handle.chown(uid, gid);
+      if ((stat.mode & 0o7777) !== mode) await handle.chmod(mode);
+    } finally {
+      await handle.close();
+    }
+  }
+
   /** Removes a file durably. Throws `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH`. */
   remove(name: string, { etag }: Pick<Expected, "etag"> = {}): Promise<void> {
     const path = this.pathOf(name);
@@ -402,7 +416,8 @@ async function chownDirectory(fs: StorageFs, path: string, owner: Owner | undefi
   }
 }
 
-function changedMeanwhile(path: string): DomainError {
+/** Says that somebody else was quicker. */
+export function changedMeanwhile(path: string): DomainError {
   return new DomainError("ETAG_MISMATCH", `${path} was changed by somebody else in the meantime`, {
     resource: { type: "file", name: path },
     metadata: { sent: "", current: "" },

@@ -11,7 +11,7 @@ import { certificatesOf } from "./file-details.ts";
 import { writing } from "./file-system.ts";
 import { invalidContent } from "./invalid-content.ts";
 import { FILE_KINDS, type FileKind, KINDS } from "./kinds.ts";
-import type { LiveFiles, PatternFile, ReloadFiles } from "./live.ts";
+import type { LiveFiles, PatternFile, ReloadFiles, ReplaceByReload } from "./live.ts";
 import type { FileFacts } from "./managed-directory.ts";
 import { createPatternSync } from "./pattern-sync.ts";
 import { type ConfigurationReferrers, createReferrers } from "./referrers.ts";
@@ -24,6 +24,7 @@ export interface StorageOptions {
   readonly live: LiveFiles;
   readonly referrers: ConfigurationReferrers;
   readonly reload: ReloadFiles;
+  readonly replaceByReload: ReplaceByReload;
   /** How often entries that others change in the running HAProxy are written back to their files; undefined: never. */
   readonly syncMs: number | undefined;
   /** How long before its end a certificate is near it, in milliseconds. */
@@ -103,7 +104,10 @@ export function createStorage(options: StorageOptions): Storage {
       });
       return await directory.exclusively(name, async () => {
         const former = await directory.check(name, { etag, absent });
-        const applied = await apply.replace({ kind, name, mode: request.apply, staged, content, former });
+        const applied = await apply.replace({
+          ...{ kind, name, mode: request.apply, author: request.author },
+          ...{ staged, content, former },
+        });
         const [file] = await describe([{ kind, facts: applied.facts }]);
         if (applied.facts !== former)
           onChange({

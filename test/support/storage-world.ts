@@ -1,7 +1,9 @@
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { pino } from "pino";
+import { Commit } from "../../src/commit/commit.ts";
 import { fileReferences } from "../../src/config/file-references.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { DomainError } from "../../src/lib/errors.ts";
@@ -10,7 +12,7 @@ import type { StorageFs } from "../../src/storage/file-system.ts";
 import type { LiveFiles } from "../../src/storage/live.ts";
 import { createStorage, type Storage } from "../../src/storage/storage.ts";
 import type { Stored, StoreRequest } from "../../src/storage/stored-file.ts";
-import { Document } from "../../src/text/document.ts";
+import { openStore } from "../../src/store/store.ts";
 import { realHaproxy } from "./real-factory.ts";
 
 /** Where a world's files are. */
@@ -58,8 +60,13 @@ export async function storageWorld(
   await seed(paths);
   const { haproxy, end, reloads } = await realHaproxy(directory, configure(paths));
   await haproxy.start();
-  const config = { path: at("haproxy.cfg"), bytes: await readFile(at("haproxy.cfg")) };
   const logger = pino({ level: "silent" });
+  const records = await openStore(at("state"), { clock: systemClock, logger, pid: process.pid });
+  const commit = await Commit.open({
+    ...{ paths: [at("haproxy.cfg")], haproxy, store: records, clock: systemClock, logger },
+    publishEphemeral: () => {},
+  });
+  await commit.start();
   const { sslFiles, patternFiles } = haproxy.runtime;
   const startedAt = async () => Date.now() - (await haproxy.runtime.info()).uptimeSeconds * 1_000;
   const live: LiveFiles = { sslFiles, patternFiles, startedAt };
@@ -78,11 +85,17 @@ export async function storageWorld(
       const storage = createStorage({
         ...{ directories, live: wrap(live), reload, syncMs, readOnly: false, clock, logger },
         ...{ expiryNoticeMs: 0, onChange: () => {} },
-        referrers: (roots) => fileReferences(Document.parse([config]), roots),
+        referrers: (roots) => fileReferences(commit.document, roots),
+        replaceByReload: async ({ resource, author, ...file }) => {
+          const how = { resources: [resource], author, message: "stores", alwaysReload: true };
+          return (await commit.replaceFiles({ ...how, files: [file] })).reload;
+        },
       });
       return { storage, directories };
     },
     async [Symbol.asyncDispose]() {
+      await commit.stop();
+      await records.close();
       await end();
       await rm(directory, { recursive: true });
     },
