@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { FileFacts, ManagedDirectory } from "./managed-directory.ts";
+import type { FileFacts } from "./known-files.ts";
+import type { ManagedDirectory } from "./managed-directory.ts";
 import { isPrivateKey, readPem, writePem } from "./pem.ts";
 import type { Content, PiecePrefix } from "./stored-file.ts";
 

@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Directories } from "./directories.ts";
 import type { OnFileChange } from "./file-change.ts";
 import { certificatesOf } from "./file-details.ts";
-import type { FileFacts } from "./managed-directory.ts";
+import type { FileFacts } from "./known-files.ts";
 
 /** A certificate that is served, and when it ends. */
 export interface Expiry {

@@ -1,5 +1,5 @@
 import type { FileKind } from "./kinds.ts";
-import type { FileFacts } from "./managed-directory.ts";
+import type { FileFacts } from "./known-files.ts";
 
 /** Something that happened to a file, for whoever watches. */
 export interface FileChange {

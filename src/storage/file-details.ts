@@ -1,7 +1,8 @@
 import type { X509Certificate } from "node:crypto";
 import { keyTypeOf, readCertificates } from "./certificate.ts";
 import type { FileKind } from "./kinds.ts";
-import type { FileFacts, ManagedDirectory } from "./managed-directory.ts";
+import type { FileFacts } from "./known-files.ts";
+import type { ManagedDirectory } from "./managed-directory.ts";
 import { sideFileOf } from "./side-files.ts";
 import type { CertificateFacts } from "./stored-file.ts";
 

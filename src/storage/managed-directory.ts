@@ -10,15 +10,16 @@
  * In pieces: `stage`, `StagedFile.write` …, `seal`, then `exclusively(name, () => install(name, staged, …))`, at the end `discard`. What is installed can be undone until it is
  * kept; a process that dies in between leaves the former content beside the file, and `interrupted` names it at the next start.
  */
-import { createHash, randomBytes } from "node:crypto";
-import { type BigIntStats, constants } from "node:fs";
 import * as nodeFs from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError } from "../lib/errors.ts";
 import { KeyedSerial } from "../lib/keyed-serial.ts";
+import { checkExpected, type Expected } from "./expected.ts";
 import { checkFileName, isFileName } from "./file-name.ts";
 import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
-import { type Content, type FileAttributes, RESERVED, STAGED_PREFIX, StagedFile } from "./staged-file.ts";
+import { findInterrupted, type Installed, type Interrupted, install, type Place } from "./install.ts";
+import { type FileFacts, KnownFiles, openRegular } from "./known-files.ts";
+import { type Content, type FileAttributes, StagedFile } from "./staged-file.ts";
 
 /** Who owns the files and their directory; undefined: whoever haplane runs as. */
 export interface Owner {
@@ -41,67 +42,20 @@ export interface DirectoryOptions {
   readonly fs?: StorageFs;
 }
 
-/** What is known of a file. The same object for as long as the file does not change. */
-export interface FileFacts extends Content {
-  readonly name: string;
-  /** Absolute path. */
-  readonly path: string;
-  /** Changes exactly when the content does. */
-  readonly etag: string;
-  /** When the content was written, in milliseconds since 1970. */
-  readonly modifyTime: number;
-}
-
-/** Guards of a write. */
-export interface Expected {
-  /** The etag that the file has to have. Undefined or empty: any, and none as well. */
-  readonly etag?: string;
-  /** The file must not be there yet. */
-  readonly absent?: boolean;
-}
-
-/** A file that is in place and not yet kept. */
-export interface Installed {
-  readonly facts: FileFacts;
-  /** Puts the former file back, or removes the new one where there was none. */
-  undo(): Promise<void>;
-  /** Forgets the former file. */
-  keep(): Promise<void>;
-}
-
-/** A replacement of which a former process did not see the end. */
-export interface Interrupted {
-  readonly name: string;
-  /** Puts the former file back. */
-  undo(): Promise<void>;
-  /** Forgets the former file. */
-  keep(): Promise<void>;
-}
-
-/** Begins the name of the link that keeps the former content: `.haplane-old-RANDOM-NAME.key`. */
-const FORMER_PREFIX = ".haplane-old-";
-const FORMER = /^\.haplane-old-[0-9a-f]{12}-(.+)\.key$/;
-
-const PIECE_BYTES = 262_144;
-
-interface Known {
-  readonly stat: BigIntStats;
-  readonly facts: FileFacts;
-}
-
 export class ManagedDirectory {
   /** Absolute path. */
   readonly path: string;
   /** What a new file gets. */
   readonly attributes: FileAttributes;
   readonly #fs: StorageFs;
-  readonly #known = new Map<string, Known>();
+  readonly #known: KnownFiles;
   readonly #serials = new KeyedSerial();
 
   private constructor({ path, secret = false, owner, fs = nodeFs }: DirectoryOptions) {
     this.path = path;
     this.attributes = { mode: secret ? 0o600 : 0o640, uid: owner?.uid, gid: owner?.gid };
     this.#fs = fs;
+    this.#known = new KnownFiles(fs, path);
   }
 
   /** Makes the directory when it is missing and sees whether it can be written. Throws `NOT_SUPPORTED` with a sentence for the operator. */
@@ -134,7 +88,7 @@ export class ManagedDirectory {
   /** The files by name. What is no regular file, hidden, or of a name that haplane would not give is left out. */
   async list(): Promise<readonly FileFacts[]> {
     const names = new Set(((await ifThere(this.#fs.readdir(this.path))) ?? []).filter(isFileName).sort());
-    for (const name of [...this.#known.keys()]) if (!names.has(name)) this.#known.delete(name);
+    this.#known.keepOnly(names);
     const facts: FileFacts[] = [];
     for (const name of names) {
       const one = await this.facts(name);
@@ -145,16 +99,8 @@ export class ManagedDirectory {
 
   /** What is known of a file; undefined when there is no regular file of that name. Reads it only when it has changed. */
   async facts(name: string): Promise<FileFacts | undefined> {
-    const path = this.pathOf(name);
-    const stat = await ifThere(this.#fs.lstat(path, { bigint: true }));
-    if (stat === undefined || !stat.isFile()) {
-      this.#known.delete(name);
-      return undefined;
-    }
-    const known = this.#known.get(name);
-    if (known !== undefined && isSameFile(known.stat, stat)) return known.facts;
-    const content = await this.#hash(path);
-    return content && this.#remember(name, stat, content);
+    this.pathOf(name);
+    return this.#known.facts(name);
   }
 
   /** A file's content; undefined when there is no regular file of that name. */
@@ -170,10 +116,7 @@ export class ManagedDirectory {
 
   /** Opens a file for reading; undefined when there is no regular file of that name. The caller closes it. */
   async openFile(name: string): Promise<nodeFs.FileHandle | undefined> {
-    const handle = await this.#open(this.pathOf(name));
-    if (handle === undefined || (await handle.stat()).isFile()) return handle;
-    await handle.close();
-    return undefined;
+    return openRegular(this.#fs, this.pathOf(name));
   }
 
   /** Begins a file in pieces. Whoever stages discards, also after installing. */
@@ -187,73 +130,19 @@ export class ManagedDirectory {
   }
 
   /** Throws `ETAG_MISMATCH`, `RESOURCE_EXISTS` or `RESOURCE_NOT_FOUND` unless a file is as expected. Returns what is known of it. */
-  async check(name: string, { etag = "", absent = false }: Expected): Promise<FileFacts | undefined> {
-    const path = this.pathOf(name);
-    const facts = await this.facts(name);
-    const resource = { type: "file", name: path };
-    if (facts === undefined) {
-      const there = await ifThere(this.#fs.lstat(path));
-      if (there !== undefined)
-        throw new DomainError(
-          "RESOURCE_EXISTS",
-          `${path} is there and no regular file, so it is left alone`,
-          {
-            resource,
-          },
-        );
-      if (etag !== "") throw new DomainError("RESOURCE_NOT_FOUND", `there is no ${path}`, { resource });
-      await this.#checkCase(name);
-      return undefined;
-    }
-    if (absent) throw new DomainError("RESOURCE_EXISTS", `${path} is there already`, { resource });
-    if (etag !== "" && etag !== facts.etag)
-      throw new DomainError("ETAG_MISMATCH", `${path} has changed: its etag is ${facts.etag}`, {
-        resource,
-        metadata: { sent: etag, current: facts.etag },
-      });
-    return facts;
+  async check(name: string, expected: Expected): Promise<FileFacts | undefined> {
+    return checkExpected(this.#fs, this.pathOf(name), await this.facts(name), expected);
   }
 
-  /**
-   * Puts a sealed file in place of `former`, which `check` has found, in one step that survives a power loss. Throws `ETAG_MISMATCH` when somebody else was quicker; what they wrote
-   * is in place then.
-   */
-  async install(
+  /** Puts a sealed file in place of `former`, which `check` has found; see `install`. */
+  install(
     name: string,
     staged: StagedFile,
     content: Content,
     former: FileFacts | undefined,
   ): Promise<Installed> {
-    const path = this.pathOf(name);
-    const link = join(this.path, `${FORMER_PREFIX}${randomBytes(6).toString("hex")}-${name}${RESERVED}`);
-    return writing(this.path, async () => {
-      const undo = async () => {
-        this.#known.delete(name);
-        await (former === undefined ? ifThere(this.#fs.unlink(path)) : this.#fs.rename(link, path));
-        await syncDirectory(this.#fs, this.path);
-      };
-      if (former !== undefined) {
-        await this.#keepOwner(name, staged);
-        await this.#fs.link(path, link);
-      }
-      let isInPlace = false;
-      try {
-        await this.#fs.rename(staged.path, path);
-        isInPlace = true;
-        await syncDirectory(this.#fs, this.path);
-        if (former !== undefined && !(await this.#holds(link, former))) {
-          throw changedMeanwhile(path);
-        }
-        const stat = await this.#fs.lstat(path, { bigint: true });
-        const facts = this.#remember(name, stat, content);
-        const keep = async () => void (former !== undefined && (await ifThere(this.#fs.unlink(link))));
-        return { facts, undo, keep };
-      } catch (error) {
-        if (isInPlace) await undo();
-        else await ifThere(this.#fs.unlink(link));
-        throw error;
-      }
-    });
+    this.pathOf(name);
+    return install(this.#place, name, staged, content, former);
   }
 
   /** Replaces a file, or makes it, from bytes. */
@@ -306,104 +195,18 @@ export class ManagedDirectory {
         await this.#fs.unlink(path);
         await syncDirectory(this.#fs, this.path);
       });
-      this.#known.delete(name);
+      this.#known.forget(name);
     });
   }
 
   /** Removes what a former process staged and never installed, and tells what it installed and never kept. For the start, before anything is written. */
-  async interrupted(): Promise<readonly Interrupted[]> {
-    const found: Interrupted[] = [];
-    for (const entry of await this.#fs.readdir(this.path)) {
-      const path = join(this.path, entry);
-      if (entry.startsWith(STAGED_PREFIX)) await ifThere(this.#fs.unlink(path));
-      const name = FORMER.exec(entry)?.[1];
-      if (name !== undefined && isFileName(name))
-        found.push({
-          name,
-          keep: async () => void (await ifThere(this.#fs.unlink(path))),
-          undo: async () => {
-            this.#known.delete(name);
-            await this.#fs.rename(path, join(this.path, name));
-            await syncDirectory(this.#fs, this.path);
-          },
-        });
-    }
-    return found;
+  interrupted(): Promise<readonly Interrupted[]> {
+    return findInterrupted(this.#place);
   }
 
-  /** Two names that differ in case only are one file on other systems, and a trap on this one. */
-  async #checkCase(name: string): Promise<void> {
-    const lower = name.toLowerCase();
-    const clash = (await this.#fs.readdir(this.path)).find(
-      (other) => other !== name && other.toLowerCase() === lower,
-    );
-    if (clash === undefined) return;
-    throw new DomainError("RESOURCE_EXISTS", `${clash} is there already, a name that differs in case only`, {
-      resource: { type: "file", name: join(this.path, clash) },
-    });
+  get #place(): Place {
+    return { directory: this.path, fs: this.#fs, known: this.#known, attributes: this.attributes };
   }
-
-  /** Without an owner by setting the former file's stays. */
-  async #keepOwner(name: string, staged: StagedFile): Promise<void> {
-    const stat = this.#known.get(name)?.stat;
-    const { uid, gid } = this.attributes;
-    if (stat !== undefined) await staged.own(uid ?? Number(stat.uid), gid ?? Number(stat.gid));
-  }
-
-  #remember(name: string, stat: BigIntStats, content: Content): FileFacts {
-    const facts: FileFacts = {
-      ...content,
-      name,
-      path: join(this.path, name),
-      etag: content.sha256.slice(0, 32),
-      modifyTime: Number(stat.mtimeMs),
-    };
-    this.#known.set(name, { stat, facts });
-    return facts;
-  }
-
-  /** Whether a link is to the file that was found; making it has changed the inode's own time. */
-  async #holds(link: string, former: FileFacts): Promise<boolean> {
-    const known = this.#known.get(former.name);
-    const stat = await this.#fs.lstat(link, { bigint: true });
-    if (known?.facts === former) {
-      const { ino, size, mtimeNs } = known.stat;
-      if (stat.ino === ino && stat.size === size && stat.mtimeNs === mtimeNs) return true;
-    }
-    return (await this.#hash(link))?.sha256 === former.sha256;
-  }
-
-  /** Never through a symbolic link, and never waiting for a pipe. */
-  async #open(path: string): Promise<nodeFs.FileHandle | undefined> {
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    try {
-      return await ifThere(this.#fs.open(path, flags));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ELOOP") return undefined;
-      throw error;
-    }
-  }
-
-  async #hash(path: string): Promise<Content | undefined> {
-    const handle = await this.#open(path);
-    if (handle === undefined) return undefined;
-    try {
-      const hash = createHash("sha256");
-      const piece = Buffer.allocUnsafe(PIECE_BYTES);
-      for (let size = 0; ; ) {
-        const { bytesRead } = await handle.read(piece, 0, piece.length, size);
-        if (bytesRead === 0) return { size, sha256: hash.digest("hex") };
-        hash.update(piece.subarray(0, bytesRead));
-        size += bytesRead;
-      }
-    } finally {
-      await handle.close();
-    }
-  }
-}
-
-function isSameFile(a: BigIntStats, b: BigIntStats): boolean {
-  return a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
 async function chownDirectory(fs: StorageFs, path: string, owner: Owner | undefined): Promise<void> {
@@ -414,12 +217,4 @@ async function chownDirectory(fs: StorageFs, path: string, owner: Owner | undefi
   } finally {
     await handle.close();
   }
-}
-
-/** Says that somebody else was quicker. */
-export function changedMeanwhile(path: string): DomainError {
-  return new DomainError("ETAG_MISMATCH", `${path} was changed by somebody else in the meantime`, {
-    resource: { type: "file", name: path },
-    metadata: { sent: "", current: "" },
-  });
 }

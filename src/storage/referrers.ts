@@ -1,8 +1,9 @@
 import { readCrtList } from "./crt-list.ts";
 import type { Directories } from "./directories.ts";
 import type { FileKind } from "./kinds.ts";
+import type { FileFacts } from "./known-files.ts";
 import type { Referrer } from "./live.ts";
-import type { FileFacts, ManagedDirectory } from "./managed-directory.ts";
+import type { ManagedDirectory } from "./managed-directory.ts";
 import { ownersOf } from "./side-files.ts";
 
 /** The lines of the configuration that name a path below one of some directories, or one of these directories. */

@@ -1,6 +1,6 @@
 import type { FileKind } from "./kinds.ts";
+import type { FileFacts } from "./known-files.ts";
 import type { PatternFile, Referrer } from "./live.ts";
-import type { FileFacts } from "./managed-directory.ts";
 
 /** How a write is to reach HAProxy. */
 export type ApplyMode = "auto" | "no-reload" | "force-reload";
