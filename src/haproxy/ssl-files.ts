@@ -36,6 +36,8 @@ export interface SslFiles {
     path: string,
     options?: CallOptions,
   ): Promise<readonly string[] | undefined>;
+  /** Whether other certificates are sent along with the one of this name. */
+  hasChain(path: string, options?: CallOptions): Promise<boolean>;
   /** Replaces what is loaded under a name. */
   replace(store: SslStore, path: string, parts: readonly SslPart[]): Promise<readonly string[]>;
   /** Loads a certificate under a new name; nothing uses it before it is in a crt-list. */
@@ -104,6 +106,9 @@ export function createSslFiles(change: RunCommand, read: RunCommand): SslFiles {
       const answer = await read(encodeCommand(["show", "ssl", store, path]), options ?? {});
       if (isRefusal(answer)) return undefined;
       return [...answer.text.matchAll(/^SHA1 FingerPrint: ([0-9A-F]+)$/gm)].map((match) => match[1]!);
+    },
+    async hasChain(path, options) {
+      return /^Chain Subject: /m.test(await ask(["show", "ssl", "cert", path], options));
     },
     replace: (store, path, parts) => transactions.run(() => setAll(store, path, parts)),
     add(path, parts) {

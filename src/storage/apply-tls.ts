@@ -38,10 +38,11 @@ export async function applyCertificate({ directory, live }: TlsTarget, name: str
     ...(await sslFiles.addToList(directory.path, path)),
   ]);
 
-  /** The fingerprint says nothing of the chain, so what is served is only known to be the same when it is a lone certificate. */
+  /** The fingerprint says nothing of the chain, so what is served is only known to be the same when both are a lone certificate. */
   async function isSame(): Promise<boolean> {
     const text = await directory.read(name);
-    return text !== undefined && readCertificates(text.toString("latin1")).length === 1;
+    if (text === undefined || readCertificates(text.toString("latin1")).length > 1) return false;
+    return !(await sslFiles.hasChain(path));
   }
 }
 
@@ -71,8 +72,13 @@ async function applySideFile(
 ): Promise<LiveOutcome> {
   const owner = ownersOf(name).find((candidate) => loaded.has(directory.pathOf(candidate)));
   if (owner === undefined) return { kind: "unloaded" };
+  if (side === "sctl")
+    return {
+      kind: "impossible",
+      reason: "HAProxy reads signed timestamps only from a file, which takes a reload",
+    };
   const bytes = await directory.read(name);
-  const text = side === "ocsp" || side === "sctl" ? bytes?.toString("base64") : bytes?.toString("latin1");
+  const text = side === "ocsp" ? bytes?.toString("base64") : bytes?.toString("latin1");
   const part = { path: directory.pathOf(name), text: text ?? "" };
   return attempt(`the .${side} of a certificate`, () =>
     sslFiles.replace("cert", directory.pathOf(owner), [part]),

@@ -4,7 +4,7 @@ import { invalidContent } from "./invalid-content.ts";
 import type { FileKind } from "./kinds.ts";
 import { checkPatternLines } from "./pattern-lines.ts";
 import { readPem } from "./pem.ts";
-import { keysOf, type SideFile, sideFileOf } from "./side-files.ts";
+import { keysOf, ownersOf, type SideFile, sideFileOf } from "./side-files.ts";
 import type { StagedFile } from "./staged-file.ts";
 
 /** What a check looks at. */
@@ -53,11 +53,21 @@ async function readCertificateFileOf(text: string, { name, read }: ContentCheck,
 
 async function checkSideFile(side: SideFile, check: ContentCheck): Promise<void> {
   const { staged } = check;
-  if (side === "key") readPrivateKey(await textOf(staged));
+  if (side === "key") await checkKeyBeside(await textOf(staged), check);
   else if (side === "issuer") {
     if (readCertificates(await textOf(staged)).length === 0) throw invalidContent("holds no certificate");
   } else if (side === "ocsp") checkOcspResponse(await staged.read());
   else checkTimestamps(await staged.read());
+}
+
+/** A key that does not fit the certificate which counts on it would keep HAProxy from starting. */
+async function checkKeyBeside(text: string, { name, read }: ContentCheck): Promise<void> {
+  readPrivateKey(text);
+  for (const owner of ownersOf(name)) {
+    const certificate = (await read(owner))?.toString("latin1");
+    if (certificate !== undefined && keysOf(owner).includes(name) && !/PRIVATE KEY/.test(certificate))
+      readCertificateFile(certificate, text, 0);
+  }
 }
 
 /** RFC 6960, 4.2.1: a sequence that begins with the status, which has to be 0 (successful). */

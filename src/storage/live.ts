@@ -29,6 +29,8 @@ export interface LiveSslFiles {
   names(store: SslStore): Promise<readonly string[]>;
   /** SHA-1, upper case without colons; undefined when nothing of that name is loaded. */
   fingerprints(store: "cert" | "ca-file", path: string): Promise<readonly string[] | undefined>;
+  /** Whether other certificates are sent along with the one of this name. */
+  hasChain(path: string): Promise<boolean>;
   replace(store: SslStore, path: string, parts: readonly SslPart[]): Promise<readonly string[]>;
   add(path: string, parts: readonly SslPart[]): Promise<readonly string[]>;
   remove(path: string): Promise<readonly string[]>;
