@@ -230,7 +230,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       serviceDiscoveryService(sources),
       storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles })),
       spoeService(spoe),
-      runtimeService(haproxy, commit, store.reloads, clock),
+      runtimeService({
+        ...{ haproxy, commit, reloads: store.reloads, configuration, clock },
+        logger: logger.child({ part: "runtime" }),
+      }),
       eventsService(hub, present),
     ],
     routes: [metricsRoute(metrics), healthRoute(health)],

@@ -4,7 +4,7 @@ import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
 import { removeBackend } from "../config/remove-backend.ts";
-import { backendSection, findServer, numberAfter, serversOf } from "../config/server.ts";
+import { backendSection, numberAfter, serversOf } from "../config/server.ts";
 import { addBackend } from "../config/server-edits.ts";
 import type { ChangeResult, NewBackend, ServerChange, Target, TargetServer } from "../discovery/target.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
@@ -257,10 +257,9 @@ export class Commit implements Target {
     return this.#reloads.submit(undefined, "it was asked for");
   }
 
-  /** Whether the configuration has this server. */
-  isConfigured(backend: string, server: string): boolean {
-    const section = backendSection(this.document, backend);
-    return section !== undefined && findServer(section, server) !== undefined;
+  /** Says that somebody has told the worker something that may contradict the document: what it runs is compared anew, backend by backend, when they are next changed. */
+  doubtWorker(): void {
+    this.#runtime.workerChanged("unknown");
   }
 
   servers(backend: string): readonly TargetServer[] | undefined {

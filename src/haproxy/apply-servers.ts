@@ -131,6 +131,8 @@ async function setServer(worker: OneWorker, change: SetServer): Promise<void> {
   } else if (port !== undefined) {
     throw invalid("port", "needs the address beside it");
   }
+  for (const [what, on] of Object.entries({ health: change.checks, agent: change.agentChecks }))
+    if (on !== undefined) await worker.tell(on ? "enable" : "disable", what, name);
   for (const [what, value] of Object.entries({ weight, health, agent, state })) {
     if (value !== undefined) await worker.tell("set", "server", name, what, String(value));
   }

@@ -1,9 +1,9 @@
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
-import { isRefusal, refusal } from "./answer.ts";
+import { type Answer, isRefusal, refusal } from "./answer.ts";
 import { applyServers } from "./apply-servers.ts";
 import type { CallOptions } from "./call-options.ts";
-import { encodeCommand } from "./command.ts";
+import { encodeCommand, encodePieceCommand } from "./command.ts";
 import { type ProcessInfo, parseInfo } from "./info.ts";
 import type { RunCommand } from "./one-worker.ts";
 import { createPatternFiles, type PatternFiles } from "./pattern-files.ts";
@@ -37,8 +37,18 @@ export interface Runtime {
   readonly sslFiles: SslFiles;
   /** Maps and ACL files. */
   readonly patternFiles: PatternFiles;
-  /** One command from words, each quoted, on a connection of its own; answers what HAProxy printed. */
-  execute(words: readonly string[], options?: CallOptions): Promise<string>;
+  /** A command that only reads, from words, each quoted; answers what HAProxy printed. */
+  ask(words: readonly string[], options?: CallOptions): Promise<string>;
+  /** A command that changes something, from words, each quoted; answers what HAProxy printed. */
+  tell(words: readonly string[], options?: CallOptions): Promise<string>;
+  /** One command from words, each quoted, with what is sent along with it, on a connection of its own; answers what HAProxy printed. */
+  execute(words: readonly string[], options?: ExecuteOptions): Promise<string>;
+}
+
+/** A command of a user's. */
+export interface ExecuteOptions extends CallOptions {
+  /** Lines that follow the command; see `encodePieceCommand`. */
+  readonly payload?: string;
 }
 
 /** Makes a runtime over queues that someone else aims at the worker. */
@@ -74,10 +84,18 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
       ),
     captureServerStates: (options = {}) => read(["show", "servers", "state"], serverStatesIn, options),
     applyServers: (list, options = {}) => applyServers(runChange, clock, list, options),
-    async execute(words, options = {}) {
-      const answer = await queues.exclusively((queue) => queue.run(encodeCommand(words), options));
-      if (isRefusal(answer)) throw refusal(words.slice(0, 2).join(" "), answer);
-      return answer.text;
+    ask: async (words, options = {}) =>
+      accepted(words, await reads.run(encodeCommand(words), { ...options, readOnly: true })),
+    tell: async (words, options = {}) => accepted(words, await changes.run(encodeCommand(words), options)),
+    async execute(words, { payload, ...options } = {}) {
+      const line = payload === undefined ? encodeCommand(words) : encodePieceCommand(words, payload);
+      return accepted(words, await queues.exclusively((queue) => queue.run(line, options)));
     },
   };
+}
+
+/** What HAProxy printed. Throws what it refused; the words of the command may be secrets but for the first two. */
+function accepted(words: readonly string[], answer: Answer): string {
+  if (isRefusal(answer)) throw refusal(words.slice(0, 2).join(" "), answer);
+  return answer.text;
 }

@@ -38,6 +38,10 @@ export interface SetServer {
   readonly health?: "up" | "stopping" | "down";
   /** Overrides what the agent check said. */
   readonly agent?: "up" | "down";
+  /** Turns the health check on or off. */
+  readonly checks?: boolean;
+  /** Turns the agent check on or off. */
+  readonly agentChecks?: boolean;
 }
 
 /** Takes a server out of rotation at once, waits until it is unused, and removes it. */

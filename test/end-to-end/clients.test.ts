@@ -264,7 +264,7 @@ for (const [number, { name: client, client: needed, open }] of entries.entries()
       assert.match(String(info.version), /^\d+\.\d+/);
       assert.equal(info.masterPid, haplane.pids().haproxy);
       assert.equal(info.state, "PROCESS_STATE_RUNNING");
-      assert.equal(asObject(info.fields).Pid, String(info.workerPid));
+      assert.equal(asObject(info.info).pid, info.workerPid);
 
       const filter = { proxies: ["shop"], types: ["STATS_TYPE_BACKEND"] };
       const { stats } = (await call(listStats, filter)) as { stats: JsonObject[] };
@@ -272,8 +272,17 @@ for (const [number, { name: client, client: needed, open }] of entries.entries()
       assert.equal(stats[0]?.svname, "BACKEND");
 
       const added = await call(addServer, { name: server, address: "127.0.0.1", port, weight: 7 });
-      const { id: serverId, ...rest } = added.server as { id: number };
-      assert.ok(serverId > 0);
+      const {
+        id: serverId,
+        name: addedName,
+        address,
+        port: addedPort,
+        weight,
+        adminState,
+        operationalState,
+      } = added.server as JsonObject;
+      assert.ok(Number(serverId) > 0);
+      const rest = { name: addedName, address, port: addedPort, weight, adminState, operationalState };
       const expected = {
         name: server,
         address: "127.0.0.1",

@@ -80,7 +80,7 @@ test("taking a change back takes nothing of others with it, and says so to watch
   };
   await assert.rejects(w.commit.change({ edit: weight(9) }));
   await eventually(async () => assert.match(await w.text(), /server b .*weight 5\n {4}server c /));
-  assert.ok(w.commit.isConfigured("web", "c"));
+  assert.ok(w.commit.servers("web")?.some(({ name }) => name === "c"));
   await eventually(async () => {
     const events = (await durableEvents(w.store, EventKind.SERVER)).filter(({ resource }) =>
       resource.endsWith("/b"),

@@ -109,6 +109,8 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
     execute: async () => "",
     sslFiles: createSslFiles(silent, silent),
     patternFiles: createPatternFiles(silent, silent),
+    ask: async () => "",
+    tell: async () => "",
   };
 
   const self: ScriptedHaproxy = {

@@ -6,7 +6,9 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ProcessState, ReloadState } from "./events_pb.js";
+import type { Info } from "./runtime_info_pb.js";
 import type { Stats, StatsType } from "./runtime_stats_pb.js";
+import type { Applied } from "./configuration_pb.js";
 
 /**
  * Describes the file haplane/v1/runtime.proto.
@@ -76,11 +78,11 @@ export declare type GetInfoResponse = Message<"haplane.v1.GetInfoResponse"> & {
   state: ProcessState;
 
   /**
-   * Every field of `show info`, by HAProxy's name for it, as printed.
+   * Every field of `show info`.
    *
-   * @generated from field: map<string, string> fields = 7;
+   * @generated from field: haplane.v1.Info info = 7;
    */
-  fields: { [key: string]: string };
+  info?: Info | undefined;
 };
 
 /**
@@ -288,7 +290,7 @@ export declare type StatsKey = Message<"haplane.v1.StatsKey"> & {
 export declare const StatsKeySchema: GenMessage<StatsKey>;
 
 /**
- * A server as the running worker has it.
+ * A server as the running worker has it, beside what the configuration says.
  *
  * @generated from message haplane.v1.Server
  */
@@ -348,6 +350,69 @@ export declare type Server = Message<"haplane.v1.Server"> & {
    * @generated from field: bool configured = 8;
    */
   configured: boolean;
+
+  /**
+   * What the configuration says of it; unset when it has none, or more than one of this name.
+   *
+   * @generated from field: haplane.v1.ConfiguredServer configuration = 9;
+   */
+  configuration?: ConfiguredServer | undefined;
+
+  /**
+   * The fields of this message that the running server has otherwise than the configuration says: `address`, `port`, `weight`, `admin_state`. They were set at runtime only, or by HAProxy (DNS, an agent).
+   *
+   * @generated from field: repeated string runtime_only = 10;
+   */
+  runtimeOnly: string[];
+
+  /**
+   * The weight that HAProxy was started with.
+   *
+   * @generated from field: uint32 initial_weight = 11;
+   */
+  initialWeight: number;
+
+  /**
+   * Why its administrative state is what it is.
+   *
+   * @generated from field: repeated haplane.v1.AdminReason admin_reasons = 12;
+   */
+  adminReasons: AdminReason[];
+
+  /**
+   * Its health check.
+   *
+   * @generated from field: haplane.v1.ServerCheck check = 13;
+   */
+  check?: ServerCheck | undefined;
+
+  /**
+   * Its agent check.
+   *
+   * @generated from field: haplane.v1.ServerCheck agent = 14;
+   */
+  agent?: ServerCheck | undefined;
+
+  /**
+   * How long it has been up or down.
+   *
+   * @generated from field: google.protobuf.Duration since_change = 15;
+   */
+  sinceChange?: Duration | undefined;
+
+  /**
+   * Host name that its address comes from; empty for an address.
+   *
+   * @generated from field: string fqdn = 16;
+   */
+  fqdn: string;
+
+  /**
+   * Its row of statistics: status, sessions, queue, checks in words. Not in the answers to changes.
+   *
+   * @generated from field: haplane.v1.Stats stats = 17;
+   */
+  stats?: Stats | undefined;
 };
 
 /**
@@ -355,6 +420,95 @@ export declare type Server = Message<"haplane.v1.Server"> & {
  * Use `create(ServerSchema)` to create a new message.
  */
 export declare const ServerSchema: GenMessage<Server>;
+
+/**
+ * A server as its line in the configuration says.
+ *
+ * @generated from message haplane.v1.ConfiguredServer
+ */
+export declare type ConfiguredServer = Message<"haplane.v1.ConfiguredServer"> & {
+  /**
+   * As written, without the port and without brackets: an IP address, a host name, `${ENV}`, `unix@…`.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * 0 when the line gives none.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * Its own weight, else that of `default-server`, else 1.
+   *
+   * @generated from field: uint32 weight = 3;
+   */
+  weight: number;
+
+  /**
+   * MAINT where it is `disabled`, else READY.
+   *
+   * @generated from field: haplane.v1.AdminState admin_state = 4;
+   */
+  adminState: AdminState;
+};
+
+/**
+ * Describes the message haplane.v1.ConfiguredServer.
+ * Use `create(ConfiguredServerSchema)` to create a new message.
+ */
+export declare const ConfiguredServerSchema: GenMessage<ConfiguredServer>;
+
+/**
+ * A health or agent check of a server.
+ *
+ * @generated from message haplane.v1.ServerCheck
+ */
+export declare type ServerCheck = Message<"haplane.v1.ServerCheck"> & {
+  /**
+   * Whether the server has one.
+   *
+   * @generated from field: bool configured = 1;
+   */
+  configured: boolean;
+
+  /**
+   * Whether it is made.
+   *
+   * @generated from field: bool enabled = 2;
+   */
+  enabled: boolean;
+
+  /**
+   * Whether it pauses, as in maintenance.
+   *
+   * @generated from field: bool paused = 3;
+   */
+  paused: boolean;
+
+  /**
+   * Whether one is under way.
+   *
+   * @generated from field: bool in_progress = 4;
+   */
+  inProgress: boolean;
+
+  /**
+   * How the last one ended; not known of the agent.
+   *
+   * @generated from field: haplane.v1.CheckResult result = 5;
+   */
+  result: CheckResult;
+};
+
+/**
+ * Describes the message haplane.v1.ServerCheck.
+ * Use `create(ServerCheckSchema)` to create a new message.
+ */
+export declare const ServerCheckSchema: GenMessage<ServerCheck>;
 
 /**
  * Request of ListServers.
@@ -504,6 +658,13 @@ export declare type AddServerRequest = Message<"haplane.v1.AddServerRequest"> & 
    * @generated from field: haplane.v1.AdminState admin_state = 6;
    */
   adminState: AdminState;
+
+  /**
+   * Adds it to the configuration: it is a change of it like any other, with a revision, and survives every reload. Not with admin_state DRAIN, which a configuration cannot say.
+   *
+   * @generated from field: bool persist = 7;
+   */
+  persist: boolean;
 };
 
 /**
@@ -524,6 +685,20 @@ export declare type AddServerResponse = Message<"haplane.v1.AddServerResponse"> 
    * @generated from field: haplane.v1.Server server = 1;
    */
   server?: Server | undefined;
+
+  /**
+   * The revision with it; 0 when it was added at runtime only.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * How the configuration's change reached HAProxy; unset when there was none.
+   *
+   * @generated from field: haplane.v1.Applied applied = 3;
+   */
+  applied?: Applied | undefined;
 };
 
 /**
@@ -572,6 +747,41 @@ export declare type SetServerRequest = Message<"haplane.v1.SetServerRequest"> & 
    * @generated from field: haplane.v1.AdminState admin_state = 5;
    */
   adminState: AdminState;
+
+  /**
+   * Overrides what its health check found, until the next check.
+   *
+   * @generated from field: haplane.v1.HealthOverride health = 6;
+   */
+  health: HealthOverride;
+
+  /**
+   * Overrides what its agent said: UP or DOWN.
+   *
+   * @generated from field: haplane.v1.HealthOverride agent = 7;
+   */
+  agent: HealthOverride;
+
+  /**
+   * Turns its health check on or off. It needs to have one.
+   *
+   * @generated from field: optional bool check_enabled = 8;
+   */
+  checkEnabled?: boolean | undefined;
+
+  /**
+   * Turns its agent check on or off. It needs to have one.
+   *
+   * @generated from field: optional bool agent_enabled = 9;
+   */
+  agentEnabled?: boolean | undefined;
+
+  /**
+   * Writes address, port, weight and admin_state (READY, MAINT) to the configuration as well: a change of it like any other, with one revision. Other fields cannot be persisted.
+   *
+   * @generated from field: bool persist = 10;
+   */
+  persist: boolean;
 };
 
 /**
@@ -587,11 +797,25 @@ export declare const SetServerRequestSchema: GenMessage<SetServerRequest>;
  */
 export declare type SetServerResponse = Message<"haplane.v1.SetServerResponse"> & {
   /**
-   * The server as the worker has it after the change.
+   * The server as the worker has it after the change; `runtime_only` says what of it the configuration does not have.
    *
    * @generated from field: haplane.v1.Server server = 1;
    */
   server?: Server | undefined;
+
+  /**
+   * The revision with the change; 0 when it was made at runtime only.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * How the configuration's change reached HAProxy; unset when there was none.
+   *
+   * @generated from field: haplane.v1.Applied applied = 3;
+   */
+  applied?: Applied | undefined;
 };
 
 /**
@@ -599,6 +823,115 @@ export declare type SetServerResponse = Message<"haplane.v1.SetServerResponse"> 
  * Use `create(SetServerResponseSchema)` to create a new message.
  */
 export declare const SetServerResponseSchema: GenMessage<SetServerResponse>;
+
+/**
+ * Request of BatchSetServers.
+ *
+ * @generated from message haplane.v1.BatchSetServersRequest
+ */
+export declare type BatchSetServersRequest = Message<"haplane.v1.BatchSetServersRequest"> & {
+  /**
+   * The changes, at most 10,000. `persist` of each is not looked at.
+   *
+   * @generated from field: repeated haplane.v1.SetServerRequest requests = 1;
+   */
+  requests: SetServerRequest[];
+
+  /**
+   * Writes all of them to the configuration as well, as one revision, before anything else is done; see SetServerRequest.
+   *
+   * @generated from field: bool persist = 2;
+   */
+  persist: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.BatchSetServersRequest.
+ * Use `create(BatchSetServersRequestSchema)` to create a new message.
+ */
+export declare const BatchSetServersRequestSchema: GenMessage<BatchSetServersRequest>;
+
+/**
+ * Answer of BatchSetServers.
+ *
+ * @generated from message haplane.v1.BatchSetServersResponse
+ */
+export declare type BatchSetServersResponse = Message<"haplane.v1.BatchSetServersResponse"> & {
+  /**
+   * How many changes were made.
+   *
+   * @generated from field: uint32 changed = 1;
+   */
+  changed: number;
+
+  /**
+   * The changes that failed, in the order of the requests.
+   *
+   * @generated from field: repeated haplane.v1.BatchFailure failures = 2;
+   */
+  failures: BatchFailure[];
+
+  /**
+   * The revision with the changes; 0 when they were made at runtime only.
+   *
+   * @generated from field: int64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * How the configuration's change reached HAProxy; unset when there was none.
+   *
+   * @generated from field: haplane.v1.Applied applied = 4;
+   */
+  applied?: Applied | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.BatchSetServersResponse.
+ * Use `create(BatchSetServersResponseSchema)` to create a new message.
+ */
+export declare const BatchSetServersResponseSchema: GenMessage<BatchSetServersResponse>;
+
+/**
+ * A change of a batch that failed.
+ *
+ * @generated from message haplane.v1.BatchFailure
+ */
+export declare type BatchFailure = Message<"haplane.v1.BatchFailure"> & {
+  /**
+   * Its place among the requests, from 0.
+   *
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * The server's name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Why, as a word: the reason that the error would have had, see error_reason.proto without the prefix.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Why, as a sentence.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message haplane.v1.BatchFailure.
+ * Use `create(BatchFailureSchema)` to create a new message.
+ */
+export declare const BatchFailureSchema: GenMessage<BatchFailure>;
 
 /**
  * Request of DeleteServer.
@@ -626,6 +959,13 @@ export declare type DeleteServerRequest = Message<"haplane.v1.DeleteServerReques
    * @generated from field: bool force = 3;
    */
   force: boolean;
+
+  /**
+   * Removes it from the configuration as well, before anything else is done.
+   *
+   * @generated from field: bool persist = 4;
+   */
+  persist: boolean;
 };
 
 /**
@@ -640,6 +980,19 @@ export declare const DeleteServerRequestSchema: GenMessage<DeleteServerRequest>;
  * @generated from message haplane.v1.DeleteServerResponse
  */
 export declare type DeleteServerResponse = Message<"haplane.v1.DeleteServerResponse"> & {
+  /**
+   * The revision without it; 0 when it was removed at runtime only, so that the next reload brings a configured one back.
+   *
+   * @generated from field: int64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * How the configuration's change reached HAProxy; unset when there was none.
+   *
+   * @generated from field: haplane.v1.Applied applied = 2;
+   */
+  applied?: Applied | undefined;
 };
 
 /**
@@ -647,6 +1000,285 @@ export declare type DeleteServerResponse = Message<"haplane.v1.DeleteServerRespo
  * Use `create(DeleteServerResponseSchema)` to create a new message.
  */
 export declare const DeleteServerResponseSchema: GenMessage<DeleteServerResponse>;
+
+/**
+ * A frontend as the running worker has it, beside what the configuration says.
+ *
+ * @generated from message haplane.v1.Frontend
+ */
+export declare type Frontend = Message<"haplane.v1.Frontend"> & {
+  /**
+   * `frontends/{frontend}`, or `listens/{listen}` where the configuration has a `listen` of this name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Most connections at a time.
+   *
+   * @generated from field: uint32 maxconn = 2;
+   */
+  maxconn: number;
+
+  /**
+   * HAProxy's words: OPEN, PAUSED (disabled), FULL, STOP.
+   *
+   * @generated from field: string status = 3;
+   */
+  status: string;
+
+  /**
+   * Its own maxconn in the configuration; unset when it has none, so that another holds.
+   *
+   * @generated from field: optional uint32 configured_maxconn = 4;
+   */
+  configuredMaxconn?: number | undefined;
+
+  /**
+   * The fields of this message that the running frontend has otherwise than the configuration says: `maxconn`, `status`.
+   *
+   * @generated from field: repeated string runtime_only = 5;
+   */
+  runtimeOnly: string[];
+
+  /**
+   * Its row of statistics. Not in the answers to changes.
+   *
+   * @generated from field: haplane.v1.Stats stats = 6;
+   */
+  stats?: Stats | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.Frontend.
+ * Use `create(FrontendSchema)` to create a new message.
+ */
+export declare const FrontendSchema: GenMessage<Frontend>;
+
+/**
+ * Request of ListFrontends.
+ *
+ * @generated from message haplane.v1.ListFrontendsRequest
+ */
+export declare type ListFrontendsRequest = Message<"haplane.v1.ListFrontendsRequest"> & {
+  /**
+   * The most to return; 0 means 1,000, more than 10,000 counts as 10,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListFrontendsRequest.
+ * Use `create(ListFrontendsRequestSchema)` to create a new message.
+ */
+export declare const ListFrontendsRequestSchema: GenMessage<ListFrontendsRequest>;
+
+/**
+ * Answer of ListFrontends.
+ *
+ * @generated from message haplane.v1.ListFrontendsResponse
+ */
+export declare type ListFrontendsResponse = Message<"haplane.v1.ListFrontendsResponse"> & {
+  /**
+   * The frontends of this page.
+   *
+   * @generated from field: repeated haplane.v1.Frontend frontends = 1;
+   */
+  frontends: Frontend[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListFrontendsResponse.
+ * Use `create(ListFrontendsResponseSchema)` to create a new message.
+ */
+export declare const ListFrontendsResponseSchema: GenMessage<ListFrontendsResponse>;
+
+/**
+ * Request of SetFrontend.
+ *
+ * @generated from message haplane.v1.SetFrontendRequest
+ */
+export declare type SetFrontendRequest = Message<"haplane.v1.SetFrontendRequest"> & {
+  /**
+   * `frontends/{frontend}` or `listens/{listen}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Most connections at a time, 1 to 2,147,483,647.
+   *
+   * @generated from field: optional uint32 maxconn = 2;
+   */
+  maxconn?: number | undefined;
+
+  /**
+   * True lets it accept connections, false makes it pause.
+   *
+   * @generated from field: optional bool enabled = 3;
+   */
+  enabled?: boolean | undefined;
+
+  /**
+   * Writes maxconn to the configuration as well: a change of it like any other, with one revision. `enabled` cannot be persisted.
+   *
+   * @generated from field: bool persist = 4;
+   */
+  persist: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.SetFrontendRequest.
+ * Use `create(SetFrontendRequestSchema)` to create a new message.
+ */
+export declare const SetFrontendRequestSchema: GenMessage<SetFrontendRequest>;
+
+/**
+ * Answer of SetFrontend.
+ *
+ * @generated from message haplane.v1.SetFrontendResponse
+ */
+export declare type SetFrontendResponse = Message<"haplane.v1.SetFrontendResponse"> & {
+  /**
+   * The frontend as the worker has it after the change.
+   *
+   * @generated from field: haplane.v1.Frontend frontend = 1;
+   */
+  frontend?: Frontend | undefined;
+
+  /**
+   * The revision with the change; 0 when it was made at runtime only.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * How the configuration's change reached HAProxy; unset when there was none.
+   *
+   * @generated from field: haplane.v1.Applied applied = 3;
+   */
+  applied?: Applied | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.SetFrontendResponse.
+ * Use `create(SetFrontendResponseSchema)` to create a new message.
+ */
+export declare const SetFrontendResponseSchema: GenMessage<SetFrontendResponse>;
+
+/**
+ * Request of ClearCounters.
+ *
+ * @generated from message haplane.v1.ClearCountersRequest
+ */
+export declare type ClearCountersRequest = Message<"haplane.v1.ClearCountersRequest"> & {
+  /**
+   * Clears all counters, not only the maxima.
+   *
+   * @generated from field: bool all = 1;
+   */
+  all: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.ClearCountersRequest.
+ * Use `create(ClearCountersRequestSchema)` to create a new message.
+ */
+export declare const ClearCountersRequestSchema: GenMessage<ClearCountersRequest>;
+
+/**
+ * Answer of ClearCounters.
+ *
+ * @generated from message haplane.v1.ClearCountersResponse
+ */
+export declare type ClearCountersResponse = Message<"haplane.v1.ClearCountersResponse"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ClearCountersResponse.
+ * Use `create(ClearCountersResponseSchema)` to create a new message.
+ */
+export declare const ClearCountersResponseSchema: GenMessage<ClearCountersResponse>;
+
+/**
+ * Request of Execute.
+ *
+ * @generated from message haplane.v1.ExecuteRequest
+ */
+export declare type ExecuteRequest = Message<"haplane.v1.ExecuteRequest"> & {
+  /**
+   * The command, in HAProxy's own syntax: words with blanks between them, a backslash before a blank, a backslash, `<` or `;` that belongs to a word. One line, one command.
+   *
+   * @generated from field: string command = 1;
+   */
+  command: string;
+
+  /**
+   * What follows the command behind `<<`: lines, none of them empty, as `set ssl cert` takes them. Command and payload together at most 15,360 bytes. It may be a secret, and is never logged.
+   *
+   * @generated from field: bytes payload = 2;
+   */
+  payload: Uint8Array;
+
+  /**
+   * How long HAProxy may take. Default 5 s, at most 60 s.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 3;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.ExecuteRequest.
+ * Use `create(ExecuteRequestSchema)` to create a new message.
+ */
+export declare const ExecuteRequestSchema: GenMessage<ExecuteRequest>;
+
+/**
+ * Answer of Execute.
+ *
+ * @generated from message haplane.v1.ExecuteResponse
+ */
+export declare type ExecuteResponse = Message<"haplane.v1.ExecuteResponse"> & {
+  /**
+   * What HAProxy printed. What it refuses is an error, FAILED_PRECONDITION, with its words.
+   *
+   * @generated from field: string output = 1;
+   */
+  output: string;
+
+  /**
+   * The output was longer than 1 MiB and was cut.
+   *
+   * @generated from field: bool truncated = 2;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.ExecuteResponse.
+ * Use `create(ExecuteResponseSchema)` to create a new message.
+ */
+export declare const ExecuteResponseSchema: GenMessage<ExecuteResponse>;
 
 /**
  * A reload of HAProxy that haplane made.
@@ -839,6 +1471,114 @@ export declare type GetReloadResponse = Message<"haplane.v1.GetReloadResponse"> 
 export declare const GetReloadResponseSchema: GenMessage<GetReloadResponse>;
 
 /**
+ * Why a server is in maintenance or drain.
+ *
+ * @generated from enum haplane.v1.AdminReason
+ */
+export enum AdminReason {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ADMIN_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Put in maintenance by a command.
+   *
+   * @generated from enum value: ADMIN_REASON_FORCED_MAINT = 1;
+   */
+  FORCED_MAINT = 1,
+
+  /**
+   * The server that it tracks is in maintenance.
+   *
+   * @generated from enum value: ADMIN_REASON_INHERITED_MAINT = 2;
+   */
+  INHERITED_MAINT = 2,
+
+  /**
+   * `disabled` in the configuration that HAProxy was started with.
+   *
+   * @generated from enum value: ADMIN_REASON_CONFIGURED_MAINT = 3;
+   */
+  CONFIGURED_MAINT = 3,
+
+  /**
+   * Put in drain by a command.
+   *
+   * @generated from enum value: ADMIN_REASON_FORCED_DRAIN = 4;
+   */
+  FORCED_DRAIN = 4,
+
+  /**
+   * The server that it tracks is in drain.
+   *
+   * @generated from enum value: ADMIN_REASON_INHERITED_DRAIN = 5;
+   */
+  INHERITED_DRAIN = 5,
+
+  /**
+   * Its name has no address.
+   *
+   * @generated from enum value: ADMIN_REASON_UNRESOLVED = 6;
+   */
+  UNRESOLVED = 6,
+}
+
+/**
+ * Describes the enum haplane.v1.AdminReason.
+ */
+export declare const AdminReasonSchema: GenEnum<AdminReason>;
+
+/**
+ * How a check ended.
+ *
+ * @generated from enum haplane.v1.CheckResult
+ */
+export enum CheckResult {
+  /**
+   * Not known, or none was made yet.
+   *
+   * @generated from enum value: CHECK_RESULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It says nothing about the server.
+   *
+   * @generated from enum value: CHECK_RESULT_NEUTRAL = 1;
+   */
+  NEUTRAL = 1,
+
+  /**
+   * The server failed it.
+   *
+   * @generated from enum value: CHECK_RESULT_FAILED = 2;
+   */
+  FAILED = 2,
+
+  /**
+   * The server passed it.
+   *
+   * @generated from enum value: CHECK_RESULT_PASSED = 3;
+   */
+  PASSED = 3,
+
+  /**
+   * The server passed it and wants no new sessions.
+   *
+   * @generated from enum value: CHECK_RESULT_CONDITIONALLY_PASSED = 4;
+   */
+  CONDITIONALLY_PASSED = 4,
+}
+
+/**
+ * Describes the enum haplane.v1.CheckResult.
+ */
+export declare const CheckResultSchema: GenEnum<CheckResult>;
+
+/**
  * Administrative states of a server (configuration manual, `set server state`).
  *
  * @generated from enum haplane.v1.AdminState
@@ -926,8 +1666,48 @@ export enum OperationalState {
 export declare const OperationalStateSchema: GenEnum<OperationalState>;
 
 /**
- * The running HAProxy, through its Runtime API. What is changed here takes effect at once and is not written to the configuration: a weight, an address or an
- * administrative state set here is given back after a reload that haplane makes, a server added here only is gone after it.
+ * What the result of a check is replaced with.
+ *
+ * @generated from enum haplane.v1.HealthOverride
+ */
+export enum HealthOverride {
+  /**
+   * It is left alone.
+   *
+   * @generated from enum value: HEALTH_OVERRIDE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Up.
+   *
+   * @generated from enum value: HEALTH_OVERRIDE_UP = 1;
+   */
+  UP = 1,
+
+  /**
+   * Up, and wants no new sessions. Not of an agent.
+   *
+   * @generated from enum value: HEALTH_OVERRIDE_STOPPING = 2;
+   */
+  STOPPING = 2,
+
+  /**
+   * Down.
+   *
+   * @generated from enum value: HEALTH_OVERRIDE_DOWN = 3;
+   */
+  DOWN = 3,
+}
+
+/**
+ * Describes the enum haplane.v1.HealthOverride.
+ */
+export declare const HealthOverrideSchema: GenEnum<HealthOverride>;
+
+/**
+ * The running HAProxy, through its Runtime API. What is changed here takes effect at once and is not written to the configuration unless a request says `persist`: a weight, an address or an
+ * administrative state set here is given back after a reload that haplane makes, everything else (a server added here only, a frontend's state, entries of stick tables) is gone after it.
  * Every method fails with UNAVAILABLE (and says when to retry) while HAProxy does not answer, and with FAILED_PRECONDITION, carrying HAProxy's words, when it refuses.
  *
  * @generated from service haplane.v1.Runtime
@@ -985,7 +1765,7 @@ export declare const Runtime: GenService<{
     output: typeof GetServerResponseSchema;
   },
   /**
-   * Adds a server to a backend of the running worker and lets it take traffic.
+   * Adds a server to a backend of the running worker and lets it take traffic; with `persist`, to the configuration too.
    * Fails with ALREADY_EXISTS, with NOT_FOUND when there is no such backend, with FAILED_PRECONDITION when its balance algorithm cannot take servers at runtime.
    *
    * @generated from rpc haplane.v1.Runtime.AddServer
@@ -996,7 +1776,7 @@ export declare const Runtime: GenService<{
     output: typeof AddServerResponseSchema;
   },
   /**
-   * Sets a running server's address, port, weight or administrative state; what is left out stays. Fails with NOT_FOUND.
+   * Sets a running server's address, port, weight, states or checks; what is left out stays. Fails with NOT_FOUND.
    *
    * @generated from rpc haplane.v1.Runtime.SetServer
    */
@@ -1004,6 +1784,17 @@ export declare const Runtime: GenService<{
     methodKind: "unary";
     input: typeof SetServerRequestSchema;
     output: typeof SetServerResponseSchema;
+  },
+  /**
+   * Sets many servers in one call, pipelined. Each change is made or fails by itself, in no order but that of one server's changes; with `persist` they are one change of the configuration first, which is
+   * made as a whole or fails.
+   *
+   * @generated from rpc haplane.v1.Runtime.BatchSetServers
+   */
+  batchSetServers: {
+    methodKind: "unary";
+    input: typeof BatchSetServersRequestSchema;
+    output: typeof BatchSetServersResponseSchema;
   },
   /**
    * Takes a server out of the running worker: no new requests, then, when its connections have ended, it is deleted.
@@ -1015,6 +1806,48 @@ export declare const Runtime: GenService<{
     methodKind: "unary";
     input: typeof DeleteServerRequestSchema;
     output: typeof DeleteServerResponseSchema;
+  },
+  /**
+   * Lists the frontends that the running worker has, `listen` sections included.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListFrontends
+   */
+  listFrontends: {
+    methodKind: "unary";
+    input: typeof ListFrontendsRequestSchema;
+    output: typeof ListFrontendsResponseSchema;
+  },
+  /**
+   * Sets a running frontend's maxconn, or enables or disables it; what is left out stays. A disabled frontend accepts nothing, and keeps its sockets. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Runtime.SetFrontend
+   */
+  setFrontend: {
+    methodKind: "unary";
+    input: typeof SetFrontendRequestSchema;
+    output: typeof SetFrontendResponseSchema;
+  },
+  /**
+   * Sets statistics to zero: the maxima, or all counters (`clear counters`).
+   *
+   * @generated from rpc haplane.v1.Runtime.ClearCounters
+   */
+  clearCounters: {
+    methodKind: "unary";
+    input: typeof ClearCountersRequestSchema;
+    output: typeof ClearCountersResponseSchema;
+  },
+  /**
+   * Sends one command to the running worker, over a connection of its own, and returns what it prints. It is the way to what has no method here, and it is dangerous: HAProxy does what it is told, also what stops
+   * traffic, ends the process or shows secrets, and nothing of it is in the configuration. Every call is logged with its caller and the command's first words. Commands that would only change the
+   * connection, take it over or never end are refused (FIELD_INVALID), and so is everything that is more than one command.
+   *
+   * @generated from rpc haplane.v1.Runtime.Execute
+   */
+  execute: {
+    methodKind: "unary";
+    input: typeof ExecuteRequestSchema;
+    output: typeof ExecuteResponseSchema;
   },
   /**
    * Reloads HAProxy with the configuration as it is, and answers when the new worker serves; an edit of the file by hand that is held is taken over first.

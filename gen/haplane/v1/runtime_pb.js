@@ -4,16 +4,18 @@
 
 import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import { file_haplane_v1_events } from "./events_pb.js";
 import { file_haplane_grammar_v1_grammar } from "../grammar/v1/grammar_pb.js";
+import { file_haplane_v1_configuration } from "./configuration_pb.js";
+import { file_haplane_v1_events } from "./events_pb.js";
 import { file_haplane_v1_options } from "./options_pb.js";
+import { file_haplane_v1_runtime_info } from "./runtime_info_pb.js";
 import { file_haplane_v1_runtime_stats } from "./runtime_stats_pb.js";
 
 /**
  * Describes the file haplane/v1/runtime.proto.
  */
 export const file_haplane_v1_runtime = /*@__PURE__*/
-  fileDesc("ChhoYXBsYW5lL3YxL3J1bnRpbWUucHJvdG8SCmhhcGxhbmUudjEiEAoOR2V0SW5mb1JlcXVlc3QiqAIKD0dldEluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCm1hc3Rlcl9waWQYAiABKA0SEgoKd29ya2VyX3BpZBgDIAEoDRIpCgZ1cHRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHcmVsb2FkcxgFIAEoDUgAiAEBEicKBXN0YXRlGAYgASgOMhguaGFwbGFuZS52MS5Qcm9jZXNzU3RhdGUSNwoGZmllbGRzGAcgAygLMicuaGFwbGFuZS52MS5HZXRJbmZvUmVzcG9uc2UuRmllbGRzRW50cnkaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghfcmVsb2FkcyKcAQoQTGlzdFN0YXRzUmVxdWVzdBIYCgdwcm94aWVzGAEgAygJQgeC1RgDIOgHEhkKCHNlcnZpY2VzGAIgAygJQgeC1RgDIOgHEiwKBXR5cGVzGAMgAygOMhUuaGFwbGFuZS52MS5TdGF0c1R5cGVCBoLVGAIgChIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJOChFMaXN0U3RhdHNSZXNwb25zZRIgCgVzdGF0cxgBIAMoCzIRLmhhcGxhbmUudjEuU3RhdHMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqMBChFXYXRjaFN0YXRzUmVxdWVzdBIYCgdwcm94aWVzGAEgAygJQgeC1RgDIOgHEhkKCHNlcnZpY2VzGAIgAygJQgeC1RgDIOgHEiwKBXR5cGVzGAMgAygOMhUuaGFwbGFuZS52MS5TdGF0c1R5cGVCBoLVGAIgChIrCghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKNAQoSV2F0Y2hTdGF0c1Jlc3BvbnNlEiAKBXN0YXRzGAEgAygLMhEuaGFwbGFuZS52MS5TdGF0cxIlCgdyZW1vdmVkGAIgAygLMhQuaGFwbGFuZS52MS5TdGF0c0tleRIMCgRmdWxsGAMgASgIEgwKBG1vcmUYBCABKAgSEgoKd29ya2VyX3BpZBgFIAEoDSJPCghTdGF0c0tleRIOCgZweG5hbWUYASABKAkSDgoGc3ZuYW1lGAIgASgJEiMKBHR5cGUYAyABKA4yFS5oYXBsYW5lLnYxLlN0YXRzVHlwZSLLAQoGU2VydmVyEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg4KBndlaWdodBgEIAEoDRIrCgthZG1pbl9zdGF0ZRgFIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZRI3ChFvcGVyYXRpb25hbF9zdGF0ZRgGIAEoDjIcLmhhcGxhbmUudjEuT3BlcmF0aW9uYWxTdGF0ZRIKCgJpZBgHIAEoDRISCgpjb25maWd1cmVkGAggASgIIksKEkxpc3RTZXJ2ZXJzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiUwoTTGlzdFNlcnZlcnNSZXNwb25zZRIjCgdzZXJ2ZXJzGAEgAygLMhIuaGFwbGFuZS52MS5TZXJ2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKEEdldFNlcnZlclJlcXVlc3QSDAoEbmFtZRgBIAEoCSI3ChFHZXRTZXJ2ZXJSZXNwb25zZRIiCgZzZXJ2ZXIYASABKAsyEi5oYXBsYW5lLnYxLlNlcnZlciKbAQoQQWRkU2VydmVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRITCgZ3ZWlnaHQYBCABKA1IAIgBARINCgVjaGVjaxgFIAEoCBIrCgthZG1pbl9zdGF0ZRgGIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZUIJCgdfd2VpZ2h0IjcKEUFkZFNlcnZlclJlc3BvbnNlEiIKBnNlcnZlchgBIAEoCzISLmhhcGxhbmUudjEuU2VydmVyIqsBChBTZXRTZXJ2ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSFAoHYWRkcmVzcxgCIAEoCUgAiAEBEhEKBHBvcnQYAyABKA1IAYgBARITCgZ3ZWlnaHQYBCABKA1IAogBARIrCgthZG1pbl9zdGF0ZRgFIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZUIKCghfYWRkcmVzc0IHCgVfcG9ydEIJCgdfd2VpZ2h0IjcKEVNldFNlcnZlclJlc3BvbnNlEiIKBnNlcnZlchgBIAEoCzISLmhhcGxhbmUudjEuU2VydmVyImQKE0RlbGV0ZVNlcnZlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIwCg1kcmFpbl90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWZvcmNlGAMgASgIIhYKFERlbGV0ZVNlcnZlclJlc3BvbnNlIs8BCgZSZWxvYWQSDAoEbmFtZRgBIAEoCRImCgVzdGF0ZRgCIAEoDjIXLmhhcGxhbmUudjEuUmVsb2FkU3RhdGUSDwoHcmVhc29ucxgDIAMoCRIOCgZvdXRwdXQYBCABKAkSEAoIcmV2aXNpb24YBSABKAMSLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIg8KDVJlbG9hZFJlcXVlc3QiNAoOUmVsb2FkUmVzcG9uc2USIgoGcmVsb2FkGAEgASgLMhIuaGFwbGFuZS52MS5SZWxvYWQiOwoSTGlzdFJlbG9hZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlMKE0xpc3RSZWxvYWRzUmVzcG9uc2USIwoHcmVsb2FkcxgBIAMoCzISLmhhcGxhbmUudjEuUmVsb2FkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIgChBHZXRSZWxvYWRSZXF1ZXN0EgwKBG5hbWUYASABKAkiNwoRR2V0UmVsb2FkUmVzcG9uc2USIgoGcmVsb2FkGAEgASgLMhIuaGFwbGFuZS52MS5SZWxvYWQqbgoKQWRtaW5TdGF0ZRIbChdBRE1JTl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUFETUlOX1NUQVRFX1JFQURZEAESFQoRQURNSU5fU1RBVEVfRFJBSU4QAhIVChFBRE1JTl9TVEFURV9NQUlOVBADKrMBChBPcGVyYXRpb25hbFN0YXRlEiEKHU9QRVJBVElPTkFMX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZT1BFUkFUSU9OQUxfU1RBVEVfU1RPUFBFRBABEh4KGk9QRVJBVElPTkFMX1NUQVRFX1NUQVJUSU5HEAISHQoZT1BFUkFUSU9OQUxfU1RBVEVfUlVOTklORxADEh4KGk9QRVJBVElPTkFMX1NUQVRFX1NUT1BQSU5HEAQyhAcKB1J1bnRpbWUSSAoHR2V0SW5mbxIaLmhhcGxhbmUudjEuR2V0SW5mb1JlcXVlc3QaGy5oYXBsYW5lLnYxLkdldEluZm9SZXNwb25zZSIEqNQYARJOCglMaXN0U3RhdHMSHC5oYXBsYW5lLnYxLkxpc3RTdGF0c1JlcXVlc3QaHS5oYXBsYW5lLnYxLkxpc3RTdGF0c1Jlc3BvbnNlIgSo1BgBElMKCldhdGNoU3RhdHMSHS5oYXBsYW5lLnYxLldhdGNoU3RhdHNSZXF1ZXN0Gh4uaGFwbGFuZS52MS5XYXRjaFN0YXRzUmVzcG9uc2UiBKjUGAEwARJUCgtMaXN0U2VydmVycxIeLmhhcGxhbmUudjEuTGlzdFNlcnZlcnNSZXF1ZXN0Gh8uaGFwbGFuZS52MS5MaXN0U2VydmVyc1Jlc3BvbnNlIgSo1BgBEk4KCUdldFNlcnZlchIcLmhhcGxhbmUudjEuR2V0U2VydmVyUmVxdWVzdBodLmhhcGxhbmUudjEuR2V0U2VydmVyUmVzcG9uc2UiBKjUGAESTgoJQWRkU2VydmVyEhwuaGFwbGFuZS52MS5BZGRTZXJ2ZXJSZXF1ZXN0Gh0uaGFwbGFuZS52MS5BZGRTZXJ2ZXJSZXNwb25zZSIEqNQYAhJOCglTZXRTZXJ2ZXISHC5oYXBsYW5lLnYxLlNldFNlcnZlclJlcXVlc3QaHS5oYXBsYW5lLnYxLlNldFNlcnZlclJlc3BvbnNlIgSo1BgCElcKDERlbGV0ZVNlcnZlchIfLmhhcGxhbmUudjEuRGVsZXRlU2VydmVyUmVxdWVzdBogLmhhcGxhbmUudjEuRGVsZXRlU2VydmVyUmVzcG9uc2UiBKjUGAISRQoGUmVsb2FkEhkuaGFwbGFuZS52MS5SZWxvYWRSZXF1ZXN0GhouaGFwbGFuZS52MS5SZWxvYWRSZXNwb25zZSIEqNQYAhJUCgtMaXN0UmVsb2FkcxIeLmhhcGxhbmUudjEuTGlzdFJlbG9hZHNSZXF1ZXN0Gh8uaGFwbGFuZS52MS5MaXN0UmVsb2Fkc1Jlc3BvbnNlIgSo1BgBEk4KCUdldFJlbG9hZBIcLmhhcGxhbmUudjEuR2V0UmVsb2FkUmVxdWVzdBodLmhhcGxhbmUudjEuR2V0UmVsb2FkUmVzcG9uc2UiBKjUGAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_haplane_v1_events, file_haplane_grammar_v1_grammar, file_haplane_v1_options, file_haplane_v1_runtime_stats]);
+  fileDesc("ChhoYXBsYW5lL3YxL3J1bnRpbWUucHJvdG8SCmhhcGxhbmUudjEiEAoOR2V0SW5mb1JlcXVlc3Qi4AEKD0dldEluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCm1hc3Rlcl9waWQYAiABKA0SEgoKd29ya2VyX3BpZBgDIAEoDRIpCgZ1cHRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHcmVsb2FkcxgFIAEoDUgAiAEBEicKBXN0YXRlGAYgASgOMhguaGFwbGFuZS52MS5Qcm9jZXNzU3RhdGUSHgoEaW5mbxgHIAEoCzIQLmhhcGxhbmUudjEuSW5mb0IKCghfcmVsb2FkcyKcAQoQTGlzdFN0YXRzUmVxdWVzdBIYCgdwcm94aWVzGAEgAygJQgeC1RgDIOgHEhkKCHNlcnZpY2VzGAIgAygJQgeC1RgDIOgHEiwKBXR5cGVzGAMgAygOMhUuaGFwbGFuZS52MS5TdGF0c1R5cGVCBoLVGAIgChIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJOChFMaXN0U3RhdHNSZXNwb25zZRIgCgVzdGF0cxgBIAMoCzIRLmhhcGxhbmUudjEuU3RhdHMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqMBChFXYXRjaFN0YXRzUmVxdWVzdBIYCgdwcm94aWVzGAEgAygJQgeC1RgDIOgHEhkKCHNlcnZpY2VzGAIgAygJQgeC1RgDIOgHEiwKBXR5cGVzGAMgAygOMhUuaGFwbGFuZS52MS5TdGF0c1R5cGVCBoLVGAIgChIrCghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKNAQoSV2F0Y2hTdGF0c1Jlc3BvbnNlEiAKBXN0YXRzGAEgAygLMhEuaGFwbGFuZS52MS5TdGF0cxIlCgdyZW1vdmVkGAIgAygLMhQuaGFwbGFuZS52MS5TdGF0c0tleRIMCgRmdWxsGAMgASgIEgwKBG1vcmUYBCABKAgSEgoKd29ya2VyX3BpZBgFIAEoDSJPCghTdGF0c0tleRIOCgZweG5hbWUYASABKAkSDgoGc3ZuYW1lGAIgASgJEiMKBHR5cGUYAyABKA4yFS5oYXBsYW5lLnYxLlN0YXRzVHlwZSKPBAoGU2VydmVyEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg4KBndlaWdodBgEIAEoDRIrCgthZG1pbl9zdGF0ZRgFIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZRI3ChFvcGVyYXRpb25hbF9zdGF0ZRgGIAEoDjIcLmhhcGxhbmUudjEuT3BlcmF0aW9uYWxTdGF0ZRIKCgJpZBgHIAEoDRISCgpjb25maWd1cmVkGAggASgIEjMKDWNvbmZpZ3VyYXRpb24YCSABKAsyHC5oYXBsYW5lLnYxLkNvbmZpZ3VyZWRTZXJ2ZXISFAoMcnVudGltZV9vbmx5GAogAygJEhYKDmluaXRpYWxfd2VpZ2h0GAsgASgNEi4KDWFkbWluX3JlYXNvbnMYDCADKA4yFy5oYXBsYW5lLnYxLkFkbWluUmVhc29uEiYKBWNoZWNrGA0gASgLMhcuaGFwbGFuZS52MS5TZXJ2ZXJDaGVjaxImCgVhZ2VudBgOIAEoCzIXLmhhcGxhbmUudjEuU2VydmVyQ2hlY2sSLwoMc2luY2VfY2hhbmdlGA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEgwKBGZxZG4YECABKAkSIAoFc3RhdHMYESABKAsyES5oYXBsYW5lLnYxLlN0YXRzIm4KEENvbmZpZ3VyZWRTZXJ2ZXISDwoHYWRkcmVzcxgBIAEoCRIMCgRwb3J0GAIgASgNEg4KBndlaWdodBgDIAEoDRIrCgthZG1pbl9zdGF0ZRgEIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZSKAAQoLU2VydmVyQ2hlY2sSEgoKY29uZmlndXJlZBgBIAEoCBIPCgdlbmFibGVkGAIgASgIEg4KBnBhdXNlZBgDIAEoCBITCgtpbl9wcm9ncmVzcxgEIAEoCBInCgZyZXN1bHQYBSABKA4yFy5oYXBsYW5lLnYxLkNoZWNrUmVzdWx0IksKEkxpc3RTZXJ2ZXJzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiUwoTTGlzdFNlcnZlcnNSZXNwb25zZRIjCgdzZXJ2ZXJzGAEgAygLMhIuaGFwbGFuZS52MS5TZXJ2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKEEdldFNlcnZlclJlcXVlc3QSDAoEbmFtZRgBIAEoCSI3ChFHZXRTZXJ2ZXJSZXNwb25zZRIiCgZzZXJ2ZXIYASABKAsyEi5oYXBsYW5lLnYxLlNlcnZlciKsAQoQQWRkU2VydmVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRITCgZ3ZWlnaHQYBCABKA1IAIgBARINCgVjaGVjaxgFIAEoCBIrCgthZG1pbl9zdGF0ZRgGIAEoDjIWLmhhcGxhbmUudjEuQWRtaW5TdGF0ZRIPCgdwZXJzaXN0GAcgASgIQgkKB193ZWlnaHQibwoRQWRkU2VydmVyUmVzcG9uc2USIgoGc2VydmVyGAEgASgLMhIuaGFwbGFuZS52MS5TZXJ2ZXISEAoIcmV2aXNpb24YAiABKAMSJAoHYXBwbGllZBgDIAEoCzITLmhhcGxhbmUudjEuQXBwbGllZCLvAgoQU2V0U2VydmVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhQKB2FkZHJlc3MYAiABKAlIAIgBARIRCgRwb3J0GAMgASgNSAGIAQESEwoGd2VpZ2h0GAQgASgNSAKIAQESKwoLYWRtaW5fc3RhdGUYBSABKA4yFi5oYXBsYW5lLnYxLkFkbWluU3RhdGUSKgoGaGVhbHRoGAYgASgOMhouaGFwbGFuZS52MS5IZWFsdGhPdmVycmlkZRIpCgVhZ2VudBgHIAEoDjIaLmhhcGxhbmUudjEuSGVhbHRoT3ZlcnJpZGUSGgoNY2hlY2tfZW5hYmxlZBgIIAEoCEgDiAEBEhoKDWFnZW50X2VuYWJsZWQYCSABKAhIBIgBARIPCgdwZXJzaXN0GAogASgIQgoKCF9hZGRyZXNzQgcKBV9wb3J0QgkKB193ZWlnaHRCEAoOX2NoZWNrX2VuYWJsZWRCEAoOX2FnZW50X2VuYWJsZWQibwoRU2V0U2VydmVyUmVzcG9uc2USIgoGc2VydmVyGAEgASgLMhIuaGFwbGFuZS52MS5TZXJ2ZXISEAoIcmV2aXNpb24YAiABKAMSJAoHYXBwbGllZBgDIAEoCzITLmhhcGxhbmUudjEuQXBwbGllZCJkChZCYXRjaFNldFNlcnZlcnNSZXF1ZXN0EjkKCHJlcXVlc3RzGAEgAygLMhwuaGFwbGFuZS52MS5TZXRTZXJ2ZXJSZXF1ZXN0QgmC1RgFCAEgkE4SDwoHcGVyc2lzdBgCIAEoCCKOAQoXQmF0Y2hTZXRTZXJ2ZXJzUmVzcG9uc2USDwoHY2hhbmdlZBgBIAEoDRIqCghmYWlsdXJlcxgCIAMoCzIYLmhhcGxhbmUudjEuQmF0Y2hGYWlsdXJlEhAKCHJldmlzaW9uGAMgASgDEiQKB2FwcGxpZWQYBCABKAsyEy5oYXBsYW5lLnYxLkFwcGxpZWQiTAoMQmF0Y2hGYWlsdXJlEg0KBWluZGV4GAEgASgNEgwKBG5hbWUYAiABKAkSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkidQoTRGVsZXRlU2VydmVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEjAKDWRyYWluX3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFZm9yY2UYAyABKAgSDwoHcGVyc2lzdBgEIAEoCCJOChREZWxldGVTZXJ2ZXJSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoAxIkCgdhcHBsaWVkGAIgASgLMhMuaGFwbGFuZS52MS5BcHBsaWVkIqkBCghGcm9udGVuZBIMCgRuYW1lGAEgASgJEg8KB21heGNvbm4YAiABKA0SDgoGc3RhdHVzGAMgASgJEh8KEmNvbmZpZ3VyZWRfbWF4Y29ubhgEIAEoDUgAiAEBEhQKDHJ1bnRpbWVfb25seRgFIAMoCRIgCgVzdGF0cxgGIAEoCzIRLmhhcGxhbmUudjEuU3RhdHNCFQoTX2NvbmZpZ3VyZWRfbWF4Y29ubiI9ChRMaXN0RnJvbnRlbmRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJZChVMaXN0RnJvbnRlbmRzUmVzcG9uc2USJwoJZnJvbnRlbmRzGAEgAygLMhQuaGFwbGFuZS52MS5Gcm9udGVuZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihQEKElNldEZyb250ZW5kUmVxdWVzdBIMCgRuYW1lGAEgASgJEiIKB21heGNvbm4YAiABKA1CDILVGAgYASD/////B0gAiAEBEhQKB2VuYWJsZWQYAyABKAhIAYgBARIPCgdwZXJzaXN0GAQgASgIQgoKCF9tYXhjb25uQgoKCF9lbmFibGVkInUKE1NldEZyb250ZW5kUmVzcG9uc2USJgoIZnJvbnRlbmQYASABKAsyFC5oYXBsYW5lLnYxLkZyb250ZW5kEhAKCHJldmlzaW9uGAIgASgDEiQKB2FwcGxpZWQYAyABKAsyEy5oYXBsYW5lLnYxLkFwcGxpZWQiIwoUQ2xlYXJDb3VudGVyc1JlcXVlc3QSCwoDYWxsGAEgASgIIhcKFUNsZWFyQ291bnRlcnNSZXNwb25zZSJuCg5FeGVjdXRlUmVxdWVzdBIaCgdjb21tYW5kGAEgASgJQgmC1RgFCAEggEASFAoHcGF5bG9hZBgCIAEoDEIDgAEBEioKB3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iNAoPRXhlY3V0ZVJlc3BvbnNlEg4KBm91dHB1dBgBIAEoCRIRCgl0cnVuY2F0ZWQYAiABKAgizwEKBlJlbG9hZBIMCgRuYW1lGAEgASgJEiYKBXN0YXRlGAIgASgOMhcuaGFwbGFuZS52MS5SZWxvYWRTdGF0ZRIPCgdyZWFzb25zGAMgAygJEg4KBm91dHB1dBgEIAEoCRIQCghyZXZpc2lvbhgFIAEoAxIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiDwoNUmVsb2FkUmVxdWVzdCI0Cg5SZWxvYWRSZXNwb25zZRIiCgZyZWxvYWQYASABKAsyEi5oYXBsYW5lLnYxLlJlbG9hZCI7ChJMaXN0UmVsb2Fkc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiUwoTTGlzdFJlbG9hZHNSZXNwb25zZRIjCgdyZWxvYWRzGAEgAygLMhIuaGFwbGFuZS52MS5SZWxvYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKEEdldFJlbG9hZFJlcXVlc3QSDAoEbmFtZRgBIAEoCSI3ChFHZXRSZWxvYWRSZXNwb25zZRIiCgZyZWxvYWQYASABKAsyEi5oYXBsYW5lLnYxLlJlbG9hZCrtAQoLQWRtaW5SZWFzb24SHAoYQURNSU5fUkVBU09OX1VOU1BFQ0lGSUVEEAASHQoZQURNSU5fUkVBU09OX0ZPUkNFRF9NQUlOVBABEiAKHEFETUlOX1JFQVNPTl9JTkhFUklURURfTUFJTlQQAhIhCh1BRE1JTl9SRUFTT05fQ09ORklHVVJFRF9NQUlOVBADEh0KGUFETUlOX1JFQVNPTl9GT1JDRURfRFJBSU4QBBIgChxBRE1JTl9SRUFTT05fSU5IRVJJVEVEX0RSQUlOEAUSGwoXQURNSU5fUkVBU09OX1VOUkVTT0xWRUQQBiqeAQoLQ2hlY2tSZXN1bHQSHAoYQ0hFQ0tfUkVTVUxUX1VOU1BFQ0lGSUVEEAASGAoUQ0hFQ0tfUkVTVUxUX05FVVRSQUwQARIXChNDSEVDS19SRVNVTFRfRkFJTEVEEAISFwoTQ0hFQ0tfUkVTVUxUX1BBU1NFRBADEiUKIUNIRUNLX1JFU1VMVF9DT05ESVRJT05BTExZX1BBU1NFRBAEKm4KCkFkbWluU3RhdGUSGwoXQURNSU5fU1RBVEVfVU5TUEVDSUZJRUQQABIVChFBRE1JTl9TVEFURV9SRUFEWRABEhUKEUFETUlOX1NUQVRFX0RSQUlOEAISFQoRQURNSU5fU1RBVEVfTUFJTlQQAyqzAQoQT3BlcmF0aW9uYWxTdGF0ZRIhCh1PUEVSQVRJT05BTF9TVEFURV9VTlNQRUNJRklFRBAAEh0KGU9QRVJBVElPTkFMX1NUQVRFX1NUT1BQRUQQARIeChpPUEVSQVRJT05BTF9TVEFURV9TVEFSVElORxACEh0KGU9QRVJBVElPTkFMX1NUQVRFX1JVTk5JTkcQAxIeChpPUEVSQVRJT05BTF9TVEFURV9TVE9QUElORxAEKoEBCg5IZWFsdGhPdmVycmlkZRIfChtIRUFMVEhfT1ZFUlJJREVfVU5TUEVDSUZJRUQQABIWChJIRUFMVEhfT1ZFUlJJREVfVVAQARIcChhIRUFMVEhfT1ZFUlJJREVfU1RPUFBJTkcQAhIYChRIRUFMVEhfT1ZFUlJJREVfRE9XThADMr4KCgdSdW50aW1lEkgKB0dldEluZm8SGi5oYXBsYW5lLnYxLkdldEluZm9SZXF1ZXN0GhsuaGFwbGFuZS52MS5HZXRJbmZvUmVzcG9uc2UiBKjUGAESTgoJTGlzdFN0YXRzEhwuaGFwbGFuZS52MS5MaXN0U3RhdHNSZXF1ZXN0Gh0uaGFwbGFuZS52MS5MaXN0U3RhdHNSZXNwb25zZSIEqNQYARJTCgpXYXRjaFN0YXRzEh0uaGFwbGFuZS52MS5XYXRjaFN0YXRzUmVxdWVzdBoeLmhhcGxhbmUudjEuV2F0Y2hTdGF0c1Jlc3BvbnNlIgSo1BgBMAESVAoLTGlzdFNlcnZlcnMSHi5oYXBsYW5lLnYxLkxpc3RTZXJ2ZXJzUmVxdWVzdBofLmhhcGxhbmUudjEuTGlzdFNlcnZlcnNSZXNwb25zZSIEqNQYARJOCglHZXRTZXJ2ZXISHC5oYXBsYW5lLnYxLkdldFNlcnZlclJlcXVlc3QaHS5oYXBsYW5lLnYxLkdldFNlcnZlclJlc3BvbnNlIgSo1BgBEk4KCUFkZFNlcnZlchIcLmhhcGxhbmUudjEuQWRkU2VydmVyUmVxdWVzdBodLmhhcGxhbmUudjEuQWRkU2VydmVyUmVzcG9uc2UiBKjUGAISTgoJU2V0U2VydmVyEhwuaGFwbGFuZS52MS5TZXRTZXJ2ZXJSZXF1ZXN0Gh0uaGFwbGFuZS52MS5TZXRTZXJ2ZXJSZXNwb25zZSIEqNQYAhJgCg9CYXRjaFNldFNlcnZlcnMSIi5oYXBsYW5lLnYxLkJhdGNoU2V0U2VydmVyc1JlcXVlc3QaIy5oYXBsYW5lLnYxLkJhdGNoU2V0U2VydmVyc1Jlc3BvbnNlIgSo1BgCElcKDERlbGV0ZVNlcnZlchIfLmhhcGxhbmUudjEuRGVsZXRlU2VydmVyUmVxdWVzdBogLmhhcGxhbmUudjEuRGVsZXRlU2VydmVyUmVzcG9uc2UiBKjUGAISWgoNTGlzdEZyb250ZW5kcxIgLmhhcGxhbmUudjEuTGlzdEZyb250ZW5kc1JlcXVlc3QaIS5oYXBsYW5lLnYxLkxpc3RGcm9udGVuZHNSZXNwb25zZSIEqNQYARJUCgtTZXRGcm9udGVuZBIeLmhhcGxhbmUudjEuU2V0RnJvbnRlbmRSZXF1ZXN0Gh8uaGFwbGFuZS52MS5TZXRGcm9udGVuZFJlc3BvbnNlIgSo1BgCEloKDUNsZWFyQ291bnRlcnMSIC5oYXBsYW5lLnYxLkNsZWFyQ291bnRlcnNSZXF1ZXN0GiEuaGFwbGFuZS52MS5DbGVhckNvdW50ZXJzUmVzcG9uc2UiBKjUGAISSAoHRXhlY3V0ZRIaLmhhcGxhbmUudjEuRXhlY3V0ZVJlcXVlc3QaGy5oYXBsYW5lLnYxLkV4ZWN1dGVSZXNwb25zZSIEqNQYBBJFCgZSZWxvYWQSGS5oYXBsYW5lLnYxLlJlbG9hZFJlcXVlc3QaGi5oYXBsYW5lLnYxLlJlbG9hZFJlc3BvbnNlIgSo1BgCElQKC0xpc3RSZWxvYWRzEh4uaGFwbGFuZS52MS5MaXN0UmVsb2Fkc1JlcXVlc3QaHy5oYXBsYW5lLnYxLkxpc3RSZWxvYWRzUmVzcG9uc2UiBKjUGAESTgoJR2V0UmVsb2FkEhwuaGFwbGFuZS52MS5HZXRSZWxvYWRSZXF1ZXN0Gh0uaGFwbGFuZS52MS5HZXRSZWxvYWRSZXNwb25zZSIEqNQYAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_haplane_grammar_v1_grammar, file_haplane_v1_configuration, file_haplane_v1_events, file_haplane_v1_options, file_haplane_v1_runtime_info, file_haplane_v1_runtime_stats]);
 
 /**
  * Describes the message haplane.v1.GetInfoRequest.
@@ -72,129 +74,255 @@ export const ServerSchema = /*@__PURE__*/
   messageDesc(file_haplane_v1_runtime, 7);
 
 /**
+ * Describes the message haplane.v1.ConfiguredServer.
+ * Use `create(ConfiguredServerSchema)` to create a new message.
+ */
+export const ConfiguredServerSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 8);
+
+/**
+ * Describes the message haplane.v1.ServerCheck.
+ * Use `create(ServerCheckSchema)` to create a new message.
+ */
+export const ServerCheckSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 9);
+
+/**
  * Describes the message haplane.v1.ListServersRequest.
  * Use `create(ListServersRequestSchema)` to create a new message.
  */
 export const ListServersRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 8);
+  messageDesc(file_haplane_v1_runtime, 10);
 
 /**
  * Describes the message haplane.v1.ListServersResponse.
  * Use `create(ListServersResponseSchema)` to create a new message.
  */
 export const ListServersResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 9);
+  messageDesc(file_haplane_v1_runtime, 11);
 
 /**
  * Describes the message haplane.v1.GetServerRequest.
  * Use `create(GetServerRequestSchema)` to create a new message.
  */
 export const GetServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 10);
+  messageDesc(file_haplane_v1_runtime, 12);
 
 /**
  * Describes the message haplane.v1.GetServerResponse.
  * Use `create(GetServerResponseSchema)` to create a new message.
  */
 export const GetServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 11);
+  messageDesc(file_haplane_v1_runtime, 13);
 
 /**
  * Describes the message haplane.v1.AddServerRequest.
  * Use `create(AddServerRequestSchema)` to create a new message.
  */
 export const AddServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 12);
+  messageDesc(file_haplane_v1_runtime, 14);
 
 /**
  * Describes the message haplane.v1.AddServerResponse.
  * Use `create(AddServerResponseSchema)` to create a new message.
  */
 export const AddServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 13);
+  messageDesc(file_haplane_v1_runtime, 15);
 
 /**
  * Describes the message haplane.v1.SetServerRequest.
  * Use `create(SetServerRequestSchema)` to create a new message.
  */
 export const SetServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 14);
+  messageDesc(file_haplane_v1_runtime, 16);
 
 /**
  * Describes the message haplane.v1.SetServerResponse.
  * Use `create(SetServerResponseSchema)` to create a new message.
  */
 export const SetServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 15);
+  messageDesc(file_haplane_v1_runtime, 17);
+
+/**
+ * Describes the message haplane.v1.BatchSetServersRequest.
+ * Use `create(BatchSetServersRequestSchema)` to create a new message.
+ */
+export const BatchSetServersRequestSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 18);
+
+/**
+ * Describes the message haplane.v1.BatchSetServersResponse.
+ * Use `create(BatchSetServersResponseSchema)` to create a new message.
+ */
+export const BatchSetServersResponseSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 19);
+
+/**
+ * Describes the message haplane.v1.BatchFailure.
+ * Use `create(BatchFailureSchema)` to create a new message.
+ */
+export const BatchFailureSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 20);
 
 /**
  * Describes the message haplane.v1.DeleteServerRequest.
  * Use `create(DeleteServerRequestSchema)` to create a new message.
  */
 export const DeleteServerRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 16);
+  messageDesc(file_haplane_v1_runtime, 21);
 
 /**
  * Describes the message haplane.v1.DeleteServerResponse.
  * Use `create(DeleteServerResponseSchema)` to create a new message.
  */
 export const DeleteServerResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 17);
+  messageDesc(file_haplane_v1_runtime, 22);
+
+/**
+ * Describes the message haplane.v1.Frontend.
+ * Use `create(FrontendSchema)` to create a new message.
+ */
+export const FrontendSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 23);
+
+/**
+ * Describes the message haplane.v1.ListFrontendsRequest.
+ * Use `create(ListFrontendsRequestSchema)` to create a new message.
+ */
+export const ListFrontendsRequestSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 24);
+
+/**
+ * Describes the message haplane.v1.ListFrontendsResponse.
+ * Use `create(ListFrontendsResponseSchema)` to create a new message.
+ */
+export const ListFrontendsResponseSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 25);
+
+/**
+ * Describes the message haplane.v1.SetFrontendRequest.
+ * Use `create(SetFrontendRequestSchema)` to create a new message.
+ */
+export const SetFrontendRequestSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 26);
+
+/**
+ * Describes the message haplane.v1.SetFrontendResponse.
+ * Use `create(SetFrontendResponseSchema)` to create a new message.
+ */
+export const SetFrontendResponseSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 27);
+
+/**
+ * Describes the message haplane.v1.ClearCountersRequest.
+ * Use `create(ClearCountersRequestSchema)` to create a new message.
+ */
+export const ClearCountersRequestSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 28);
+
+/**
+ * Describes the message haplane.v1.ClearCountersResponse.
+ * Use `create(ClearCountersResponseSchema)` to create a new message.
+ */
+export const ClearCountersResponseSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 29);
+
+/**
+ * Describes the message haplane.v1.ExecuteRequest.
+ * Use `create(ExecuteRequestSchema)` to create a new message.
+ */
+export const ExecuteRequestSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 30);
+
+/**
+ * Describes the message haplane.v1.ExecuteResponse.
+ * Use `create(ExecuteResponseSchema)` to create a new message.
+ */
+export const ExecuteResponseSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_runtime, 31);
 
 /**
  * Describes the message haplane.v1.Reload.
  * Use `create(ReloadSchema)` to create a new message.
  */
 export const ReloadSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 18);
+  messageDesc(file_haplane_v1_runtime, 32);
 
 /**
  * Describes the message haplane.v1.ReloadRequest.
  * Use `create(ReloadRequestSchema)` to create a new message.
  */
 export const ReloadRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 19);
+  messageDesc(file_haplane_v1_runtime, 33);
 
 /**
  * Describes the message haplane.v1.ReloadResponse.
  * Use `create(ReloadResponseSchema)` to create a new message.
  */
 export const ReloadResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 20);
+  messageDesc(file_haplane_v1_runtime, 34);
 
 /**
  * Describes the message haplane.v1.ListReloadsRequest.
  * Use `create(ListReloadsRequestSchema)` to create a new message.
  */
 export const ListReloadsRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 21);
+  messageDesc(file_haplane_v1_runtime, 35);
 
 /**
  * Describes the message haplane.v1.ListReloadsResponse.
  * Use `create(ListReloadsResponseSchema)` to create a new message.
  */
 export const ListReloadsResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 22);
+  messageDesc(file_haplane_v1_runtime, 36);
 
 /**
  * Describes the message haplane.v1.GetReloadRequest.
  * Use `create(GetReloadRequestSchema)` to create a new message.
  */
 export const GetReloadRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 23);
+  messageDesc(file_haplane_v1_runtime, 37);
 
 /**
  * Describes the message haplane.v1.GetReloadResponse.
  * Use `create(GetReloadResponseSchema)` to create a new message.
  */
 export const GetReloadResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_runtime, 24);
+  messageDesc(file_haplane_v1_runtime, 38);
+
+/**
+ * Describes the enum haplane.v1.AdminReason.
+ */
+export const AdminReasonSchema = /*@__PURE__*/
+  enumDesc(file_haplane_v1_runtime, 0);
+
+/**
+ * Why a server is in maintenance or drain.
+ *
+ * @generated from enum haplane.v1.AdminReason
+ */
+export const AdminReason = /*@__PURE__*/
+  tsEnum(AdminReasonSchema);
+
+/**
+ * Describes the enum haplane.v1.CheckResult.
+ */
+export const CheckResultSchema = /*@__PURE__*/
+  enumDesc(file_haplane_v1_runtime, 1);
+
+/**
+ * How a check ended.
+ *
+ * @generated from enum haplane.v1.CheckResult
+ */
+export const CheckResult = /*@__PURE__*/
+  tsEnum(CheckResultSchema);
 
 /**
  * Describes the enum haplane.v1.AdminState.
  */
 export const AdminStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_runtime, 0);
+  enumDesc(file_haplane_v1_runtime, 2);
 
 /**
  * Administrative states of a server (configuration manual, `set server state`).
@@ -208,7 +336,7 @@ export const AdminState = /*@__PURE__*/
  * Describes the enum haplane.v1.OperationalState.
  */
 export const OperationalStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_runtime, 1);
+  enumDesc(file_haplane_v1_runtime, 3);
 
 /**
  * Operational states of a server.
@@ -219,8 +347,22 @@ export const OperationalState = /*@__PURE__*/
   tsEnum(OperationalStateSchema);
 
 /**
- * The running HAProxy, through its Runtime API. What is changed here takes effect at once and is not written to the configuration: a weight, an address or an
- * administrative state set here is given back after a reload that haplane makes, a server added here only is gone after it.
+ * Describes the enum haplane.v1.HealthOverride.
+ */
+export const HealthOverrideSchema = /*@__PURE__*/
+  enumDesc(file_haplane_v1_runtime, 4);
+
+/**
+ * What the result of a check is replaced with.
+ *
+ * @generated from enum haplane.v1.HealthOverride
+ */
+export const HealthOverride = /*@__PURE__*/
+  tsEnum(HealthOverrideSchema);
+
+/**
+ * The running HAProxy, through its Runtime API. What is changed here takes effect at once and is not written to the configuration unless a request says `persist`: a weight, an address or an
+ * administrative state set here is given back after a reload that haplane makes, everything else (a server added here only, a frontend's state, entries of stick tables) is gone after it.
  * Every method fails with UNAVAILABLE (and says when to retry) while HAProxy does not answer, and with FAILED_PRECONDITION, carrying HAProxy's words, when it refuses.
  *
  * @generated from service haplane.v1.Runtime
