@@ -24,7 +24,7 @@ import type { ListenAddress } from "./rpc/listener.ts";
 import type { ListedUsers } from "./rpc/principals.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
-import { fileEvent } from "./service/file-event.ts";
+import { fileEvent, presentFile } from "./service/file-event.ts";
 import { healthRoute, keepHealth } from "./service/health.ts";
 import { metricsRoute, registerMetrics } from "./service/metrics.ts";
 import { openConfiguration } from "./service/open-configuration.ts";
@@ -201,7 +201,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     owner: { user: settings.storageOwner, group: settings.storageGroup },
     readOnly: settings.readOnly,
   });
-  starting.defer(() => spoe.transactions.stop());
+  starting.defer(() => spoe.stop());
 
   const metrics = new Registry();
   registerMetrics(metrics, { hub, commit, haproxy, sources, storage, store });
@@ -215,6 +215,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   present.begin([
     create(EventSchema, processEvent(haproxy.state, EventType.CURRENT)),
+    ...(await spoe.present()),
+    ...(await storage.describe(await storage.list(undefined))).map((file) =>
+      create(EventSchema, presentFile(file)),
+    ),
     ...sources
       .list()
       .map((source) => create(EventSchema, sourceEvent(source, EventType.CURRENT, clock.now()))),

@@ -3,7 +3,12 @@ import { type Event, EventKind, EventSchema, EventType } from "../../gen/haplane
 import type { EventLog, LogEntry, LoggedEvent } from "./event-log.ts";
 
 /** Kinds of which the newest event of each resource is the present state. */
-const KEPT: ReadonlySet<EventKind> = new Set([EventKind.SERVER, EventKind.SOURCE, EventKind.PROCESS]);
+const KEPT: ReadonlySet<EventKind> = new Set([
+  EventKind.SERVER,
+  EventKind.SOURCE,
+  EventKind.PROCESS,
+  EventKind.FILE,
+]);
 
 /** The state of things as the log has it: what a watch begins with, so that nothing in it comes again as a change. It is given what there is at the start, and follows the log. */
 export class PresentState {

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import type { ChangeOutcome } from "../commit/change.ts";
 import type { Commit } from "../commit/commit.ts";
 import { type Along, together } from "../commit/edit.ts";
@@ -15,8 +16,9 @@ import { ManagedDirectory } from "../storage/managed-directory.ts";
 import { findOwner, type OwnerSettings } from "../storage/owner.ts";
 import type { Store } from "../store/store.ts";
 import { createFirstAnswers, type FirstAnswers } from "./first-answers.ts";
-import { alongSpoe, spoeHistory } from "./spoe-history.ts";
+import { alongSpoe, presentSpoe, spoeHistory } from "./spoe-history.ts";
 import { SpoeTransactions } from "./spoe-transactions.ts";
+import { watchSpoe } from "./spoe-watch.ts";
 
 /** The parts that SPOE files are served from. */
 export interface SpoeParts {
@@ -39,6 +41,10 @@ export interface SpoeTools {
   readonly answers: FirstAnswers;
   readonly context: () => WriteContext;
   readonly versions: Store["fileVersions"];
+  /** What a watch begins with. */
+  present(): Promise<readonly Event[]>;
+  /** Lets go of the directory and of the clock. */
+  stop(): Promise<void>;
   /** The lines of the configuration that use files, by the paths of those. */
   readonly referrers: (paths: readonly string[]) => ReadonlyMap<string, readonly FileReference[]>;
 }
@@ -63,11 +69,18 @@ export async function openSpoe(parts: SpoeParts): Promise<SpoeTools> {
         .map(({ file: at, line, resource }) => ({ place: `${at}:${line}`, resource })),
     readOnly,
   });
+  await files.look();
+  const stopWatching = readOnly ? () => {} : watchSpoe({ path, look: () => files.look(), clock, logger });
   const transactions = new SpoeTransactions({ files, context, store, clock, logger });
   await transactions.start();
   return {
     ...{ files, transactions, context, referrers, versions: store.fileVersions },
     answers: createFirstAnswers({ store, clock, logger }),
+    present: () => presentSpoe(files, store),
+    async stop() {
+      stopWatching();
+      await transactions.stop();
+    },
   };
 }
 

@@ -1,10 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { EventKind, type EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
+import { type Event, EventKind, type EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
 import type { Along } from "../commit/edit.ts";
 import { eventNow } from "../commit/server-event.ts";
+import { splitName } from "../config/name.ts";
 import type { Clock } from "../lib/clock.ts";
 import { fileName } from "../spoe/file-errors.ts";
-import type { SpoeCommit, SpoeHistory } from "../spoe/spoe-files.ts";
+import type { SpoeCommit, SpoeFiles, SpoeHistory } from "../spoe/spoe-files.ts";
 import type { NewFileVersion } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 
@@ -21,6 +22,13 @@ export function spoeHistory({
       const [version] = await store.fileVersions.list({ file: fileName(name), limit: 1 });
       return version;
     },
+    async names() {
+      const there = (await store.fileVersions.newest()).filter(({ sha256 }) => sha256 !== "");
+      return there.flatMap(({ file }) => {
+        const parts = splitName(file);
+        return parts?.[0] === "spoe" && parts.length === 2 ? [parts[1]!] : [];
+      });
+    },
     async found(name, commit) {
       const now = clock.now();
       await store.write([
@@ -32,6 +40,24 @@ export function spoeHistory({
       ]);
     },
   };
+}
+
+/** What a watch begins with: the files as they are, by the versions that made them so. */
+export async function presentSpoe(
+  files: Pick<SpoeFiles<unknown, unknown>, "list">,
+  store: Pick<Store, "fileVersions">,
+): Promise<Event[]> {
+  const versions = new Map((await store.fileVersions.newest()).map((version) => [version.file, version]));
+  return (await files.list()).map(({ facts, version: number }) => {
+    const { name, sha256, size, modifyTime } = facts;
+    const { author = "external", revision = 0, time = modifyTime } = versions.get(fileName(name)) ?? {};
+    const value = { sha256, size: BigInt(size), version: BigInt(number) };
+    const draft = {
+      ...{ kind: EventKind.FILE, type: EventType.CURRENT, resource: fileName(name) },
+      payload: { case: "file" as const, value },
+    };
+    return eventNow(draft, time, { author, revision });
+  });
 }
 
 /** What is kept of a change of a file along with its revision. */

@@ -59,6 +59,8 @@ export interface SpoeCommit {
 export interface SpoeHistory {
   /** The newest version of a file: its number, and the digest of its content, empty when it removed the file. Undefined when the file was never there. */
   newest(name: string): Promise<{ readonly number: number; readonly sha256: string } | undefined>;
+  /** Names of the files whose newest version did not remove them. */
+  names(): Promise<readonly string[]>;
   /** Records what somebody else has done. */
   found(name: string, commit: SpoeCommit): Promise<void>;
 }
@@ -165,6 +167,14 @@ export class SpoeFiles<A, K> {
       if (file !== undefined) files.push(file);
     }
     return files;
+  }
+
+  /** Looks at all files, so that what somebody else has written or removed becomes a version. */
+  async look(): Promise<void> {
+    const { directory, history } = this.#options;
+    const listed = (await directory.list()).filter(({ size }) => size <= MAX_BYTES);
+    for (const name of new Set([...listed.map(({ name: one }) => one), ...(await history.names())]))
+      await this.find(name);
   }
 
   /** Throws `RESOURCE_NOT_FOUND`. */

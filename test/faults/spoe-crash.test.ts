@@ -53,7 +53,7 @@ async function live(
   } finally {
     whole.catch(() => {});
     commit?.abandon();
-    await tools?.transactions.stop();
+    await tools?.stop();
     await point.release();
     await store.close();
   }

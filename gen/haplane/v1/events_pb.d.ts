@@ -40,7 +40,7 @@ export declare type WatchRequest = Message<"haplane.v1.WatchRequest"> & {
   resourcePrefixes: string[];
 
   /**
-   * First sends the present state as events of type CURRENT (the process, the newest revision, sources, and the servers that the configuration has), then a bookmark, then
+   * First sends the present state as events of type CURRENT (the process, the newest revision, sources, the servers that the configuration has, and the files beside it), then a bookmark, then
    * changes. The state is that of the log at the bookmark: what changed before it does not come again as a change. Not together with a cursor.
    *
    * @generated from field: bool include_current = 4;

@@ -10,6 +10,7 @@ import { systemClock } from "../../../src/lib/clock.ts";
 import { openSpoe } from "../../../src/service/open-spoe.ts";
 import { commitWorld, durableEvents, type World } from "../../support/commit-world.ts";
 import { scriptedHaproxy } from "../../support/scripted-factory.ts";
+import { eventually } from "../../support/wait.ts";
 
 const user = { name: "ann", isAdmin: false };
 const logger = pino({ level: "silent" });
@@ -23,9 +24,17 @@ async function spoeWorld(t: TestContext) {
       ...{ clock: systemClock, logger, path: join(world.directory, "spoe"), readOnly: false },
       owner: { user: undefined, group: undefined },
     });
-    t.after(() => tools.transactions.stop());
+    t.after(() => tools.stop());
     const at = (name: string) => join(world.directory, "spoe", name);
-    return { ...tools, world, at, again: async () => open(await world.restart()) };
+    return {
+      ...tools,
+      world,
+      at,
+      again: async () => {
+        await tools.stop();
+        return open(await world.restart());
+      },
+    };
   };
   return open(first);
 }
@@ -123,4 +132,24 @@ test("what is only tried leaves no version, no file and no event", async (t) => 
   assert.deepEqual(await world.store.fileVersions.newest(), []);
   assert.deepEqual(await files.list(), []);
   assert.deepEqual(await durableEvents(world.store, EventKind.FILE), []);
+});
+
+test("an edit and a removal by hand are versions without being asked for, also while nobody was there", async (t) => {
+  const { files, world, at, again, present } = await spoeWorld(t);
+  await files.upload(upload("[one]\n"));
+  await files.upload(upload("[one]\n", "b.conf"));
+  await writeFile(at("a.conf"), "[two]\n");
+  await eventually(async () => {
+    const [newest] = await world.store.fileVersions.list({ file: "spoe/a.conf", limit: 1 });
+    assert.deepEqual([newest?.number, newest?.author], [2, "external"]);
+  });
+  const current = (await present()).map(({ type, resource, author }) => [type, resource, author]);
+  assert.deepEqual(current, [
+    [EventType.CURRENT, "spoe/a.conf", "external"],
+    [EventType.CURRENT, "spoe/b.conf", "ann"],
+  ]);
+  await rm(at("b.conf"));
+  const { world: later } = await again();
+  const [gone] = await later.store.fileVersions.list({ file: "spoe/b.conf", limit: 1 });
+  assert.deepEqual([gone?.number, gone?.sha256], [2, ""]);
 });

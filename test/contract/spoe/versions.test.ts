@@ -3,8 +3,10 @@ import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { type Event, EventKind, Events, EventType } from "../../../gen/haplane/v1/events_pb.js";
 import type { SpoeApplyRequestSchema } from "../../../gen/haplane/v1/spoe_pb.js";
-import { failureOf } from "../../support/configuration-client.ts";
+import { adminTransport, failureOf } from "../../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
 import { freePort } from "../../support/ports.ts";
 import { preamble } from "../../support/preamble.ts";
@@ -185,4 +187,42 @@ test("a wish that cannot be is refused with its field", async () => {
     assert.deepEqual([failure.reason, failure.fields], ["FIELD_INVALID", [field]], failure.message);
   }
   assert.equal(readFileSync(at("wish.conf"), "utf8"), FIRST);
+});
+
+test("a watch begins with the files as they are, and goes on with what becomes of them", async () => {
+  await upload("watched.conf", FIRST);
+  const { transport, close: end } = adminTransport(haplane, "grpc-js");
+  const stopped = new AbortController();
+  try {
+    const request = {
+      kinds: [EventKind.FILE],
+      resourcePrefixes: ["spoe/watched.conf"],
+      includeCurrent: true,
+    };
+    const seen: Event[] = [];
+    let changed = false;
+    for await (const { events } of createClient(Events, transport).watch(request, stopped)) {
+      seen.push(...events);
+      if (seen.length === 3) break;
+      if (seen.length === 0 || changed) continue;
+      changed = true;
+      await upload("watched.conf", SECOND);
+      await client.deleteFile({ name: "spoe/watched.conf" });
+    }
+    assert.deepEqual(
+      seen.map(({ type, payload }) => [type, payload.case === "file" && Number(payload.value.version)]),
+      [
+        [EventType.CURRENT, 1],
+        [EventType.UPDATED, 2],
+        [EventType.REMOVED, 3],
+      ],
+    );
+    assert.deepEqual(seen[1]?.payload.case === "file" && seen[1].payload.value.resources, [
+      "spoe/watched.conf/scopes/one/messages/m",
+    ]);
+    assert.ok(seen[1]!.revision > 0n && seen[1]?.author === "admin");
+  } finally {
+    stopped.abort();
+    end();
+  }
 });
