@@ -66,7 +66,9 @@ export async function openEdge(options: OpenEdgeOptions): Promise<OpenEdge> {
   const check = createPasswordCheck();
   opening.defer(() => check.close());
   const { limits } = settings;
+  const trail = logger.child({ part: "audit" });
   const edge = createEdge({
+    audit: (record) => trail.info(record, "change"),
     ...{ services, health, metrics, clock, limits, log: logger },
     verify: principalsVerifier({
       principals: () => principals,

@@ -27,6 +27,7 @@ const edge = createEdge({
   log: logger,
   metrics: new Registry(),
   clock: systemClock,
+  audit: () => {},
 });
 const listenerOptions = (name: string) => ({
   address: { kind: "unix", path: join(directory, name) } as const,

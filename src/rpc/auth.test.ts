@@ -200,7 +200,7 @@ test("a verified client certificate is enough, but a wrong header beside it is r
 test("a permission that is missing is named", async () => {
   const gate = gateOf(loopback, token, verify);
   assert.throws(() => gate(role(Role.EDITOR), header("Bearer vic's")), {
-    metadata: { role: "viewer", needs: "editor" },
+    metadata: { caller: "vic", role: "viewer", needs: "editor" },
   });
 });
 

@@ -152,7 +152,7 @@ function admit(caller: Caller, needs: Role): Caller {
   if (caller.role >= needs) return caller;
   const [has, needed] = [roleName(caller.role), roleName(needs)];
   throw new DomainError("PERMISSION_DENIED", `this needs the role ${needed}; ${caller.name} has ${has}`, {
-    metadata: { role: has, needs: needed },
+    metadata: { caller: caller.name, role: has, needs: needed },
   });
 }
 

@@ -55,6 +55,10 @@ export class Call implements CallContext {
   readonly requestId: string;
   /** The request, where there is but one and it has been read. For the log. */
   request: Message | undefined;
+  /** The first message of a stream of requests. For the record of what was changed. */
+  first: Message | undefined;
+  /** What the handler answered, where there is but one answer. */
+  answer: unknown;
   /** Set once the gate has let the call pass. */
   caller: Caller = ANONYMOUS;
   readonly #header: (name: string) => string | undefined;

@@ -26,6 +26,7 @@ export function answerOnce(
     if (call.ended) return;
     answer()
       .then((value) => {
+        call.answer = value;
         const message = toMessage(output, value);
         exchange.stage = "answered";
         resolve(message);
@@ -82,7 +83,10 @@ export function answerStream(
 /** The requests of a stream, with connect's own errors in our words. */
 export async function* requestsOf(call: Call, requests: AsyncIterable<Message>): AsyncGenerator<Message> {
   try {
-    yield* requests;
+    for await (const message of requests) {
+      call.first ??= message;
+      yield message;
+    }
   } catch (error) {
     // What is no error of connect's own is one of the connection.
     if (!(error instanceof ConnectError)) call.cancel();

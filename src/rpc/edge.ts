@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Health as HealthService } from "../../gen/health/v1/health_pb.js";
 import type { Clock } from "../lib/clock.ts";
+import type { AuditRecord } from "./audit.ts";
 import { type Access, type GateKeeping, requiredRole, type Verifier } from "./auth.ts";
 import { boundRequests, type StreamLimits } from "./bound-requests.ts";
 import type { BoundMethod } from "./call.ts";
@@ -22,6 +23,8 @@ export interface EdgeOptions {
   readonly log: Logger;
   readonly metrics: Registry;
   readonly clock: Clock;
+  /** Told of every call that was to change something, when it has ended. */
+  readonly audit: (record: AuditRecord) => void;
   readonly limits?: Partial<EdgeLimits>;
 }
 
@@ -44,6 +47,7 @@ const DEFAULT_LIMITS: EdgeLimits = {
 export interface Edge extends GateKeeping {
   readonly methods: readonly BoundMethod[];
   readonly peerCalls: PeerCalls;
+  readonly audit: (record: AuditRecord) => void;
   readonly log: Logger;
   readonly metrics: RpcMetrics;
 }
@@ -63,6 +67,7 @@ export function createEdge(options: EdgeOptions): Edge {
     attempts: countFailedAttempts(limits.maxFailedLogins, options.clock),
     refused: metrics.refused,
     peerCalls: countPeerCalls(limits.maxCallsPerPeer),
+    audit: options.audit,
     log: options.log,
     metrics,
   };

@@ -46,7 +46,8 @@ export async function sendAnswer(
   const { call, wire } = link;
   call.whenAborted((reason) => fail(link, reason));
   try {
-    const message = encode(output, await answer());
+    call.answer = await answer();
+    const message = encode(output, call.answer);
     if (call.ended) return;
     wire.sendMessage(message, () => succeed(link));
   } catch (error) {
@@ -117,7 +118,11 @@ export async function* decodeRequests(
 ): AsyncGenerator<Message> {
   const { signal } = call;
   try {
-    for await (const bytes of requests) yield decode(call.method.desc.input, bytes);
+    for await (const bytes of requests) {
+      const message = decode(call.method.desc.input, bytes);
+      call.first ??= message;
+      yield message;
+    }
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   }

@@ -1,25 +1,31 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { status as Code } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
+import { type AuditRecord, auditOf } from "./audit.ts";
 import type { Call, CallEnd, CallObserver } from "./call.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import { redactedJson } from "./redact.ts";
 
 /**
- * Counts calls and writes one line for each that has ended: `error` for a defect of ours, `info` for a change or a failure, `debug` for a read that went well. At
+ * Counts calls and writes one line for each that has ended: `error` for a defect of ours, `info` for a failure, `debug` for one that went well. What changes something has a record of its own. At
  * level `trace` lines have the request, without what is marked as secret.
  */
 export function observeCalls(
-  { log, metrics }: { readonly log: Logger; readonly metrics: RpcMetrics },
+  {
+    log,
+    metrics,
+    audit,
+  }: { readonly log: Logger; readonly metrics: RpcMetrics; readonly audit: (record: AuditRecord) => void },
   listener: string,
 ): CallObserver {
   return {
     began: (call) => metrics.began(call),
     ended(call, end) {
       metrics.ended(call, end);
-      const level = levelOf(call, end);
+      const record = auditOf(call, end, listener);
+      if (record !== undefined) audit(record);
+      const level = levelOf(end);
       if (!log.isLevelEnabled(level)) return;
       const request = log.isLevelEnabled("trace") ? requestOf(call) : undefined;
       log[level]({ ...lineOf(call, end, listener), ...(request !== undefined && { request }) }, "call");
@@ -27,10 +33,9 @@ export function observeCalls(
   };
 }
 
-function levelOf({ method }: Call, { code, error }: CallEnd): "error" | "info" | "debug" {
+function levelOf({ code, error }: CallEnd): "error" | "info" | "debug" {
   if (code === Code.INTERNAL && !(error instanceof DomainError)) return "error";
-  const changes = method.access.kind === "role" && method.access.role > Role.VIEWER;
-  return changes || (code !== Code.OK && code !== Code.CANCELLED) ? "info" : "debug";
+  return code === Code.OK || code === Code.CANCELLED ? "debug" : "info";
 }
 
 function lineOf(call: Call, { code, error, durationMs }: CallEnd, listener: string): object {

@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import { Role } from "../../../gen/haplane/v1/options_pb.js";
 import { systemClock } from "../../../src/lib/clock.ts";
+import type { AuditRecord } from "../../../src/rpc/audit.ts";
 import { anyVerifier, certificateVerifier, hashToken, tokenVerifier } from "../../../src/rpc/auth.ts";
 import { createConnectListener } from "../../../src/rpc/connect.ts";
 import { createEdge, type EdgeLimits } from "../../../src/rpc/edge.ts";
@@ -31,6 +32,8 @@ export interface TestEdge {
   readonly health: Health;
   /** The lines of the log. */
   readonly log: readonly LogLine[];
+  /** The records of what was to be changed. */
+  readonly audited: readonly AuditRecord[];
   /** A sample of the metrics, by name and some of its labels; several are added up. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
   /** Closes all listeners, gracefully, within `graceMs` (default 0). Once is enough. */
@@ -64,6 +67,7 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
   health.set("", "SERVING");
   const registry = new Registry();
   const log: LogLine[] = [];
+  const audited: AuditRecord[] = [];
   const edge = createEdge({
     services: [echoService(handlers)],
     health,
@@ -78,6 +82,7 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
     log: pino({ level: "trace" }, { write: (line: string) => log.push(JSON.parse(line)) }),
     metrics: registry,
     clock: systemClock,
+    audit: (record) => audited.push(record),
     limits: { maxFailedLogins: 1_000_000, ...options.edgeLimits },
   });
   const routes: Route[] = [
@@ -128,6 +133,7 @@ export async function startEdge(options: TestEdgeOptions = {}): Promise<TestEdge
     handlers,
     health,
     log,
+    audited,
     async metric(name, labels = {}) {
       const found = await registry.getSingleMetric(name)?.get();
       const samples = found?.values.filter((sample) =>

@@ -128,6 +128,7 @@ before(async () => {
     log: pino({ level: "silent" }),
     metrics: new Registry(),
     clock: systemClock,
+    audit: () => {},
     limits: { maxFailedLogins: 1_000_000 },
   });
   const material = { certificate: Buffer.from(server.certificate), key: Buffer.from(server.key) };

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
+import { preamble } from "../../support/preamble.ts";
+import { stacks } from "./clients.ts";
+import { startEdge, type TestEdge, tokens } from "./harness.ts";
+
+let haplane: TestHaplane;
+let edge: TestEdge;
+before(async () => {
+  haplane = await startHaplane((statsSocket) => `${preamble(statsSocket)}backend site\n`);
+  edge = await startEdge();
+});
+after(async () => {
+  await edge.close();
+  await haplane.stop();
+});
+
+type Line = Record<string, unknown>;
+
+/** The records in the log, of one method. */
+function records(method: string): Line[] {
+  return haplane
+    .log()
+    .split("\n")
+    .filter((line) => line.includes('"part":"audit"'))
+    .map((line) => JSON.parse(line) as Line)
+    .filter((line) => line.method === `haplane.v1.Configuration/${method}`);
+}
+
+test("a change leaves a record of who, from where, what, revision and outcome, without secrets", async () => {
+  await haplane.call("haplane.v1.Configuration/Create", {
+    resource: {
+      name: "userlists/ops",
+      userlist: { users: [{ name: "tom", insecurePassword: "hunter2" }] },
+    },
+  });
+  const [record, ...others] = records("Create");
+  assert.deepEqual(others, []);
+  const { caller, role, peer, resources, outcome, revision, validateOnly, protocol, requestId } =
+    record ?? {};
+  assert.deepEqual(
+    { caller, role, resources, outcome, validateOnly, protocol },
+    {
+      ...{ caller: "admin", role: "admin", outcome: "OK", protocol: "connect" },
+      ...{ resources: ["userlists/ops"], validateOnly: false },
+    },
+  );
+  assert.match(String(peer), /^unix:.*connect\.sock$/);
+  assert.match(String(revision), /^\d+$/);
+  assert.ok(requestId);
+  assert.doesNotMatch(haplane.log(), /hunter2/);
+});
+
+test("what was only tried and what was refused have theirs, and what reads has none", async () => {
+  await haplane.call("haplane.v1.Configuration/Delete", {
+    name: "userlists/ops",
+    options: { validateOnly: true },
+  });
+  await assert.rejects(haplane.call("haplane.v1.Configuration/Delete", { name: "backends/none" }));
+  const [tried, refused] = records("Delete");
+  assert.equal(tried?.validateOnly, true);
+  assert.equal(tried?.outcome, "OK");
+  assert.deepEqual(refused?.resources, ["backends/none"]);
+  assert.equal(refused?.outcome, "NOT_FOUND");
+  assert.equal(refused?.reason, "RESOURCE_NOT_FOUND");
+  await haplane.call("haplane.v1.Configuration/GetVersion");
+  assert.deepEqual(records("GetVersion"), []);
+});
+
+test("changes in a list are named too", async () => {
+  await haplane.call("haplane.v1.Configuration/Apply", {
+    changes: [
+      { create: { resource: { name: "backends/one", backend: {} } } },
+      { create: { resource: { name: "backends/two", backend: {} } } },
+    ],
+  });
+  assert.deepEqual(records("Apply")[0]?.resources, ["backends/one", "backends/two"]);
+});
+
+for (const stack of stacks)
+  test(`who may not is named, and who nobody knows is not (${stack.name})`, async () => {
+    const before = edge.audited.length;
+    const client = stack.open(edge.places[stack.place]);
+    await assert.rejects(client.unary("Change", "x", { token: tokens.viewer }));
+    await assert.rejects(client.unary("Change", "x", { token: "wrong" }));
+    await client.unary("Change", "x", { token: tokens.operator });
+    client.close();
+    assert.deepEqual(
+      edge.audited
+        .slice(before)
+        .map(({ caller, role, outcome, reason }) => ({ caller, role, outcome, reason })),
+      [
+        { caller: "vic", role: "viewer", outcome: "PERMISSION_DENIED", reason: "PERMISSION_DENIED" },
+        { caller: "oli", role: "operator", outcome: "OK", reason: undefined },
+      ],
+    );
+  });
