@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { systemClock } from "./lib/clock.ts";
@@ -44,6 +44,10 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
       return check(args);
     case "token":
       return token(args);
+    case "doctor":
+      return doctor(args);
+    case "import":
+      return importIncumbent(args);
     case "version":
     case "--version":
       process.stdout.write(`haplane ${version()}\n`);
@@ -113,6 +117,40 @@ async function token(args: readonly string[]): Promise<number> {
   } catch (error) {
     process.stderr.write(`haplane: ${explain(error)}\n`);
     return EXIT.usage;
+  }
+}
+
+/** Exit codes: 0 when haplane can work here, 1 when not, 2 when the settings are at fault. */
+async function doctor(args: readonly string[]): Promise<number> {
+  try {
+    const settings = readSettings("serve", args, process.env, readIfThere);
+    const { runDoctor } = await import("./doctor/run-doctor.ts");
+    const patient = { settings, haproxyBinary: findHaproxy(settings) };
+    return (await runDoctor(patient, (text) => void process.stdout.write(text))) ? EXIT.ok : EXIT.failed;
+  } catch (error) {
+    process.stderr.write(`haplane: ${explain(error)}\n`);
+    return error instanceof SettingsError ? EXIT.usage : EXIT.failed;
+  }
+}
+
+/** Makes settings and sources of those of a Data Plane API. */
+async function importIncumbent(args: readonly string[]): Promise<number> {
+  const { runImport } = await import("./import/run-import.ts");
+  const { addSources } = await import("./import/add-sources.ts");
+  try {
+    return await runImport(args, {
+      readIfThere,
+      writeNew: (path, text) => writeFile(path, text, { flag: "wx", mode: 0o600 }),
+      addSources(file, sources) {
+        const { stateDir } = readSettings("serve", [`--settings=${file}`], process.env, readIfThere);
+        return addSources({ stateDir, pid: process.pid, clock: systemClock }, sources);
+      },
+      out: (text) => void process.stdout.write(text),
+      error: (text) => void process.stderr.write(text),
+    });
+  } catch (error) {
+    process.stderr.write(`haplane: ${explain(error)}\n`);
+    return EXIT.failed;
   }
 }
 

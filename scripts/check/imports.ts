@@ -11,9 +11,11 @@ const PEERS = ["storage", "spoe", "haproxy", "discovery", "events"];
  * `server` (the wiring).
  */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  main: ["embedded", "inspect", "server", "settings", "command", "lib"],
+  main: ["embedded", "import", "inspect", "server", "settings", "command", "doctor", "lib"],
   inspect: TEXT,
   command: ["settings", "rpc", "haproxy", "config", ...TEXT],
+  doctor: ["settings", "rpc", "haproxy", "lib"],
+  import: ["settings", "discovery", "store", "lib"],
   embedded: ["server", "settings", "rpc", "lib"],
   server: ["settings", "service", "rpc", "commit", "store", "config", ...PEERS, ...TEXT],
   service: ["rpc", "commit", "store", "config", ...PEERS, ...TEXT],

@@ -22,6 +22,8 @@ Commands:
   inspect FILE…  [--json | --reprint]  say what haplane understands of configuration files
   check                                say whether settings and configuration can be used, and start nothing
   token create NAME ROLE               make a bearer token, print it once, and keep its hash; token list, token delete NAME
+  doctor                               say what of this machine works for haplane, what does not, and what to do
+  import FILE      [--output FILE]     make settings and sources of those of an HAProxy Data Plane API
   version                              print haplane's version
   help                                 print this
 

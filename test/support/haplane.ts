@@ -46,21 +46,22 @@ export interface HaplaneProgram {
   readonly command?: readonly [string, ...string[]];
   /** Variables beside those of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Default: a new one. */
+  readonly stateDir?: string;
 }
 
 /** Starts haplane on a configuration, whose stats socket is to be at the path that it is given, with further arguments, and waits until it answers. */
 export async function startHaplane(
   configure: (statsSocket: string) => string,
   args: readonly string[] = [],
-  {
-    command: [file, ...before] = [process.execPath, join(root, "src", "main.ts")],
-    environment,
-  }: HaplaneProgram = {},
+  program: HaplaneProgram = {},
 ): Promise<TestHaplane> {
+  const { command: [file, ...before] = [process.execPath, join(root, "src", "main.ts")], environment } =
+    program;
   const dir = mkdtempSync(join(tmpdir(), "haplane-"));
   const config = join(dir, "haproxy.cfg");
   const statsSocket = join(dir, "stats.sock");
-  const stateDir = join(dir, "state");
+  const stateDir = program.stateDir ?? join(dir, "state");
   const logFile = join(dir, "haplane.log");
   writeFileSync(config, configure(statsSocket));
   const command = [

@@ -1,0 +1,80 @@
+import { readTls } from "../rpc/read-tls.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type Finding, ok, problem, warning } from "./finding.ts";
+import { lookAtConfigFile, lookAtDirectory, lookAtSecret } from "./look-at-files.ts";
+import { lookAtPort } from "./look-at-listeners.ts";
+import { lookAtBinary, lookAtConfiguration } from "./look-at-program.ts";
+import { findStats, lookAtMaster, lookAtStats } from "./look-at-sockets.ts";
+
+/** What is looked at. */
+export interface Patient {
+  readonly settings: Settings;
+  /** HAProxy's binary; undefined when none was found. */
+  readonly haproxyBinary: string | undefined;
+}
+
+/** Looks at everything that haplane needs of this machine; starts and changes nothing. In the order in which mending it makes sense. */
+export async function diagnose({ settings, haproxyBinary }: Patient): Promise<Finding[]> {
+  const { masterSocket, readOnly } = settings;
+  const binary = await lookAtBinary(haproxyBinary);
+  const files = await Promise.all(settings.config.map((path) => lookAtConfigFile(path, readOnly)));
+  const canBeChecked =
+    haproxyBinary !== undefined &&
+    binary.version !== undefined &&
+    files.every(({ verdict }) => verdict === "ok");
+  return [
+    ...binary.findings,
+    ...files,
+    ...(canBeChecked ? await lookAtConfiguration(haproxyBinary, settings.config) : []),
+    ...(masterSocket === undefined
+      ? [ok("haplane runs HAProxy itself (no --master-socket)")]
+      : [
+          ...(await lookAtMaster(masterSocket, binary.version)),
+          await statsOf(masterSocket, settings.statsSocket),
+        ]),
+    await lookAtDirectory(settings.stateDir, "state-dir"),
+    ...(readOnly ? [] : await lookAtStorage(settings)),
+    ...(await lookAtTls(settings)),
+    await lookAtPort(settings.grpc, "grpc"),
+    await lookAtPort(settings.connect, "connect"),
+  ];
+}
+
+async function statsOf(masterSocket: string, given: string | undefined): Promise<Finding> {
+  const path = given ?? (await findStats(masterSocket));
+  if (path !== undefined) return lookAtStats(path);
+  return problem(
+    "HAProxy has no stats socket that allows everything",
+    "write `stats socket /run/haproxy/admin.sock mode 600 level admin` into the section global",
+  );
+}
+
+function lookAtStorage({ directories }: Settings): Promise<Finding[]> {
+  return Promise.all([
+    lookAtDirectory(directories.sslCerts, "ssl-certs-dir"),
+    lookAtDirectory(directories.maps, "maps-dir"),
+    lookAtDirectory(directories.general, "general-dir"),
+    lookAtDirectory(directories.spoe, "spoe-dir"),
+  ]);
+}
+
+async function lookAtTls({ tls, allowPlaintext }: Settings): Promise<Finding[]> {
+  if (tls === undefined)
+    return allowPlaintext
+      ? [
+          warning(
+            "TLS is not served, and plaintext is allowed beyond this machine",
+            "give --tls-certificate and --tls-key",
+          ),
+        ]
+      : [];
+  try {
+    await readTls(tls);
+    const secret = await lookAtSecret(tls.key, "tls-key");
+    return [ok(`TLS is served with ${tls.certificate}`), ...(secret === undefined ? [] : [secret])];
+  } catch (error) {
+    return [
+      problem((error as Error).message, "mend the files that --tls-certificate, --tls-key and --tls-ca name"),
+    ];
+  }
+}
