@@ -33,6 +33,7 @@ import type { ReloadDone } from "./reload-group.ts";
 import { ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { requireReplaceable } from "./replaceable.ts";
 import { asDomainError, RuntimeLane } from "./runtime-lane.ts";
+import { standBack } from "./stand-in.ts";
 import { createStateFile } from "./state-file.ts";
 import { createHandover, type Handover } from "./worker-handover.ts";
 import { WorkingDocument } from "./working-document.ts";
@@ -188,7 +189,9 @@ export class Commit implements Target {
     };
     const attached = intents.flatMap(({ data }) => decodeIntent(data).next.map(({ path }) => path));
     const paths = [...new Set([...files.paths, ...attached])];
-    await clearLeftovers(this.#fs, paths, isKnown, this.#logger);
+    // What a reload that recovery makes reads has to be the files.
+    await standBack({ haproxy: this.#haproxy, fs: this.#fs, files, logger: this.#logger });
+    await clearLeftovers(this.#fs, paths, isKnown, this.#logger, this.#haproxy.standIns?.paths);
     await recover({
       ...{ haproxy: this.#haproxy, fs: this.#fs, store, files, history },
       ...{ clock: this.#options.clock, logger: this.#logger },

@@ -9,6 +9,7 @@ import { DurableChange } from "./durable-change.ts";
 import type { Edit } from "./edit.ts";
 import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
+import { standBack, standIn } from "./stand-in.ts";
 
 /** An editor writes in several steps; it is looked at this long after the last of them. */
 const SETTLE_MS = 150;
@@ -113,12 +114,12 @@ export class ForeignEdits {
   async #adopt(asked: boolean): Promise<DurableChange | undefined> {
     const { working, files, writer, history, logger, policy, onAdopted } = this.#options;
     if (!(await files.isForeign())) {
-      if (!policy.readOnly) this.#release();
+      if (!policy.readOnly) await this.#release();
       return undefined;
     }
-    const found = await files.peek().catch((error: unknown) => {
+    const found = await files.peek().catch(async (error: unknown) => {
       if (!(error instanceof DomainError && error.reason === "NOT_SUPPORTED")) throw error;
-      this.#hold(error);
+      await this.#hold(error);
     });
     if (found === undefined) return undefined;
     if (policy.readOnly) {
@@ -138,13 +139,13 @@ export class ForeignEdits {
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       if (error.reason === "CONFIGURATION_REFUSED") {
-        this.#hold(error);
+        await this.#hold(error);
         return undefined;
       }
       if (error.reason !== "NOT_SUPPORTED") throw error;
     }
     if (!asked && policy.externalEdits === "hold") {
-      this.#hold(new DomainError("FILE_HELD", "edits by hand wait until somebody asks for a reload"));
+      await this.#hold(new DomainError("FILE_HELD", "edits by hand wait until somebody asks for a reload"));
       return undefined;
     }
     const change = await DurableChange.found(this.#options, found.parts);
@@ -161,12 +162,12 @@ export class ForeignEdits {
         "changes that were not in the file yet do not fit the edit by hand",
       );
     }
-    this.#release();
+    await this.#release();
     onAdopted();
     return change;
   }
 
-  #hold(error: unknown): void {
+  async #hold(error: unknown): Promise<void> {
     const alerts = error instanceof DomainError ? error.alerts : [];
     const why = error instanceof Error ? error.message : String(error);
     const held = new DomainError(
@@ -176,11 +177,15 @@ export class ForeignEdits {
     );
     this.#options.files.state = { kind: "held", why: held };
     this.#options.logger.error({ alerts }, held.message);
+    await standIn(this.#options);
   }
 
-  #release(): void {
+  async #release(): Promise<void> {
     const { files, writer, logger } = this.#options;
-    if (files.state.kind === "held") logger.info("the configuration file can be used again");
+    if (files.state.kind === "held") {
+      logger.info("the configuration file can be used again");
+      await standBack(this.#options);
+    }
     files.state = { kind: "ours" };
     writer.touch();
   }

@@ -7,13 +7,14 @@ const OURS = ".haplane-";
 
 /**
  * Clears away what a crash left beside files. The link to the content before our last write is looked at first: what is not among `known` was somebody's edit that landed in
- * the middle of that write, and is put back in place.
+ * the middle of that write, and is put back in place. Paths in `kept` are left alone.
  */
 export async function clearLeftovers(
   fs: FileSystem,
   paths: readonly string[],
   isKnown: (path: string, content: Buffer) => Promise<boolean>,
   logger: Logger,
+  kept: readonly string[] = [],
 ): Promise<void> {
   for (const path of paths) {
     const target = await fs.realpath(path).catch(() => path);
@@ -21,6 +22,7 @@ export async function clearLeftovers(
     const names = await fs.readdir(dirname(target)).catch(() => []);
     for (const name of names.filter((candidate) => candidate.startsWith(prefix))) {
       const leftover = join(dirname(target), name);
+      if (kept.includes(leftover)) continue;
       const content = name.startsWith(`${prefix}${FORMER}`) ? await readIfThere(fs, leftover) : undefined;
       if (content !== undefined && !(await isKnown(path, content))) {
         logger.warn(

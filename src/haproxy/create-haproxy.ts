@@ -64,9 +64,24 @@ export function createHaproxy(options: HaproxyOptions): Haproxy {
     });
   }
 
+  /** One that was started from stand-ins names them in its messages. */
+  function originally(outcome: ReloadOutcome): ReloadOutcome {
+    const { standIns } = supervisor.managed ?? {};
+    if (standIns?.inUse !== true || outcome.kind === "timed_out") return outcome;
+    const named = (text: string) =>
+      standIns.paths.reduce((sum, path, index) => sum.replaceAll(path, () => files[index]!), text);
+    const messages = outcome.messages.map(({ file, message, ...rest }) => ({
+      ...rest,
+      file: named(file),
+      message: named(message),
+    }));
+    return { ...outcome, messages };
+  }
+
   return {
     mode: isManaged ? "managed" : "attached",
     runtime,
+    standIns: supervisor.managed?.standIns,
     get state() {
       return supervisor.state;
     },
@@ -87,7 +102,7 @@ export function createHaproxy(options: HaproxyOptions): Haproxy {
     reload(callOptions = {}) {
       const timeoutMs = callOptions.timeoutMs ?? RELOAD_TIMEOUT_MS;
       return unlessAborted(
-        reloads.run(() => reload(supervisor, clock, timeoutMs)),
+        reloads.run(async () => originally(await reload(supervisor, clock, timeoutMs))),
         callOptions,
       );
     },

@@ -1,6 +1,7 @@
 import type { CallOptions } from "./call-options.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { CheckOutcome } from "./check.ts";
+import type { StandIns } from "./managed-process.ts";
 import type { ProcessState } from "./process-state.ts";
 import type { ReloadOutcome } from "./reload.ts";
 import type { Runtime } from "./runtime.ts";
@@ -9,6 +10,8 @@ import type { Runtime } from "./runtime.ts";
 export interface Haproxy {
   /** `managed`: started and kept running by haplane. `attached`: run by someone else. */
   readonly mode: "managed" | "attached";
+  /** What a managed HAProxy can be started from in place of its files; undefined for one that somebody else runs. */
+  readonly standIns: StandIns | undefined;
   /** The state as last seen; see `subscribe`. */
   readonly state: ProcessState;
   /** What the running HAProxy can do; undefined until one has been seen. */

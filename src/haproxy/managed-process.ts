@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { signalProcess } from "../lib/other-process.ts";
 import type { HaproxyProgram } from "./check.ts";
@@ -13,6 +13,16 @@ const TERM_MS = 1_000;
 
 /** How often it is looked whether it has ended. */
 const POLL_MS = 20;
+
+/** Files that a managed HAProxy can be started from in place of its own. */
+export interface StandIns {
+  /** Their paths, one for each of HAProxy's files, beside it: what is relative to the one is so to the other. Nothing is there until somebody makes them. */
+  readonly paths: readonly string[];
+  /** Whether the running HAProxy was started from them, and so reads them when it is reloaded. */
+  readonly inUse: boolean;
+  /** Whether HAProxy is started from them, should it have to be. Default false. */
+  wanted: boolean;
+}
 
 /** What a managed HAProxy is made of. */
 export interface ManagedProcessOptions {
@@ -32,8 +42,8 @@ export interface ManagedProcessOptions {
  */
 export class ManagedProcess {
   readonly log: OutputLog;
+  readonly standIns: { readonly paths: readonly string[]; inUse: boolean; wanted: boolean };
   readonly #options: ManagedProcessOptions;
-  readonly #arguments: readonly string[];
   readonly #pidFile: string;
   #pid: number | undefined;
   #child: ChildProcess | undefined;
@@ -44,8 +54,7 @@ export class ManagedProcess {
     this.#options = options;
     this.log = new OutputLog(join(options.stateDir, "haproxy.log"));
     this.#pidFile = join(options.stateDir, "haproxy.pid");
-    const files = options.files.flatMap((file) => ["-f", file]);
-    this.#arguments = ["-W", "-S", `${options.masterSocket},mode,600`, ...files];
+    this.standIns = { paths: options.files.map(standInOf), inUse: false, wanted: false };
     this.#pid = readPid(this.#pidFile);
   }
 
@@ -76,7 +85,9 @@ export class ManagedProcess {
     this.#lastExit = undefined;
     const descriptor = this.log.open();
     this.#logOffset = this.log.size();
-    const child = spawn(binary, this.#arguments, {
+    this.standIns.inUse = this.standIns.wanted;
+    const files = this.standIns.wanted ? this.standIns.paths : this.#options.files;
+    const child = spawn(binary, this.#argumentsFor(files), {
       cwd: directory,
       env: environment as NodeJS.ProcessEnv | undefined,
       detached: true,
@@ -99,8 +110,12 @@ export class ManagedProcess {
     const words = commandLine(pid);
     // A reload puts -sf and -x in front; the rest stays as it was.
     if (words === undefined || words.length === 0) return undefined;
-    const running = words.slice(-this.#arguments.length);
-    if (running.every((word, index) => word === this.#arguments[index])) return undefined;
+    const { files } = this.#options;
+    const running = words.slice(-this.#argumentsFor(files).length);
+    const isOf = (read: readonly string[]) =>
+      this.#argumentsFor(read).every((word, index) => word === running[index]);
+    this.standIns.inUse = isOf(this.standIns.paths);
+    if (this.standIns.inUse || isOf(files)) return undefined;
     return `process ${pid} runs HAProxy with other arguments: ${running.join(" ")}`;
   }
 
@@ -122,7 +137,11 @@ export class ManagedProcess {
   }
 
   get #masterArgument(): string {
-    return this.#arguments[2] as string;
+    return `${this.#options.masterSocket},mode,600`;
+  }
+
+  #argumentsFor(files: readonly string[]): readonly string[] {
+    return ["-W", "-S", this.#masterArgument, ...files.flatMap((file) => ["-f", file])];
   }
 
   async #waitForEnd(ms: number): Promise<void> {
@@ -158,4 +177,15 @@ function readPid(path: string): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Where the file lies that stands in for one: beside it, whatever symbolic links lead there. */
+function standInOf(file: string): string {
+  let target = file;
+  try {
+    target = realpathSync(file);
+  } catch {
+    // There is none yet.
+  }
+  return join(dirname(target), `.${basename(target)}.haplane-accepted`);
 }

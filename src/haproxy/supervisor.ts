@@ -213,7 +213,9 @@ export class Supervisor {
     }
     if (kind !== "starting") this.#setState({ kind: "starting", since: this.#date() });
     managed.start();
-    this.#logger.info({ pid: managed.pid }, "HAProxy started");
+    const { inUse, paths } = managed.standIns;
+    if (inUse) this.#logger.warn({ pid: managed.pid, paths }, "HAProxy started from what it last accepted");
+    else this.#logger.info({ pid: managed.pid }, "HAProxy started");
     this.#unsettledDelay.reset();
     return this.#unsettledDelay.next();
   }

@@ -115,6 +115,7 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
 
   const self: ScriptedHaproxy = {
     mode: "managed",
+    standIns: undefined,
     capabilities: {
       version: running(0).version,
       reloadReportsOutcome: false,
