@@ -4,7 +4,7 @@ import type { Document } from "../text/document.ts";
 import { canReload } from "./can-reload.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, describeCommand, touchedServers } from "./classify.ts";
-import { type Edit, remembered, withApply } from "./edit.ts";
+import { type Edit, prepare, remembered, withApply } from "./edit.ts";
 import { requireUsable } from "./file-state.ts";
 import type { History } from "./history.ts";
 import type { NeedsReload } from "./judgement.ts";
@@ -57,6 +57,7 @@ export class ChangeLane {
     for (let attempt = 1; ; attempt++) {
       requireUsable(files.state);
       if (!canReload(this.#options.haproxy)) throw notRunning();
+      await prepare(edit, this.#options.working);
       const tried = await this.#try(edit);
       switch (tried.kind) {
         case "unchanged":
@@ -79,16 +80,22 @@ export class ChangeLane {
     void this.#options.writer.exclusive(async () => {
       const group = this.#takeGroup();
       if (group.length === 0) return;
-      await writeTogether(this.#options, group).catch((error: unknown) => {
+      await this.#write(group).catch((error: unknown) => {
         for (const request of group) request.reject(error);
       });
     });
     return promise;
   }
 
+  async #write(group: readonly Waiting[]): Promise<void> {
+    // A large edit is alone. Others may have been written since it was prepared; from here on only discovery changes the document.
+    await prepare(group[0]!.edit, this.#options.working);
+    await writeTogether(this.#options, group);
+  }
+
   #takeGroup(): Waiting[] {
     const waiting = this.#waiting;
-    const alone = waiting.findIndex(({ edit }) => edit.files !== undefined);
+    const alone = waiting.findIndex(({ edit }) => edit.files !== undefined || edit.prepare !== undefined);
     const bytes = this.#options.files.believed.reduce((sum, part) => sum + part.bytes.length, 1);
     const limit = Math.max(1, Math.min(MAX_TOGETHER, Math.floor(MAX_TOGETHER_BYTES / bytes)));
     return waiting.splice(0, alone < 0 ? limit : Math.min(limit, Math.max(alone, 1)));

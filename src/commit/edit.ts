@@ -23,6 +23,11 @@ export function together(...all: readonly (Along | undefined)[]): Along {
 export interface Edit {
   /** The document with the change. Throws a `DomainError` when it cannot be made on this one. */
   readonly apply: (document: Document) => Document;
+  /**
+   * Does the work of `apply` on a document ahead and lets others run meanwhile, so that `apply` on that document takes no time; rejects with what `apply` would throw. For edits that are large enough to hold
+   * everybody else up. Default: there is nothing to be gained.
+   */
+  readonly prepare?: (document: Document) => Promise<void>;
   /** Names of the resources that it writes. */
   readonly resources: readonly string[];
   /** Who wants it: `sources/{source}`, a user, `external`, or `haplane`. */
@@ -56,6 +61,7 @@ export function withApply(edit: Edit, apply: Edit["apply"]): Edit {
     ...(edit.files && { files: edit.files }),
     ...(edit.alwaysReload && { alwaysReload: true }),
     ...(edit.along && { along: edit.along }),
+    ...(edit.prepare && { prepare: edit.prepare }),
   };
 }
 
@@ -66,4 +72,19 @@ export function remembered(edit: Edit): Edit {
     if (last?.before !== document) last = { before: document, after: edit.apply(document) };
     return last.after;
   });
+}
+
+/** How often a large edit is prepared anew because the document has changed meanwhile. */
+const MAX_PREPARED = 5;
+
+/** Has the work of a large edit done on the newest document. Where that goes on changing it is given up: the edit is then made in one go. */
+export async function prepare(
+  { prepare: ahead }: Edit,
+  working: { readonly current: Document },
+): Promise<void> {
+  for (let time = 1; ahead !== undefined && time <= MAX_PREPARED; time++) {
+    const document = working.current;
+    await ahead(document);
+    if (working.current === document) return;
+  }
 }

@@ -79,6 +79,7 @@ export async function checkGroup(
   let candidate = base;
   for (const request of [...accepted, ...group]) {
     try {
+      await request.edit?.prepare?.(candidate);
       const next = request.edit?.apply(candidate) ?? candidate;
       draft.make(request.edit);
       candidate = next;

@@ -1,10 +1,11 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ApplyRequestSchema, WriteOptionsSchema } from "../../gen/haplane/v1/configuration_pb.js";
 import type { Changed } from "../config/apply-changes.ts";
-import { type ApplyInput, applyRequest, fingerprint } from "../config/apply-request.ts";
+import { type ApplyInput, fingerprint, requestSteps } from "../config/apply-request.ts";
 import type { Owns } from "../config/desired-changes.ts";
 import { readResourceId, writeResourceId } from "../config/locate.ts";
 import type { WriteContext } from "../config/write-context.ts";
+import { runSteps, runStepsGently } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import type { Subject, Transactions } from "./transactions.ts";
@@ -27,6 +28,11 @@ export function stagedConfiguration({
   context,
   owns,
 }: StagedConfigurationOptions): Subject<Document, ApplyInput, Changed, ChangeOutcome> {
+  /** Of writes that were accepted before, etags and guards do not count any more. */
+  const steps = (document: Document, input: ApplyInput, again: boolean) =>
+    again
+      ? requestSteps(document, { ...input, guards: [] }, { ...context(), etagsCount: false }, owns)
+      : requestSteps(document, input, context(), owns);
   return {
     prefix: "transactions/",
     title: "the configuration",
@@ -36,10 +42,8 @@ export function stagedConfiguration({
     get revision() {
       return commit.revision;
     },
-    apply: (document, input, again) =>
-      again
-        ? applyRequest(document, { ...input, guards: [] }, { ...context(), etagsCount: false }, owns)
-        : applyRequest(document, input, context(), owns),
+    apply: (document, input, again) => runSteps(steps(document, input, again)),
+    applyGently: (document, input, again) => runStepsGently(steps(document, input, again)),
     guarded: ({ guards }) =>
       guards.map(({ name }) => writeResourceId(readResourceId(name, "options.guards"))),
     fingerprint: (document, name, extent) => fingerprint(document, name, extent, context().etags),

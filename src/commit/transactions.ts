@@ -12,6 +12,8 @@ import type { Along } from "./edit.ts";
 export const MAX_OPEN = 10;
 /** How much may be staged in one. */
 export const MAX_STAGED = { writes: 10_000, bytes: 64 * 1024 * 1024 };
+/** After so many staged writes others are let run. */
+const FEW_WRITES = 64;
 /** How many names of transactions that expired are remembered, to tell those who come late. */
 const MAX_EXPIRED = 1_000;
 
@@ -43,6 +45,8 @@ export interface Subject<D, I, C extends Staged<D>, O> {
   readonly revision: number;
   /** Makes a write. `again`: it was accepted before, so that its etags and guards do not count any more. */
   apply(document: D, input: I, again: boolean): C;
+  /** The same, letting others run meanwhile. Default: writes are small. */
+  applyGently?(document: D, input: I, again: boolean): Promise<C>;
   /** Names of the resources that a write guards without writing them. */
   guarded(input: I): readonly string[];
   /** What a resource is: equal as long as nothing of it changes. */
@@ -53,6 +57,8 @@ export interface Subject<D, I, C extends Staged<D>, O> {
   commit(
     edit: {
       apply(document: D): D;
+      /** See `Edit.prepare`. */
+      prepare(document: D): Promise<void>;
       readonly resources: readonly string[];
       readonly author: string;
       /** The end of the transaction, for a commit that can make it one with its revision. */
@@ -226,7 +232,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       const open = this.#findOwn(name, user);
       if (open.broken !== undefined) throw open.broken;
       const { store } = this.#options;
-      const changed = this.#subject.apply(open.document, input, false);
+      const changed = await this.#applyGently(open.document, input, false);
       if (!keep) return changed;
       const bytes = this.#subject.encode(input).length;
       this.#checkRoom(open, bytes);
@@ -253,8 +259,14 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       const { validateOnly, message } = request;
       this.#renew(open);
       const written = [...open.guarded.values()].filter((guard) => guard.written).map((guard) => guard.name);
+      let prepared: { readonly document: D; readonly rebased: D } | undefined;
       const edit = {
-        apply: (document: D) => this.#rebased(open, document),
+        apply: (document: D) =>
+          prepared?.document === document ? prepared.rebased : this.#rebased(open, document),
+        prepare: async (document: D) => {
+          if (prepared?.document !== document)
+            prepared = { document, rebased: await this.#rebasedGently(open, document) };
+        },
         resources: written,
         author: user.name,
         along: this.#endAlong(open, request.along),
@@ -315,6 +327,26 @@ export class Transactions<D, I, C extends Staged<D>, O> {
 
   /** The staged writes, made on a document. Throws `CONFLICT` when that is not as the transaction knew it where that matters. */
   #rebased(open: Open<D, I>, document: D): D {
+    this.#refuseConflicts(open, document);
+    return open.staged.reduce((on, { input }) => this.#subject.apply(on, input, true).document, document);
+  }
+
+  async #rebasedGently(open: Open<D, I>, document: D): Promise<D> {
+    this.#refuseConflicts(open, document);
+    let on = document;
+    for (const [index, { input }] of open.staged.entries()) {
+      on = (await this.#applyGently(on, input, true)).document;
+      if (index % FEW_WRITES === FEW_WRITES - 1) await new Promise(setImmediate);
+    }
+    return on;
+  }
+
+  async #applyGently(document: D, input: I, again: boolean): Promise<C> {
+    const subject = this.#subject;
+    return subject.applyGently?.(document, input, again) ?? subject.apply(document, input, again);
+  }
+
+  #refuseConflicts(open: Open<D, I>, document: D): void {
     const conflicts = this.#conflicts(open, document);
     if (conflicts.length > 0) {
       throw new DomainError(
@@ -326,7 +358,6 @@ export class Transactions<D, I, C extends Staged<D>, O> {
         },
       );
     }
-    return open.staged.reduce((on, { input }) => this.#subject.apply(on, input, true).document, document);
   }
 
   #conflicts(open: Open<D, I>, document: D): string[] {

@@ -4,7 +4,7 @@ import type { Document } from "../text/document.ts";
 import { FileDraft } from "./attached-files.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { Classification } from "./classify.ts";
-import type { Edit } from "./edit.ts";
+import { type Edit, prepare } from "./edit.ts";
 import { classifyWithFiles, judge } from "./judgement.ts";
 import type { CommitParts } from "./parts.ts";
 import { requireStartable } from "./start-conditions.ts";
@@ -38,6 +38,7 @@ export class Trials {
   /** Tries a change. Rejects with what the edit throws, with what HAProxy's check does, and with `LIMIT_EXCEEDED`. */
   async try(edit: Edit): Promise<Trial> {
     const { working, fs, haproxy } = this.#options;
+    await prepare(edit, working);
     const before = working.current;
     const after = edit.apply(before);
     const draft = await FileDraft.over(fs, [edit]);

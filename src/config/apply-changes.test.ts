@@ -305,6 +305,31 @@ const EDITED: readonly Edited[] = [
     ],
   },
   {
+    what: "two lists of a section by turns, each as the change before left it",
+    changes: [
+      listChange("acls", { insert: insertion(1, { acls: [acl("one")] }) }),
+      listChange("use_backend_rules", { insert: insertion(9, { useBackendRules: [{ backend: "site" }] }) }),
+      listChange("acls", { insert: insertion(2, { acls: [acl("two")] }) }),
+      listChange("use_backend_rules", { move: { from: 2, to: 0 } }),
+      listChange("acls", { move: { from: 1, to: 2 } }),
+    ],
+    becomes: [
+      [
+        "    acl is_api path_beg /api   # the api\n",
+        "    acl is_api path_beg /api   # the api\n    acl two path_beg /two\n    acl one path_beg /one\n",
+      ],
+      ["    use_backend api if", "    use_backend site\n    use_backend api if"],
+    ],
+  },
+  {
+    what: "nothing by a rule that comes and goes",
+    changes: [
+      listChange("acls", { insert: insertion(0, { acls: [acl("one")] }) }),
+      listChange("acls", { remove: { index: 0 } }),
+    ],
+    becomes: [],
+  },
+  {
     what: "nothing, twice",
     changes: [
       { delete: { name: "backends/none", allowMissing: true } },
@@ -323,6 +348,32 @@ for (const { what, changes, text = BASE, becomes } of EDITED) {
     }
     assert.equal(print(apply(changes, text).document), expected);
   });
+}
+
+test("what is done to a list and undone again is no change", () => {
+  const came = [
+    listChange("acls", { insert: insertion(0, { acls: [acl("one")] }) }),
+    listChange("acls", { remove: { index: 0 } }),
+  ];
+  assert.deepEqual(apply(came).done, []);
+  const { document, done } = apply([{ delete: { name: "backends/none", allowMissing: true } }, came[0]!]);
+  assert.deepEqual(
+    done.map(({ type, name }) => [type, name]),
+    [["updated", "frontends/web"]],
+  );
+  assert.equal(done[0]!.etag, read(document, "frontends/web")!.etag);
+});
+
+function listChange(field: string, edit: Readonly<Record<string, JsonValue>>): JsonValue {
+  return { list: { name: "frontends/web", etag: etagOf("frontends/web"), field, ...edit } };
+}
+
+function insertion(index: number, frontend: JsonValue): JsonValue {
+  return { index, elements: { frontend } };
+}
+
+function acl(name: string): JsonValue {
+  return { name, criterion: "path_beg", patterns: `/${name}` };
 }
 
 interface Refused {
@@ -578,6 +629,31 @@ const REFUSED: readonly Refused[] = [
     ],
     reason: "FIELD_INVALID",
     field: "remove.index",
+  },
+  {
+    what: "an element for a list beside another list",
+    changes: [
+      listChange("acls", {
+        insert: insertion(0, { acls: [acl("one")], useBackendRules: [{ backend: "site" }] }),
+      }),
+    ],
+    reason: "FIELD_INVALID",
+    field: "insert.elements.frontend.use_backend_rules",
+  },
+  {
+    what: "no elements where some are to be inserted",
+    changes: [listChange("acls", { insert: insertion(0, {}) })],
+    reason: "FIELD_INVALID",
+    field: "insert.elements.frontend.acls",
+  },
+  {
+    what: "an element that cannot be written, of several, by its place in the request",
+    changes: [
+      listChange("acls", { insert: insertion(0, { acls: [acl("one"), acl("two\nlines")] }) }),
+      listChange("acls", { remove: { index: 0 } }),
+    ],
+    reason: "FIELD_INVALID",
+    field: "changes[0].insert.elements.frontend.acls[1].name",
   },
 ];
 

@@ -8,10 +8,11 @@ import type {
 import type { SpoeChange, SpoeUpdateChange } from "../../gen/haplane/v1/spoe_pb.js";
 import type { Fields } from "../grammar/slot.ts";
 import { DomainError } from "../lib/errors.ts";
+import { runSteps, type Steps } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { idOfBind } from "./children.ts";
-import { editList } from "./edit-list.ts";
+import { SectionLists } from "./edit-list.ts";
 import { invalid } from "./invalid.ts";
 import type { AnyResource, Language, ResourceCase } from "./kinds.ts";
 import { languageOf } from "./languages.ts";
@@ -26,7 +27,7 @@ import {
   writeResourceId,
 } from "./locate.ts";
 import { printableName } from "./name.ts";
-import { checkReferences, checkRemoved, type Removed, type Written } from "./references.ts";
+import { type Removed, referenceSteps, removalSteps, type Written } from "./references.ts";
 import { createChild, removeChild, updateChild } from "./write-child.ts";
 import { joinPath, matchEtag, type WriteContext } from "./write-context.ts";
 import {
@@ -55,6 +56,12 @@ export interface Done {
   readonly name: string;
 }
 
+/** What a change did, with what is known when all are made. */
+export interface Made extends Done {
+  /** The resource's etag; empty when it is not there any more. */
+  readonly etag: string;
+}
+
 /** How much of a resource matters: its own lines, or for a section all that is in it. */
 export type Extent = "own" | "whole";
 
@@ -63,7 +70,7 @@ export interface Changed {
   /** The document itself when nothing differs. */
   readonly document: Document;
   /** What was done, in the order of the changes. Changes that changed nothing are not in it. */
-  readonly done: readonly Done[];
+  readonly done: readonly Made[];
   /** The resources that the changes name, whether something differed or not, and how much of each matters to them. */
   readonly touched: ReadonlyMap<string, Extent>;
 }
@@ -78,10 +85,23 @@ export function applyChanges(
   guards: readonly Guard[],
   context: WriteContext,
 ): Changed {
+  return runSteps(changeSteps(before, changes, guards, context));
+}
+
+/** `applyChanges` in steps. */
+export function* changeSteps(
+  before: Document,
+  changes: readonly PlacedChange[],
+  guards: readonly Guard[],
+  context: WriteContext,
+): Steps<Changed> {
   checkGuards(before, guards, context);
   const run = new Run(before, context);
-  for (const placed of changes) run.make(placed);
-  return run.finish();
+  for (const placed of changes) {
+    run.make(placed);
+    yield;
+  }
+  return yield* run.finish();
 }
 
 /** Throws `ETAG_MISMATCH` when a guarded resource is not as the caller knows it. */
@@ -108,6 +128,9 @@ class Run {
   readonly #touched = new Map<string, Extent>();
   readonly #written = new Map<string, Pick<Written, "path" | "children">>();
   readonly #removed = new Map<string, Removed>();
+  /** Sections whose lists are being edited, by name, and what was done before the first of them. */
+  readonly #lists = new Map<string, SectionLists>();
+  #doneBefore = 0;
 
   constructor(before: Document, context: WriteContext) {
     this.#before = before;
@@ -118,6 +141,7 @@ class Run {
 
   make(placed: PlacedChange): void {
     const { change, path } = placed;
+    if (change.case !== "list") this.#writeLists();
     switch (change.case) {
       case "create":
         this.#create(this.#target(change.value.resource, placed), change.value.after, path);
@@ -136,15 +160,21 @@ class Run {
     }
   }
 
-  finish(): Changed {
+  *finish(): Steps<Changed> {
+    this.#writeLists();
     const written: Written[] = [];
+    const etags = new Map<string, string>();
     for (const [name, what] of this.#written) {
+      yield;
       const located = locate(this.#document, this.#read(name, "name"));
-      if (located !== undefined) written.push({ located, ...what });
+      if (located === undefined) continue;
+      written.push({ located, ...what });
+      etags.set(name, this.#context.etags.of(located));
     }
-    checkReferences(this.#document, written);
-    checkRemoved(this.#before, this.#document, [...this.#removed.values()]);
-    return { document: this.#document, done: this.#done, touched: this.#touched };
+    yield* referenceSteps(this.#document, written);
+    yield* removalSteps(this.#before, this.#document, [...this.#removed.values()]);
+    const done = this.#done.map((one) => ({ ...one, etag: etags.get(one.name) ?? "" }));
+    return { document: this.#document, done, touched: this.#touched };
   }
 
   #create({ id, value, resource, path: field }: Target, after: string, path: string): void {
@@ -224,8 +254,35 @@ class Run {
     if (change.etag === "")
       throw invalid(joinPath(path, "etag"), "must be set: without it positions mean nothing");
     this.#match(id, change.etag);
-    const document = editList(this.#document, this.#locate(id), change, this.#context, path);
-    this.#changed(document, "updated", id, { path: joinPath(path, id.kind.field), children: false });
+    const name = writeResourceId(id);
+    let lists = this.#lists.get(name);
+    if (lists === undefined) {
+      if (this.#lists.size === 0) this.#doneBefore = this.#done.length;
+      const { section, kind } = this.#locate(id);
+      lists = new SectionLists(section, kind, this.#context);
+      this.#lists.set(name, lists);
+    }
+    lists.edit(change, path);
+    this.#touch(id, "own");
+    this.#done.push({ type: "updated", name });
+  }
+
+  /** Makes the document have the lists that were edited. What came to be as it was before was not changed. */
+  #writeLists(): void {
+    const same = new Set<string>();
+    for (const [name, lists] of this.#lists) {
+      const document = lists.write(this.#document);
+      if (document === this.#document) same.add(name);
+      else {
+        const children = this.#written.get(name)?.children ?? false;
+        this.#written.set(name, { path: lists.path, children });
+      }
+      this.#document = document;
+    }
+    this.#lists.clear();
+    if (same.size === 0) return;
+    const done = this.#done.splice(this.#doneBefore);
+    for (const one of done) if (!same.has(one.name)) this.#done.push(one);
   }
 
   #changed(

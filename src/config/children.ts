@@ -22,8 +22,13 @@ interface ChunkChild {
   readonly offset: number;
 }
 
+interface ChunkChildren {
+  readonly list: readonly ChunkChild[];
+  readonly ids: ReadonlySet<string>;
+}
+
 const KNOWN_SECTIONS = new WeakMap<ChildKind, WeakMap<Section, readonly ChildLine[]>>();
-const KNOWN_CHUNKS = new WeakMap<ChildKind, WeakMap<Chunk, readonly ChunkChild[]>>();
+const KNOWN_CHUNKS = new WeakMap<ChildKind, WeakMap<Chunk, ChunkChildren>>();
 
 /** The children of a kind in a section, in order, those in conditional blocks included. */
 export function childrenOf(section: Section, kind: SectionKind, child: ChildKind): readonly ChildLine[] {
@@ -33,7 +38,7 @@ export function childrenOf(section: Section, kind: SectionKind, child: ChildKind
   const children: ChildLine[] = [];
   let first = 0;
   for (const chunk of section.lines.chunks) {
-    for (const { id, offset } of chunkChildren(chunk, kind, child))
+    for (const { id, offset } of chunkChildren(chunk, kind, child).list)
       children.push({ id, index: first + offset, chunk, offset });
     first += chunk.length;
   }
@@ -62,7 +67,14 @@ export function childAt(
 export function findChildren(section: Section, kind: SectionKind, child: ChildKind, id: string): number[] {
   // Servers are named by their second word, and lines are indexed by their first two.
   if (child.case === "server") return section.lines.find("server", id).filter((index) => index > 0);
-  return childrenOf(section, kind, child).flatMap((line) => (line.id === id ? [line.index] : []));
+  const found: number[] = [];
+  let first = 0;
+  for (const chunk of section.lines.chunks) {
+    const { list, ids } = chunkChildren(chunk, kind, child);
+    if (ids.has(id)) for (const line of list) if (line.id === id) found.push(first + line.offset);
+    first += chunk.length;
+  }
+  return found;
 }
 
 /** Index of the last child of a kind. Looks from the end, because that is where children that were just added stand. */
@@ -84,11 +96,12 @@ export function isChildLine(kind: SectionKind, line: Line): boolean {
   return first !== undefined && kind.children.some(({ directive }) => directive.syntax.keyword[0] === first);
 }
 
-function chunkChildren(chunk: Chunk, kind: SectionKind, child: ChildKind): readonly ChunkChild[] {
+function chunkChildren(chunk: Chunk, kind: SectionKind, child: ChildKind): ChunkChildren {
   const known = mapOf(KNOWN_CHUNKS, child);
   let found = known.get(chunk);
   if (found === undefined) {
-    found = readChunk(chunk, kind, child);
+    const list = readChunk(chunk, kind, child);
+    found = { list, ids: new Set(list.map(({ id }) => id)) };
     known.set(chunk, found);
   }
   return found;

@@ -57,7 +57,8 @@ export function directiveOf(
   return [];
 }
 
-function lastAbove(document: Document, section: Section): Section | undefined {
+/** The last `defaults` section above another section. */
+export function lastAbove(document: Document, section: Section): Section | undefined {
   const own = document.positionOf(section);
   return document.list("defaults").findLast((candidate) => {
     const { part, line } = document.positionOf(candidate);

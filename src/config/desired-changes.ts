@@ -8,6 +8,7 @@ import {
   UpdateChangeSchema,
 } from "../../gen/haplane/v1/configuration_pb.js";
 import { type Fields, slotOf } from "../grammar/slot.ts";
+import type { Steps } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
 import type { PlacedChange } from "./apply-changes.ts";
 import { type ChildValues, childValues, isAsDesired } from "./as-desired.ts";
@@ -32,15 +33,16 @@ export interface Desired {
  * The changes that make a document be as desired: an update of everything that is not, and a removal of everything else in the collections that are to be pruned. What service discovery
  * owns is neither removed nor are its servers set. Throws `FIELD_INVALID`.
  */
-export function desiredChanges(
+export function* desiredChanges(
   document: Document,
   { resources, prune }: Desired,
   owns: Owns,
-): PlacedChange[] {
+): Steps<PlacedChange[]> {
   const names = new Set<string>();
   const comparison = new Comparison(document);
   const changes: PlacedChange[] = [];
   for (const [index, resource] of resources.entries()) {
+    yield;
     const path = `desired[${index}]`;
     const id = readResourceId(resource.name, `${path}.name`);
     const name = writeResourceId(id);

@@ -2,6 +2,7 @@ import type { Fields } from "../grammar/slot.ts";
 import type { Document } from "../text/document.ts";
 import type { Placement } from "../text/edit-sections.ts";
 import type { Section } from "../text/section.ts";
+import { lastAbove } from "./defaults.ts";
 import { invalid } from "./invalid.ts";
 import type { SectionKind } from "./kinds.ts";
 import type { Located } from "./locate.ts";
@@ -32,10 +33,10 @@ export function placeSection(
 }
 
 function defaultPlace(document: Document, keyword: string): Placement {
-  const last = document.list(keyword).at(-1);
+  const last = document.lastOf(keyword);
   if (last !== undefined) return { after: last };
   if (keyword === "global") return { after: preambleOf(document) };
-  if (keyword === "defaults") return { after: document.list("global").at(-1) ?? preambleOf(document) };
+  if (keyword === "defaults") return { after: document.lastOf("global") ?? preambleOf(document) };
   return { endOf: document.parts.length - 1 };
 }
 
@@ -62,12 +63,9 @@ function checkInherited(
 
 /** The `defaults` that a section at a place inherits from when it names none. */
 function inheritedAt(document: Document, placement: Placement): Section | undefined {
-  let above: Section | undefined;
-  for (const section of document.sections()) {
-    if (section.keyword === "defaults") above = section;
-    if ("after" in placement && section === placement.after) return above;
-  }
-  return above;
+  if (!("after" in placement)) return document.lastOf("defaults");
+  const { after } = placement;
+  return after.keyword === "defaults" ? after : lastAbove(document, after);
 }
 
 /** A `defaults` section changes what the proxies below it inherit that name none. */

@@ -1,5 +1,6 @@
 import { placedLines, readLineOf } from "../grammar/read-section.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
+import { runSteps, type Steps } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { childrenOf, findChildren, readChild } from "./children.ts";
@@ -29,8 +30,14 @@ export interface Written {
 
 /** Throws `REFERENCE_MISSING` when what was written names something that is not there, with one violation for each value that does. */
 export function checkReferences(document: Document, written: readonly Written[]): void {
+  runSteps(referenceSteps(document, written));
+}
+
+/** `checkReferences` in steps. */
+export function* referenceSteps(document: Document, written: readonly Written[]): Steps<void> {
   const violations: FieldViolation[] = [];
   for (const { located, path, children } of written) {
+    yield;
     for (const reference of referencesOf(located, children)) {
       if (exists(document, located.section, reference)) continue;
       const field = `${path}${located.child === undefined ? `.${reference.field}` : reference.path}`;
@@ -60,11 +67,21 @@ export interface Removed {
 
 /** Throws `RESOURCE_IN_USE` when lines name what is not there any more, with one violation for each. `before` is the document that had it all. */
 export function checkRemoved(before: Document, document: Document, removed: readonly Removed[]): void {
+  runSteps(removalSteps(before, document, removed));
+}
+
+/** `checkRemoved` in steps. */
+export function* removalSteps(
+  before: Document,
+  document: Document,
+  removed: readonly Removed[],
+): Steps<void> {
   if (removed.length === 0) return;
   const violations = heirs(before, document, removed);
   const names = new Set(removed.map(({ section, server }) => server ?? section.name));
   const texts = [...names].map((name) => Buffer.from(name));
   for (const { kind, id, section } of namedSections(document)) {
+    yield;
     if (
       section.from !== undefined &&
       names.has(section.from) &&

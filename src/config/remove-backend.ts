@@ -11,8 +11,7 @@ export function removeBackend(document: Document, name: string): Document {
   const kind = languageOf(document).kindOfKeyword("backend");
   if (section === undefined || kind === undefined) return document;
   const without = deleteSection(document, section);
-  checkRemoved(document, without, [
-    { resource: formatName("backends", name), kind, section, server: undefined },
-  ]);
+  const removed = { resource: formatName("backends", name), kind, section, server: undefined };
+  checkRemoved(document, without, [removed]);
   return without;
 }

@@ -42,7 +42,7 @@ function withSection(document: Document, source: Section): Document {
     const line = source.lines.at(index)!;
     if (!line.empty) lines.push(trimmed(textOf(source, index)));
   }
-  const last = document.list("backend").at(-1);
+  const last = document.lastOf("backend");
   const placement = last === undefined ? { endOf: document.parts.length - 1 } : { after: last };
   return insertSection(document, placement, textOf(source, 0), lines).document;
 }

@@ -75,7 +75,7 @@ export function addBackend(
       resource: { type: "backend", name: formatName("backends", name) },
     });
   }
-  const last = document.list("backend").at(-1);
+  const last = document.lastOf("backend");
   const placement = last === undefined ? { endOf: document.parts.length - 1 } : { after: last };
   const header = line(["backend", name, ...(defaults === "" ? [] : ["from", defaults])]);
   return insertSection(document, placement, header, servers.map(serverLine)).document;

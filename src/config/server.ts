@@ -36,7 +36,7 @@ export function backendSection(document: Document, backend: string): Section | u
 }
 
 /** The servers of a section in order. Servers of `server-template` lines are not among them. */
-export const serversOf: (section: Section) => ConfiguredServer[] = sectionReader(readServer);
+export const serversOf: (section: Section) => readonly ConfiguredServer[] = sectionReader(readServer);
 
 /** The index of a server's line in its section; undefined when there is none of this name, or more than one. */
 export function indexOfServer(section: Section, name: string): number | undefined {

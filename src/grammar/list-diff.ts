@@ -29,21 +29,23 @@ export function diffLists(old: readonly DiffElement[], next: readonly DiffElemen
       free.delete(from);
     }
   };
+  const whole: Stretch = { oldFrom: 0, oldTo: old.length, from: 0, to: next.length };
   keepLongest(
     "keep",
-    match(old, next, steps, free, ({ key }) => key),
+    match(old, next, whole, steps, free, ({ key }) => key),
   );
-  inGaps(steps, old.length, (oldFrom, oldTo, from, to) => {
-    const inside = new Set([...free].filter((index) => index >= oldFrom && index < oldTo));
-    const candidates = match(old, next, steps, inside, ({ identity }) => identity);
-    keepLongest("change", new Map([...candidates].filter(([at]) => at >= from && at < to)));
+  inGaps(steps, old.length, (gap) => {
+    keepLongest(
+      "change",
+      match(old, next, gap, steps, free, ({ identity }) => identity),
+    );
   });
   for (const keyOf of [({ key }: DiffElement) => key, ({ identity }: DiffElement) => identity])
-    for (const [at, from] of match(old, next, steps, free, keyOf)) {
+    for (const [at, from] of match(old, next, whole, steps, free, keyOf)) {
       steps[at] = { kind: "move", old: from };
       free.delete(from);
     }
-  inGaps(steps, old.length, (oldFrom, oldTo, from, to) => {
+  inGaps(steps, old.length, ({ oldFrom, oldTo, from, to }) => {
     const samePlaces = oldTo - oldFrom === to - from;
     let start = oldFrom;
     for (let at = from; at < to; at++) {
@@ -63,16 +65,27 @@ export function diffLists(old: readonly DiffElement[], next: readonly DiffElemen
   return steps.map((step) => step ?? { kind: "add" });
 }
 
-/** For new elements without a step the first free old element of the same key. */
+/** Elements of both lists, up to but without `oldTo` and `to`. */
+interface Stretch {
+  readonly oldFrom: number;
+  readonly oldTo: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** For new elements of a stretch without a step the first free old element of the same key in it. */
 function match(
   old: readonly DiffElement[],
   next: readonly DiffElement[],
+  { oldFrom, oldTo, from, to }: Stretch,
   steps: readonly (DiffStep | undefined)[],
   free: ReadonlySet<number>,
   keyOf: (element: DiffElement) => string | undefined,
 ): Map<number, number> {
+  // From the last to the first, so that the first is at the end, where it is taken from.
   const waiting = new Map<string, number[]>();
-  for (const index of [...free].sort((a, b) => a - b)) {
+  for (let index = oldTo - 1; index >= oldFrom; index--) {
+    if (!free.has(index)) continue;
     const key = keyOf(old[index]!);
     if (key === undefined) continue;
     const queue = waiting.get(key);
@@ -80,12 +93,12 @@ function match(
     else queue.push(index);
   }
   const found = new Map<number, number>();
-  next.forEach((element, at) => {
-    if (steps[at] !== undefined) return;
-    const key = keyOf(element);
-    const index = key === undefined ? undefined : waiting.get(key)?.shift();
+  for (let at = from; at < to; at++) {
+    if (steps[at] !== undefined) continue;
+    const key = keyOf(next[at]!);
+    const index = key === undefined ? undefined : waiting.get(key)?.pop();
     if (index !== undefined) found.set(at, index);
-  });
+  }
   return found;
 }
 
@@ -93,7 +106,7 @@ function match(
 function inGaps(
   steps: readonly (DiffStep | undefined)[],
   oldLength: number,
-  visit: (oldFrom: number, oldTo: number, from: number, to: number) => void,
+  visit: (gap: Stretch) => void,
 ): void {
   const fixed = steps.flatMap((step, at) =>
     step?.kind === "keep" || step?.kind === "change" ? [{ at, old: step.old }] : [],
@@ -101,7 +114,7 @@ function inGaps(
   let oldFrom = 0;
   let from = 0;
   for (const { at, old } of [...fixed, { at: steps.length, old: oldLength }]) {
-    if (from < at && oldFrom < old) visit(oldFrom, old, from, at);
+    if (from < at && oldFrom < old) visit({ oldFrom, oldTo: old, from, to: at });
     from = at + 1;
     oldFrom = old + 1;
   }
@@ -124,6 +137,6 @@ function longestAscending(pairs: ReadonlyMap<number, number>): (readonly [number
     ends[low] = i;
   });
   const chosen: (readonly [number, number])[] = [];
-  for (let i = ends.at(-1) ?? -1; i >= 0; i = before[i]!) chosen.unshift(all[i]!);
-  return chosen;
+  for (let i = ends.at(-1) ?? -1; i >= 0; i = before[i]!) chosen.push(all[i]!);
+  return chosen.reverse();
 }

@@ -8,13 +8,14 @@ import {
 import type { ChangeOutcome, ChangeRequest } from "../commit/change.ts";
 import type { Along, Edit } from "../commit/edit.ts";
 import type { ConfigurationTransactions } from "../commit/staged-configuration.ts";
-import type { Changed, Done } from "../config/apply-changes.ts";
-import { type ApplyInput, applyRequest } from "../config/apply-request.ts";
+import type { Changed, Made } from "../config/apply-changes.ts";
+import { type ApplyInput, applyRequest, requestSteps, sizeOf } from "../config/apply-request.ts";
 import { describeDone } from "../config/describe-done.ts";
 import type { Owns } from "../config/desired-changes.ts";
 import { locate, readResourceId } from "../config/locate.ts";
 import type { ResourceReader } from "../config/read-resource.ts";
 import type { WriteContext } from "../config/write-context.ts";
+import { runStepsGently } from "../lib/steps.ts";
 import type { Caller } from "../rpc/handler.ts";
 import type { Document } from "../text/document.ts";
 import { appliedOf } from "./applied.ts";
@@ -43,10 +44,13 @@ export interface WriteAnswer {
   readonly applied: ReturnType<typeof appliedOf>;
   readonly diff: string;
   /** What was done, in the order of the changes. */
-  readonly done: readonly Done[];
+  readonly done: readonly Made[];
   /** The configuration with the write. */
   readonly document: Document;
 }
+
+/** Up to so many changes hold nobody up. */
+const FEW_CHANGES = 64;
 
 /** A write of resources. */
 export interface WriteRequest {
@@ -78,11 +82,20 @@ export async function write(
     return { revision: staged.base, applied: {}, diff: staged.diff, done, document };
   }
   let changed: Changed | undefined;
+  let prepared: { readonly document: Document; readonly changed: Changed } | undefined;
   const edit: Edit = {
     apply(document) {
-      changed = applyRequest(document, guarded, context(), owns);
+      changed =
+        prepared?.document === document ? prepared.changed : applyRequest(document, guarded, context(), owns);
       return changed.document;
     },
+    ...(sizeOf(input) > FEW_CHANGES && {
+      async prepare(document) {
+        if (prepared?.document === document) return;
+        const steps = requestSteps(document, guarded, context(), owns);
+        prepared = { document, changed: await runStepsGently(steps) };
+      },
+    }),
     // Known once the edit has been made, which is before anybody asks.
     get resources() {
       return changed?.done.map(({ name }) => name) ?? [];

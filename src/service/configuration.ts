@@ -24,7 +24,7 @@ import {
 } from "../../gen/haplane/v1/configuration_pb.js";
 import type { Edit } from "../commit/edit.ts";
 import type { TransactionView } from "../commit/transactions.ts";
-import type { Done } from "../config/apply-changes.ts";
+import type { Made } from "../config/apply-changes.ts";
 import type { ApplyInput } from "../config/apply-request.ts";
 import { changedNames } from "../config/changed-names.ts";
 import { locate, readResourceId } from "../config/locate.ts";
@@ -122,8 +122,7 @@ export function configurationService(options: ConfigurationOptions): Service {
       checkRequest(ApplyRequestSchema, request);
       const answer = (written: WriteAnswer) => {
         const { revision, applied, diff, done } = written;
-        const changes = done.map((one) => resourceChange(options, written, one));
-        return create(ApplyResponseSchema, { changes, revision, applied, diff });
+        return create(ApplyResponseSchema, { changes: done.map(resourceChange), revision, applied, diff });
       };
       return answers.once(
         repeatable(caller, "Apply", ApplyRequestSchema, request, request.options),
@@ -301,13 +300,8 @@ const TYPES = {
   deleted: ResourceChange_Type.DELETED,
 };
 
-function resourceChange(
-  { context }: WriteTools,
-  { document }: WriteAnswer,
-  { type, name }: Done,
-): MessageInitShape<typeof ResourceChangeSchema> {
-  const located = type === "deleted" ? undefined : locate(document, readResourceId(name, "name"));
-  return { name, type: TYPES[type], etag: located === undefined ? "" : context().etags.of(located) };
+function resourceChange({ type, name, etag }: Made): MessageInitShape<typeof ResourceChangeSchema> {
+  return { name, type: TYPES[type], etag };
 }
 
 function toTransaction(view: TransactionView<Document>): MessageInitShape<typeof TransactionSchema> {

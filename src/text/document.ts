@@ -90,6 +90,15 @@ export class Document {
     );
   }
 
+  /** The last section with a keyword. It is found the sooner the nearer it is to the end. */
+  lastOf(keyword: string): Section | undefined {
+    for (let position = this.#groups.size - 1; position >= 0; position--) {
+      const found = this.#groups.at(position).sections.findLast((section) => section.keyword === keyword);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
   /** The sections with a keyword (or one of several) and name. More than one means that the name is ambiguous. */
   find(keyword: string | readonly string[], name: string): Section[] {
     const keywords = typeof keyword === "string" ? [keyword] : keyword;
@@ -200,7 +209,11 @@ export class Document {
     }
     const changed = this.#groups.splice(position, end - position, groups, replacements.flatMap(keysOf));
     const document = new Document(this.parts, this.structure, changed);
-    if (groups.length === end - position) document.#partStarts = this.#partStarts;
+    const shift = groups.length - (end - position);
+    document.#partStarts =
+      shift === 0
+        ? this.#partStarts
+        : this.#partStarts?.map((start, part) => (part > old.part ? start + shift : start));
     return document;
   }
 

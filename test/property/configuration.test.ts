@@ -325,6 +325,21 @@ test("50 writers on disjoint backends all succeed, without a retry, and none is 
   assert.ok(world.reloads() - before <= 5, `${world.reloads() - before} reloads`);
 });
 
+test("a request with more changes than a large file has backends is refused as a whole", () => {
+  const input: ApplyInput = { changes: [], desired: [], prune: [], guards: [], single: false };
+  const nothing = changeOf({ case: undefined });
+  const resource = create(ResourceSchema, { name: "backends/x" });
+  for (const large of [
+    { ...input, changes: Array(50_001).fill(nothing) },
+    { ...input, desired: Array(50_001).fill(resource) },
+  ]) {
+    assert.throws(
+      () => applyRequest(parse("backend x\n"), large, context, nobody),
+      (error) => error instanceof DomainError && error.reason === "LIMIT_EXCEEDED",
+    );
+  }
+});
+
 test("of 10,000 changes the one that is wrong is named, and none is made", () => {
   const servers = Array.from({ length: 10_000 }, (_, index) => `  server s${index} 10.0.0.1:80\n`).join("");
   const document = parse(`backend many\n${servers}`);

@@ -483,7 +483,7 @@ export declare type ListInsert = Message<"haplane.v1.ListInsert"> & {
   index: number;
 
   /**
-   * The elements, as the field of a resource of the section's kind, which has nothing else.
+   * The elements, as the field of a resource of the section's kind. Anything else in it is refused.
    *
    * @generated from field: haplane.v1.Resource elements = 2;
    */
@@ -1111,7 +1111,7 @@ export declare type DeleteResponse = Message<"haplane.v1.DeleteResponse"> & {
 export declare const DeleteResponseSchema: GenMessage<DeleteResponse>;
 
 /**
- * Request of Apply. Either `changes` or `desired` and `prune`.
+ * Request of Apply. Either `changes` or `desired` and `prune`. At most 50,000 changes or desired resources, else RESOURCE_EXHAUSTED (reason LIMIT_EXCEEDED); other calls are answered while a large one is made.
  *
  * @generated from message haplane.v1.ApplyRequest
  */
