@@ -144,7 +144,7 @@ function judge(pair: SectionPair, document: Document, version: HaproxyVersion | 
 function whyNotAddable(
   document: Document,
   section: Section,
-  server: ConfiguredServer,
+  server: Pick<ConfiguredServer, "name" | "address" | "port" | "words">,
   inherited: readonly string[],
   version: HaproxyVersion | undefined,
 ): string | undefined {
@@ -160,9 +160,21 @@ function whyNotAddable(
   return addable.ok ? undefined : addable.reason;
 }
 
+/** Whether the running HAProxy can add servers with these words to a section of the document. */
+export function takesServers(
+  document: Document,
+  section: Section,
+  words: readonly string[],
+  version: HaproxyVersion,
+): boolean {
+  const server = { name: "server", address: "127.0.0.1", port: 1, words };
+  const inherited = defaultServerWords(document, section);
+  return whyNotAddable(document, section, server, inherited, version) === undefined;
+}
+
 /** Why a command cannot say what the line says: HAProxy resolves names and reads its environment when it starts, and a command is taken literally. */
 function whyOnlyStartReads(
-  { name, address, port, words }: ConfiguredServer,
+  { name, address, port, words }: Pick<ConfiguredServer, "name" | "address" | "port" | "words">,
   inherited: readonly string[],
 ): string | undefined {
   if (isIP(address) === 0 && !/^(?:unix|abns)@[^$]/.test(address))

@@ -5,18 +5,26 @@ import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
 import { removeBackend } from "../config/remove-backend.ts";
 import { backendSection, numberAfter, serversOf } from "../config/server.ts";
-import { addBackend } from "../config/server-edits.ts";
-import type { ChangeResult, NewBackend, ServerChange, Target, TargetServer } from "../discovery/target.ts";
+import { addBackend, editServer } from "../config/server-edits.ts";
+import type {
+  ChangeResult,
+  NewBackend,
+  NewServer,
+  ServerChange,
+  Target,
+  TargetServer,
+} from "../discovery/target.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { ProcessState } from "../haproxy/process-state.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
-import type { DomainError } from "../lib/errors.ts";
+import { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 import { type FileWrite, isSame } from "./attached-files.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { ChangeLane } from "./change-lane.ts";
+import { takesServers } from "./classify.ts";
 import { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { readOnly } from "./file-state.ts";
@@ -270,13 +278,30 @@ export class Commit implements Target {
     const section = backendSection(document, backend);
     if (section === undefined) return undefined;
     const inheritedWeight = numberAfter(defaultServerWords(document, section), "weight") ?? 1;
-    return serversOf(section).map(({ name, address, port, weight, id }) => ({
+    return serversOf(section).map(({ name, address, port, weight, id, disabled }) => ({
       name,
       address,
       port,
       weight: weight ?? inheritedWeight,
       id: id ?? 0,
+      disabled,
     }));
+  }
+
+  takesServers(backend: string, options: readonly string[], defaults: string): boolean {
+    const version = this.#haproxy.capabilities?.version;
+    if (version === undefined) return true;
+    try {
+      const present = backendSection(this.document, backend);
+      const document =
+        present === undefined ? addBackend(this.document, backend, [], defaults) : this.document;
+      const section = present ?? backendSection(document, backend);
+      return section === undefined || takesServers(document, section, options, version);
+    } catch (error) {
+      // It cannot be made; whoever makes it is told why.
+      if (error instanceof DomainError) return true;
+      throw error;
+    }
   }
 
   async createBackends(backends: readonly NewBackend[], author: string): Promise<void> {
@@ -288,6 +313,12 @@ export class Commit implements Target {
     const refused = outcomes.filter(({ status }) => status === "rejected");
     if (refused.length === outcomes.length && refused[0] !== undefined)
       throw (refused[0] as PromiseRejectedResult).reason;
+  }
+
+  async addServers(backend: string, servers: readonly NewServer[], author: string): Promise<void> {
+    const edit = serversEdit(backend, servers, author);
+    await this.#reloads.submit(edit, edit.message.replace("adds", "new"));
+    this.#notify();
   }
 
   async removeBackends(names: readonly string[], author: string): Promise<readonly ChangeResult[]> {
@@ -351,6 +382,17 @@ function backendEdit({ name, defaults, servers }: NewBackend, author: string): E
     author,
     message: `adds ${resource}`,
     servers: servers.map((server) => ({ type: "added", backend: name, server })),
+  };
+}
+
+function serversEdit(backend: string, servers: readonly NewServer[], author: string): Edit {
+  return {
+    apply: (document) =>
+      servers.reduce((to, server) => editServer(to, backend, { kind: "add", ...server }), document),
+    resources: servers.map((server) => formatName("backends", backend, "servers", server.name)),
+    author,
+    message: `adds ${servers.length} servers to ${formatName("backends", backend)}`,
+    servers: servers.map((server) => ({ type: "added", backend, server })),
   };
 }
 

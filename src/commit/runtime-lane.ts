@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
-import { backendSection, type ConfiguredServer, findServer } from "../config/server.ts";
+import { backendSection, type ConfiguredServer, findServer, numberAfter } from "../config/server.ts";
 import { editServer, serverWords } from "../config/server-edits.ts";
 import type { ChangeResult, ServerChange } from "../discovery/target.ts";
 import type { ServerChange as Command, ServerOutcome } from "../haproxy/server-change.ts";
@@ -333,7 +333,11 @@ function plan(
   });
   switch (change.kind) {
     case "add": {
-      const server = { ...change, disabled: false, words: serverWords(change) } satisfies ConfiguredServer;
+      const server = {
+        ...change,
+        disabled: change.disabled ?? false,
+        words: serverWords(change),
+      } satisfies ConfiguredServer;
       return planned({ type: "added", backend, server }, "adds", addition(backend, server, inherited));
     }
     case "remove":
@@ -353,6 +357,22 @@ function plan(
         port,
       });
     }
+    case "fill": {
+      const { address, port, weight } = change;
+      const server = { ...present, address, port, weight, disabled: false };
+      const weighs = (present.weight ?? numberAfter(inherited, "weight") ?? 1) !== weight;
+      return planned({ type: "updated", backend, server }, "fills", {
+        ...{ kind: "set", backend, server: change.name, address, port, state: "ready" },
+        ...(weighs && { weight }),
+      });
+    }
+    case "free":
+      return planned({ type: "updated", backend, server: { ...present, disabled: true } }, "frees", {
+        kind: "set",
+        backend,
+        server: change.name,
+        state: "maint",
+      });
     case "set-weight": {
       const { weight } = change;
       const server = { ...present, weight };

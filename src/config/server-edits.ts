@@ -11,6 +11,8 @@ import { literalValue } from "../text/value.ts";
 import { formatName } from "./name.ts";
 import { backendSection, indexOfServer } from "./server.ts";
 
+const DISABLED = "disabled";
+
 /** A server to be written. */
 export interface ServerDraft {
   readonly name: string;
@@ -24,6 +26,8 @@ export interface ServerDraft {
   readonly id: number;
   /** Words that follow on its line. */
   readonly options?: readonly string[];
+  /** Starts in maintenance. Default false. */
+  readonly disabled?: boolean;
 }
 
 /** A change of one server of a backend. */
@@ -31,6 +35,14 @@ export type ServerEdit =
   | ({ readonly kind: "add" } & ServerDraft)
   | { readonly kind: "set-address"; readonly name: string; readonly address: string; readonly port: number }
   | { readonly kind: "set-weight"; readonly name: string; readonly weight: number }
+  | {
+      readonly kind: "fill";
+      readonly name: string;
+      readonly address: string;
+      readonly port: number;
+      readonly weight: number;
+    }
+  | { readonly kind: "free"; readonly name: string }
   | { readonly kind: "remove"; readonly name: string };
 
 /**
@@ -51,14 +63,33 @@ export function editServer(document: Document, backend: string, edit: ServerEdit
       return rewriteServer(document, section, edit.name, (words) =>
         withParameter(words, "weight", String(edit.weight)),
       );
+    case "fill":
+      return rewriteServer(document, section, edit.name, (words) => {
+        const moved = words.with(2, hostPort(edit.address, edit.port));
+        const weighed =
+          edit.weight === 1 && !words.includes("weight")
+            ? moved
+            : withParameter(moved, "weight", String(edit.weight));
+        return withoutLast(weighed, DISABLED);
+      });
+    case "free":
+      return rewriteServer(document, section, edit.name, (words) => [
+        ...withoutLast(words, DISABLED),
+        DISABLED,
+      ]);
     case "remove":
       return deleteLines(document, section, requireServer(section, edit.name), 1).document;
   }
 }
 
 /** The words of a server's line behind its address. */
-export function serverWords({ weight, id, options = [] }: ServerDraft): string[] {
-  return ["id", String(id), ...(weight === 1 ? [] : ["weight", String(weight)]), ...options];
+export function serverWords({ weight, id, options = [], disabled = false }: ServerDraft): string[] {
+  return [
+    ...["id", String(id)],
+    ...(weight === 1 ? [] : ["weight", String(weight)]),
+    ...options,
+    ...(disabled ? [DISABLED] : []),
+  ];
 }
 
 /**
@@ -119,6 +150,12 @@ function requireServer(section: Section, name: string): number {
   const index = indexOfServer(section, name);
   if (index !== undefined) return index;
   throw missing("server", formatName("backends", section.name, "servers", name));
+}
+
+/** Without the last word that is this one, unless it is the name or the address. */
+function withoutLast(words: readonly string[], word: string): string[] {
+  const at = words.lastIndexOf(word);
+  return at > 2 ? words.toSpliced(at, 1) : [...words];
 }
 
 function withParameter(words: readonly string[], keyword: string, value: string): string[] {

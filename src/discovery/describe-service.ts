@@ -7,10 +7,12 @@ import {
   DiscoveredServerState as ServerState,
   DiscoveredServiceState as ServiceState,
 } from "../../gen/haplane/v1/service_discovery_pb.js";
-import { nameInstances, originalName } from "./names.ts";
+import { endpoint } from "./endpoint.ts";
+import { instanceName, nameInstances } from "./names.ts";
 import type { Instance, LeftOut } from "./registry.ts";
 import type { Service } from "./service.ts";
 import { liveServers } from "./service.ts";
+import { isSlot } from "./slots.ts";
 import type { TargetServer } from "./target.ts";
 
 type ServerInit = MessageInitShape<typeof DiscoveredServerSchema>;
@@ -75,16 +77,23 @@ function serviceState(
 }
 
 function* servers(
-  { answer = [], leftOut }: Service,
+  service: Service,
   { present = [], leaving, kept }: ServiceSurroundings,
 ): Generator<ServerInit> {
-  const live = new Map(liveServers(present, leaving).map((server) => [originalName(server.name), server]));
+  const { answer = [], leftOut } = service;
+  const live = new Map(liveServers(present, leaving).map((server) => [instanceName(server.name), server]));
+  const slots = Map.groupBy([...live.values()].filter(isSlot), endpoint);
   for (const [name, instance] of nameInstances(answer)) {
-    yield ofInstance(instance, live.get(name));
-    live.delete(name);
+    const server = live.get(name) ?? slots.get(endpoint(instance))?.shift();
+    yield ofInstance(instance, server);
+    if (server !== undefined) live.delete(instanceName(server.name));
   }
+  const keptAt = new Set(
+    [...service.servers].filter(([name]) => kept.has(name)).map(([, at]) => endpoint(at)),
+  );
   for (const [name, server] of live) {
-    if (kept.has(name)) yield ofServer(server, ServerState.KEPT, "its loss is not believed yet");
+    if (kept.has(name) || (isSlot(server) && keptAt.has(endpoint(server))))
+      yield ofServer(server, ServerState.KEPT, "its loss is not believed yet");
     else yield ofServer(server, ServerState.LEAVING, "the registry does not list it");
   }
   // The document does not have them any more, HAProxy still does.

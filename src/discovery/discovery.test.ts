@@ -32,6 +32,7 @@ function sentKinds({ target }: Discovery): string[] {
   return target.sent.map((sent) => {
     if (sent.kind === "create") return `create ${sent.backends.map(({ name }) => name).join(" ")}`;
     if (sent.kind === "removal") return `remove backends ${sent.names.join(" ")}`;
+    if (sent.kind === "growth") return `grow ${sent.backend} by ${sent.servers.length}`;
     return sent.changes.map((change) => `${change.kind} ${change.name}`).join(", ");
   });
 }

@@ -3,7 +3,8 @@ import type { Clock } from "../lib/clock.ts";
 import type { Departures } from "./departures.ts";
 import type { NewBackends } from "./new-backends.ts";
 import { type Desired, firstServers, type Plan, reconcile } from "./reconcile.ts";
-import type { ChangeResult, ServerChange, Target, TargetServer } from "./target.ts";
+import type { SlotPolicy } from "./slots.ts";
+import type { ChangeResult, NewServer, ServerChange, Target, TargetServer } from "./target.ts";
 
 /** What followers share. */
 export interface FollowerContext {
@@ -17,6 +18,8 @@ export interface FollowerContext {
   readonly signal: AbortSignal;
   /** The `defaults` section of new backends; empty for none. */
   readonly defaults: string;
+  /** How slots are made; undefined when there are to be none. */
+  readonly slots: SlotPolicy | undefined;
   /** How long a server that is removed may take to end its connections, in milliseconds. */
   readonly drainMs: number;
 }
@@ -66,16 +69,17 @@ export function createFollower(backend: string, context: FollowerContext, onChan
       else void create(desired);
       return;
     }
-    const plan = reconcile(desired, present, departures.of(backend));
-    if (plan.changes.length + plan.removals.length === 0) succeed();
+    const { options = [] } = desired;
+    const plan = reconcile(desired, present, departures.of(backend), () => slotsFor(options));
+    if (plan.changes.length + plan.removals.length === 0 && plan.growth === undefined) succeed();
     else if (taken !== undefined && isSamePlan(taken, plan)) fail("a change was taken and does not show");
     else take(plan, present);
   }
 
   function take(plan: Plan, present: readonly TargetServer[]): void {
-    // Additions go first: a server that replaces another is there before that one leaves.
-    if (plan.changes.length > 0) void change(plan);
-    if (plan.removals.length > 0) void remove(plan, present);
+    // Additions go first, and may take a reload: a server that replaces another is there before that one leaves.
+    if (plan.changes.length > 0 || plan.growth !== undefined) void change(plan, present);
+    else void remove(plan, present);
     if (!isBusy) onChange();
   }
 
@@ -87,7 +91,7 @@ export function createFollower(backend: string, context: FollowerContext, onChan
       .create(
         {
           name: backend,
-          servers: firstServers(goal),
+          servers: firstServers(goal, slotsFor(goal.options ?? [])),
           ...(context.defaults !== "" && { defaults: context.defaults }),
         },
         isRetry,
@@ -99,12 +103,23 @@ export function createFollower(backend: string, context: FollowerContext, onChan
     else step("creation");
   }
 
-  async function change(plan: Plan): Promise<void> {
+  async function change(plan: Plan, present: readonly TargetServer[]): Promise<void> {
     isBusy = true;
-    const refused = await send(plan.changes);
+    const refusals = await Promise.all([
+      plan.changes.length === 0 ? undefined : send(plan.changes),
+      plan.growth === undefined ? undefined : grow(plan.growth),
+    ]);
     isBusy = false;
-    if (refused !== undefined) fail(refused);
-    else step(plan);
+    const refused = refusals.find((reason) => reason !== undefined);
+    if (refused === undefined) {
+      step(plan);
+      return;
+    }
+    fail(refused);
+    // What is gone leaves also when nothing can replace it.
+    if (isStopped) return;
+    if (plan.afterGrowth !== undefined) void send(plan.afterGrowth);
+    if (plan.removals.length > 0) void remove(plan, present);
   }
 
   async function remove(plan: Plan, present: readonly TargetServer[]): Promise<void> {
@@ -116,6 +131,18 @@ export function createFollower(backend: string, context: FollowerContext, onChan
     for (const name of leaving) departures.end(backend, name);
     if (refused !== undefined) fail(refused);
     else step(plan);
+  }
+
+  /** How this backend gets slots, where HAProxy cannot add servers to it or slots are wanted anyhow. */
+  function slotsFor(options: readonly string[]): SlotPolicy | undefined {
+    const { slots, defaults } = context;
+    const hasSlots =
+      slots !== undefined && (slots.always || !target.takesServers(backend, options, defaults));
+    return hasSlots ? slots : undefined;
+  }
+
+  async function grow(servers: readonly NewServer[]): Promise<string | undefined> {
+    return target.addServers(backend, servers, context.author).then(() => undefined, sentence);
   }
 
   /** Resolves with why a change was refused, if one was. */

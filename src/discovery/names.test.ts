@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { backendName, nameInstances, originalName, retryName } from "./names.ts";
+import { backendName, instanceName, nameInstances, retryName } from "./names.ts";
 
 const named = (prefix: string) => (service: string) => `${prefix}-${service}`;
 
@@ -46,8 +46,8 @@ test("names are legal and unique, whatever the registry holds, and do not depend
         assert.equal(named.size, instances.length);
         for (const name of named.keys()) {
           assert.match(name, LEGAL);
-          assert.equal(originalName(name), name, "is not taken for a second attempt");
-          assert.equal(originalName(retryName(name, 2)), name);
+          assert.equal(instanceName(name), name, "is not taken for a second attempt");
+          assert.equal(instanceName(retryName(name, 2)), name);
         }
         assert.deepEqual(nameInstances([...instances].reverse()), named);
       },

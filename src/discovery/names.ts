@@ -46,9 +46,14 @@ export function retryName(name: string, attempt: number): string {
   return `${name}::${attempt}`;
 }
 
-/** The name that `retryName` was given, or the name itself. */
-export function originalName(name: string): string {
-  return name.replace(RETRY_SUFFIX, "");
+/** The name of a slot. No instance has one like it: theirs have a hyphen before any `::`. */
+export function slotName(number: number | ""): string {
+  return `slot::${number}`;
+}
+
+/** Which instance a server is for: the name that `retryName` was given, or the name itself. A slot is for any, so it is called by its own. */
+export function instanceName(name: string): string {
+  return name.startsWith(slotName("")) ? name : name.replace(RETRY_SUFFIX, "");
 }
 
 function serverName(instance: InstanceKey): string {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { originalName } from "./names.ts";
-import { type Desired, type Endpoint, isManaged, type Plan, reconcile } from "./reconcile.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { instanceName } from "./names.ts";
+import { type Desired, isManaged, type Plan, reconcile } from "./reconcile.ts";
 import type { TargetServer } from "./target.ts";
 
 const NONE: ReadonlyMap<string, number> = new Map();
@@ -147,16 +148,16 @@ test("a plan leads to what is desired, by no more steps than needed, and leaves 
 
       const ours = after.filter(isManaged);
       for (const [name, endpoint] of goal.servers) {
-        const found = ours.filter((other) => originalName(other.name) === name);
+        const found = ours.filter((other) => instanceName(other.name) === name);
         assert.equal(found.length, 1, `${name} is there once`);
         const { address, port, weight } = found[0] as TargetServer;
         assert.deepEqual({ address, port, weight }, endpoint);
       }
       const isKept = ({ name }: TargetServer) =>
-        goal.keep.has(originalName(name)) && !goal.servers.has(originalName(name));
+        goal.keep.has(instanceName(name)) && !goal.servers.has(instanceName(name));
       assert.deepEqual(ours.filter(isKept), present.filter(isManaged).filter(isKept), "what is kept stays");
       for (const { name } of ours) {
-        assert.ok(goal.servers.has(originalName(name)) || goal.keep.has(originalName(name)));
+        assert.ok(goal.servers.has(instanceName(name)) || goal.keep.has(instanceName(name)));
       }
       assert.deepEqual(
         after.filter((other) => !isManaged(other)),

@@ -1,12 +1,7 @@
-import { originalName, retryName } from "./names.ts";
+import type { Address, Endpoint } from "./endpoint.ts";
+import { instanceName, retryName } from "./names.ts";
+import { isSlot, newSlots, placeInSlots, type SlotPolicy } from "./slots.ts";
 import type { NewServer, ServerChange, TargetServer } from "./target.ts";
-
-/** Where a server sends its connections, and how many of them. */
-export interface Endpoint {
-  readonly address: string;
-  readonly port: number;
-  readonly weight: number;
-}
 
 /** What a backend is to have. */
 export interface Desired {
@@ -14,6 +9,8 @@ export interface Desired {
   readonly servers: ReadonlyMap<string, Endpoint>;
   /** Names that are not desired and yet stay, since their loss is not believed. */
   readonly keep: ReadonlySet<string>;
+  /** Where those are, as far as that is known: their slots are told by it. */
+  readonly keptAt?: ReadonlyMap<string, Address>;
   /** What servers that are added have on their lines beside. */
   readonly options?: readonly string[];
 }
@@ -24,29 +21,35 @@ export interface Plan {
   readonly changes: readonly ServerChange[];
   /** Names of servers to remove; each may take a while. */
   readonly removals: readonly string[];
+  /** Slots to make, which takes a reload. */
+  readonly growth?: readonly NewServer[];
+  /** With growth: what follows when it has been made or refused, so that nothing leaves before what replaces it is there. */
+  readonly afterGrowth?: readonly ServerChange[];
 }
 
 /**
  * The smallest list of changes that makes a backend what it should be. `leaving` are the servers (name → id) whose removal is under way: their names and ids
- * are not free yet. Servers without an `id` of their own belong to somebody else and are only walked around.
+ * are not free yet. Servers without an `id` of their own belong to somebody else and are only walked around. `growth` is asked when a server has to be added: how slots are made, or undefined for a server of
+ * its own.
  */
 export function reconcile(
   desired: Desired,
   present: readonly TargetServer[],
   leaving: ReadonlyMap<string, number>,
+  growth: () => SlotPolicy | undefined = () => undefined,
 ): Plan {
-  const managed = groupByOriginalName(present, leaving);
+  const managed = groupByInstance(present, leaving);
+  const slots = present.filter((server) => isSlot(server) && !leaving.has(server.name));
   const taken = new Set<string>(leaving.keys());
   for (const server of present) taken.add(server.name);
   let id = highestId(present, leaving);
   const changes: ServerChange[] = [];
   const removals: string[] = [];
+  const newcomers = new Map<string, Endpoint>();
   for (const [name, endpoint] of desired.servers) {
     const servers = managed.get(name);
     if (servers === undefined) {
-      const free = freeName(name, taken);
-      taken.add(free);
-      changes.push({ kind: "add", ...newServer(free, endpoint, ++id, desired.options) });
+      newcomers.set(name, endpoint);
       continue;
     }
     const kept = servers.find((server) => hasSameAddress(server, endpoint)) ?? (servers[0] as TargetServer);
@@ -57,11 +60,24 @@ export function reconcile(
     if (desired.servers.has(name) || desired.keep.has(name)) continue;
     for (const server of servers) removals.push(server.name);
   }
-  return { changes, removals };
+  const { fills, frees, unplaced } = placeInSlots(newcomers, desired.keptAt, slots);
+  const policy = unplaced.length === 0 ? undefined : growth();
+  if (policy !== undefined) {
+    const endpoints = unplaced.map((name) => newcomers.get(name) as Endpoint);
+    const made = newSlots(endpoints, slots.length, policy, id + 1, desired.options ?? []);
+    return { changes: [...changes, ...fills], removals, growth: made, afterGrowth: frees };
+  }
+  const additions: ServerChange[] = unplaced.map((name) => {
+    const free = freeName(name, taken);
+    taken.add(free);
+    return { kind: "add", ...newServer(free, newcomers.get(name) as Endpoint, ++id, desired.options) };
+  });
+  return { changes: [...additions, ...changes, ...fills, ...frees], removals };
 }
 
-/** The servers of a backend that does not exist yet. */
-export function firstServers(desired: Desired): NewServer[] {
+/** The servers of a backend that does not exist yet; `slots` says how its slots are made, undefined that it has none. */
+export function firstServers(desired: Desired, slots?: SlotPolicy): NewServer[] {
+  if (slots !== undefined) return newSlots([...desired.servers.values()], 0, slots, 1, desired.options ?? []);
   return [...desired.servers].map(([name, endpoint], index) =>
     newServer(name, endpoint, index + 1, desired.options),
   );
@@ -72,14 +88,14 @@ export function isManaged(server: TargetServer): boolean {
   return server.id > 0;
 }
 
-function groupByOriginalName(
+function groupByInstance(
   present: readonly TargetServer[],
   leaving: ReadonlyMap<string, number>,
 ): Map<string, TargetServer[]> {
   const groups = new Map<string, TargetServer[]>();
   for (const server of present) {
-    if (!isManaged(server) || leaving.has(server.name)) continue;
-    const name = originalName(server.name);
+    if (!isManaged(server) || isSlot(server) || leaving.has(server.name)) continue;
+    const name = instanceName(server.name);
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [server]);
     else group.push(server);

@@ -6,9 +6,10 @@ import type { BackendNames } from "./backend-names.ts";
 import { type Confirmations, createConfirmations } from "./confirmations.ts";
 import type { Departures } from "./departures.ts";
 import { describeIgnored, describeService } from "./describe-service.ts";
+import type { Address } from "./endpoint.ts";
 import { createFollower, type FollowerContext } from "./follower.ts";
 import type { Memory } from "./memory.ts";
-import { nameInstances, originalName } from "./names.ts";
+import { instanceName, nameInstances } from "./names.ts";
 import { createNewBackends, type NewBackends } from "./new-backends.ts";
 import { createPasses } from "./passes.ts";
 import { isManaged } from "./reconcile.ts";
@@ -20,14 +21,8 @@ import type {
   RegistryEvent,
   ServicesListed,
 } from "./registry.ts";
-import {
-  type Address,
-  isAllIgnored,
-  liveServers,
-  replacedServers,
-  type Service,
-  unusableInstances,
-} from "./service.ts";
+import { isAllIgnored, liveServers, replacedServers, type Service, unusableInstances } from "./service.ts";
+import { isFreeSlot, type SlotPolicy } from "./slots.ts";
 import type { State, Status } from "./status.ts";
 import { type LossLimits, Steady } from "./steady.ts";
 import type { Target } from "./target.ts";
@@ -47,6 +42,8 @@ export interface Making {
   readonly defaults: string;
   /** Words behind the address of new servers. */
   readonly options: readonly string[];
+  /** How slots are made; undefined when there are to be none. */
+  readonly slots: SlotPolicy | undefined;
   /** How long a server that is removed may take to end its connections, in milliseconds. */
   readonly drainMs: number;
 }
@@ -141,6 +138,7 @@ export class RunningSource {
       author: task.name,
       signal: this.#abort.signal,
       defaults: task.making.defaults,
+      slots: task.making.slots,
       drainMs: task.making.drainMs,
     };
     for (const [service, backend] of task.memory.backends) this.#add(service, backend);
@@ -339,14 +337,15 @@ export class RunningSource {
     }
     service.servers = servers;
     service.live = undefined;
-    service.follower.follow({ servers: named, keep, options: this.#task.making.options });
+    const keptAt = new Map([...servers].filter(([name]) => keep.has(name)));
+    service.follower.follow({ servers: named, keep, keptAt, options: this.#task.making.options });
   }
 
   #add(name: string, remembered?: string): void {
     const { target, backendNames } = this.#context;
     const backend = backendNames.claim(this.#task.name, name, this.#task.nameBackend, remembered);
     const present = liveServers(target.servers(backend) ?? [], this.#context.departures.of(backend));
-    const servers = new Map(present.map((server) => [originalName(server.name), server]));
+    const servers = new Map(present.map((server) => [instanceName(server.name), server]));
     this.#left.delete(backend);
     if (remembered === undefined) this.#passes.found(name);
     this.#steady.know(name, new Set(servers.keys()));
@@ -377,7 +376,8 @@ export class RunningSource {
     const { backend, name } = service;
     if (this.#services.get(name) !== service || !this.#hasList || service.isListed) return;
     if (this.#context.departures.of(backend).size > 0) return;
-    if (this.#context.target.servers(backend)?.some(isManaged)) return;
+    if (this.#context.target.servers(backend)?.some((server) => isManaged(server) && !isFreeSlot(server)))
+      return;
     this.#forget(service);
   }
 

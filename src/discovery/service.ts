@@ -1,13 +1,9 @@
+import { type Address, endpoint } from "./endpoint.ts";
 import type { Follower } from "./follower.ts";
 import { isManaged } from "./reconcile.ts";
 import type { Instance, LeftOut } from "./registry.ts";
+import { isFreeSlot } from "./slots.ts";
 import type { TargetServer } from "./target.ts";
-
-/** Where a server listens. */
-export interface Address {
-  readonly address: string;
-  readonly port: number;
-}
 
 /** A service that the registry lists, or listed once, and its backend. */
 export interface Service {
@@ -28,12 +24,12 @@ export interface Service {
   live: number | "none" | undefined;
 }
 
-/** Servers that are discovery's own and not on their way out. */
+/** Servers that are discovery's own, for an instance, and not on their way out. */
 export function liveServers(
   servers: readonly TargetServer[],
   leaving: ReadonlyMap<string, number>,
 ): TargetServer[] {
-  return servers.filter((server) => isManaged(server) && !leaving.has(server.name));
+  return servers.filter((server) => isManaged(server) && !isFreeSlot(server) && !leaving.has(server.name));
 }
 
 /** The servers that are gone because an instance of another name has taken over their address. */
@@ -57,8 +53,4 @@ export function unusableInstances(leftOut: readonly LeftOut[]): string[] {
 /** Whether a service has instances and none of them is asked for. */
 export function isAllIgnored(leftOut: readonly LeftOut[]): boolean {
   return leftOut.length > 0 && leftOut.every(({ kind }) => kind === "ignored");
-}
-
-function endpoint({ address, port }: Address): string {
-  return `${address} ${port}`;
 }

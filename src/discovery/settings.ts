@@ -2,6 +2,8 @@ import { clone, create } from "@bufbuild/protobuf";
 import {
   ConsulRegistrySchema,
   DnsRegistrySchema,
+  SlotGrowth,
+  type Slots,
   type Source,
   SourceSchema,
 } from "../../gen/haplane/v1/service_discovery_pb.js";
@@ -9,6 +11,7 @@ import type { BackoffOptions } from "../lib/backoff.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
 import { DEFAULT_BACKEND_NAMES, fillTemplate } from "./backend-template.ts";
 import { duration, durationMs } from "./durations.ts";
+import type { SlotPolicy } from "./slots.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import { violationsOf } from "./violations.ts";
 
@@ -18,6 +21,7 @@ const DEFAULT_RETRY_MS = 1_000;
 const DEFAULT_ACCEPT_LOSS_MS = 30_000;
 const DEFAULT_LOSS_PERCENT = 50;
 const DEFAULT_DRAIN_MS = 600_000;
+const DEFAULT_SLOTS = 10;
 const MAX_RETRY_FACTOR = 30;
 
 /** The waits after failed queries. */
@@ -31,6 +35,13 @@ export function backendNaming({ name, backendName, registry }: SourceSettings): 
   const { address, port } = registry.case === "consul" ? registry.value : { address: "", port: "" };
   const source = name.slice("sources/".length);
   return (service) => fillTemplate(backendName, { service, address, port: String(port), source });
+}
+
+/** How the slots of a source are made; undefined when it has none. */
+export function slotPolicy({ slots }: SourceSettings): SlotPolicy | undefined {
+  if (slots === undefined) return undefined;
+  const { base, growth, increment, always } = slots;
+  return { base, increment: growth === SlotGrowth.EXPONENTIAL ? "double" : increment, always };
 }
 
 /**
@@ -58,6 +69,7 @@ export function withDefaults(source: Source): SourceSettings {
     defaults: source.defaults,
     serverTemplate: source.serverTemplate,
     drainTime: source.drainTime ?? duration(DEFAULT_DRAIN_MS),
+    ...(source.slots && { slots: slotsWithDefaults(source.slots) }),
   });
   if (source.registry.case === "consul") {
     const value = clone(ConsulRegistrySchema, source.registry.value);
@@ -72,6 +84,11 @@ export function withDefaults(source: Source): SourceSettings {
     settings.registry = { case: "dns", value };
   }
   return settings as SourceSettings;
+}
+
+function slotsWithDefaults({ base, increment, ...slots }: Slots): Slots {
+  const size = base || DEFAULT_SLOTS;
+  return { ...slots, base: size, increment: increment || size };
 }
 
 /** The source as answers and events have it, without its status. */

@@ -11,7 +11,7 @@ import { encodeMemory, type Memory } from "./memory.ts";
 import { createMemoryWriter } from "./memory-writer.ts";
 import type { Registry } from "./registry.ts";
 import { RunningSource, type SourceContext } from "./running-source.ts";
-import { backendNaming, retryDelays, toSource } from "./settings.ts";
+import { backendNaming, retryDelays, slotPolicy, toSource } from "./settings.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
 import type { SourcesOptions } from "./sources.ts";
@@ -86,6 +86,7 @@ export class Source {
         retry: retryDelays(settings),
         making: {
           defaults: settings.defaults,
+          slots: slotPolicy(settings),
           options: templateOptions(settings, this.#parts.templateWords),
           drainMs: durationMs(settings.drainTime),
         },

@@ -23,6 +23,10 @@ export interface Target {
    * as it is. Never rejects.
    */
   removeBackends(names: readonly string[], author: string): Promise<readonly ChangeResult[]>;
+  /** Adds servers to a backend by one reload; resolves when HAProxy runs them. Rejects with a `DomainError`. */
+  addServers(backend: string, servers: readonly NewServer[], author: string): Promise<void>;
+  /** Whether HAProxy can add servers with these options to a backend while it runs; for one that does not exist, if it were made with these defaults. True when that is not known. */
+  takesServers(backend: string, options: readonly string[], defaults: string): boolean;
   /**
    * Changes servers of one backend: the runtime command at once, the file soon after, the revision last. Resolves with one result per change when HAProxy has taken
    * all of them; a removal counts as taken once the server has left HAProxy. Never rejects for a single change's sake. What has not begun when the signal aborts is not done, and answered with `CANCELLED`.
@@ -54,6 +58,8 @@ export interface TargetServer {
    * somebody else's: it is never changed or removed.
    */
   readonly id: number;
+  /** Its line says `disabled`. Default false. */
+  readonly disabled?: boolean;
 }
 
 /** A backend that does not exist yet, and the servers that it starts with (perhaps none). */
@@ -78,6 +84,8 @@ export interface NewServer {
   readonly id: number;
   /** Words that follow on its line: parameters of HAProxy's `server`. Default: none. */
   readonly options?: readonly string[];
+  /** Starts in maintenance. Default false. */
+  readonly disabled?: boolean;
 }
 
 /** One change of a backend's servers. */
@@ -91,6 +99,16 @@ export type ServerChange =
       readonly port: number;
     }
   | { readonly kind: "set-weight"; readonly name: string; readonly weight: number }
+  /** A disabled server gets its address and weight, and then traffic. */
+  | {
+      readonly kind: "fill";
+      readonly name: string;
+      readonly address: string;
+      readonly port: number;
+      readonly weight: number;
+    }
+  /** Takes no new connection from now on, and stays, disabled. */
+  | { readonly kind: "free"; readonly name: string }
   /** Takes no new connection from now on, and goes when those that are open have ended or the drain time is over (default 10 min). */
   | { readonly kind: "remove"; readonly name: string; readonly drainMs?: number };
 

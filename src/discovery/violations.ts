@@ -1,3 +1,4 @@
+import { SlotGrowth } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { FieldViolation } from "../lib/errors.ts";
 import { templateViolation } from "./backend-template.ts";
 import { consulViolations } from "./consul/violations.ts";
@@ -9,6 +10,7 @@ const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 300_000;
 const MAX_ACCEPT_LOSS_MS = 86_400_000;
 const MAX_DRAIN_MS = 86_400_000;
+const MAX_SLOTS = 10_000;
 const MAX_DESCRIPTION = 1_024;
 const DEFAULTS_NAME = /^[A-Za-z0-9_.:-]{0,128}$/;
 
@@ -40,6 +42,12 @@ export function violationsOf(settings: SourceSettings, path: string): FieldViola
   );
   note("drain_time", outside(durationMs(settings.drainTime), 0, MAX_DRAIN_MS, "0 to 1 day"));
   note("loss_percent", outside(settings.lossPercent, 1, 100, "1 to 100"));
+  if (settings.slots !== undefined) {
+    const { base, growth, increment } = settings.slots;
+    note("slots.base", outside(base, 1, MAX_SLOTS, "1 to 10,000"));
+    note("slots.increment", outside(increment, 1, MAX_SLOTS, "1 to 10,000"));
+    note("slots.growth", SlotGrowth[growth] === undefined ? "is not one of the values" : undefined);
+  }
   return violations;
 }
 

@@ -1,6 +1,7 @@
 import type {
   ChangeResult,
   NewBackend,
+  NewServer,
   ServerChange,
   Target,
   TargetServer,
@@ -10,6 +11,7 @@ import { DomainError } from "../../src/lib/errors.ts";
 /** What discovery sent. */
 export type Sent =
   | { readonly kind: "create"; readonly backends: readonly NewBackend[] }
+  | { readonly kind: "growth"; readonly backend: string; readonly servers: readonly NewServer[] }
   | { readonly kind: "removal"; readonly names: readonly string[] }
   | {
       readonly kind: "change";
@@ -44,6 +46,19 @@ export class ScriptedTarget implements Target {
     }
     for (const { name, servers } of backends) this.backends.set(name, [...servers]);
     if (this.holdCreations) await new Promise<void>((resolve) => this.#held.push(resolve));
+  }
+
+  /** Whether servers can be added without a reload. */
+  takes = true;
+
+  takesServers(): boolean {
+    return this.takes;
+  }
+
+  async addServers(backend: string, servers: readonly NewServer[]): Promise<void> {
+    this.sent.push({ kind: "growth", backend, servers });
+    await Promise.resolve();
+    this.backends.set(backend, [...(this.backends.get(backend) ?? []), ...servers]);
   }
 
   /** Decides which backends are named by the configuration; a sentence says so. */
@@ -116,6 +131,15 @@ export class ScriptedTarget implements Target {
       return;
     }
     if (present === undefined) throw new Error(`there is no ${change.name}`);
+    if (change.kind === "free" || change.kind === "fill") {
+      const { kind, ...set } = change;
+      const slot = { ...present, ...set, disabled: kind === "free" };
+      this.backends.set(
+        backend,
+        servers.map((server) => (server === present ? slot : server)),
+      );
+      return;
+    }
     if (change.kind === "remove") this.backends.set(backend, others);
     else this.backends.set(backend, [...others, { ...present, ...change }]);
   }

@@ -126,6 +126,13 @@ export declare type Source = Message<"haplane.v1.Source"> & {
   drainTime?: Duration | undefined;
 
   /**
+   * Servers in reserve, for backends that HAProxy cannot add servers to while it runs. Default: none; a server that it cannot add costs a reload then, joined with others that come together.
+   *
+   * @generated from field: haplane.v1.Slots slots = 14;
+   */
+  slots?: Slots | undefined;
+
+  /**
    * What the watch is doing now. Output only.
    *
    * @generated from field: haplane.v1.SourceStatus status = 20;
@@ -138,6 +145,50 @@ export declare type Source = Message<"haplane.v1.Source"> & {
  * Use `create(SourceSchema)` to create a new message.
  */
 export declare const SourceSchema: GenMessage<Source>;
+
+/**
+ * Servers that a backend has in reserve: `slot::1`, `slot::2`, … with `disabled` on their lines. An instance that comes fills a free one (its address, weight and state are set, without a reload), one
+ * that goes frees its slot: new connections go elsewhere at once, those that are open end by themselves, whatever the drain_time. When all are taken, more are made by one reload, which makes the waiting instances live as well. Slots are
+ * never taken away again, but with their backend. `disabled` on a slot's line means that it is free, so a hand cannot keep an instance out of traffic with it.
+ *
+ * @generated from message haplane.v1.Slots
+ */
+export declare type Slots = Message<"haplane.v1.Slots"> & {
+  /**
+   * How many a new backend has at least. 1 to 10,000; default 10.
+   *
+   * @generated from field: uint32 base = 1;
+   */
+  base: number;
+
+  /**
+   * By how much their number grows. Default: linear.
+   *
+   * @generated from field: haplane.v1.SlotGrowth growth = 2;
+   */
+  growth: SlotGrowth;
+
+  /**
+   * With linear growth: how many are made at a time, or a multiple where more are needed. 1 to 10,000; default: as many as base.
+   *
+   * @generated from field: uint32 increment = 3;
+   */
+  increment: number;
+
+  /**
+   * Uses them in every backend, also where HAProxy can add servers: for backends of thousands, where filling a slot is cheaper. By default they are used only where it cannot: the balance algorithm is a static one
+   * (static-rr, or a hash without `hash-type consistent`), or server_template or a `default-server` has a parameter that `add server` of the running HAProxy refuses, such as cookie before 3.0.
+   *
+   * @generated from field: bool always = 4;
+   */
+  always: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.Slots.
+ * Use `create(SlotsSchema)` to create a new message.
+ */
+export declare const SlotsSchema: GenMessage<Slots>;
 
 /**
  * How to reach a Consul agent or server over its HTTP API.
@@ -1015,6 +1066,39 @@ export declare type DiscoveredServer = Message<"haplane.v1.DiscoveredServer"> & 
  * Use `create(DiscoveredServerSchema)` to create a new message.
  */
 export declare const DiscoveredServerSchema: GenMessage<DiscoveredServer>;
+
+/**
+ * How the number of slots grows.
+ *
+ * @generated from enum haplane.v1.SlotGrowth
+ */
+export enum SlotGrowth {
+  /**
+   * The default: linear.
+   *
+   * @generated from enum value: SLOT_GROWTH_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By `increment`.
+   *
+   * @generated from enum value: SLOT_GROWTH_LINEAR = 1;
+   */
+  LINEAR = 1,
+
+  /**
+   * It doubles.
+   *
+   * @generated from enum value: SLOT_GROWTH_EXPONENTIAL = 2;
+   */
+  EXPONENTIAL = 2,
+}
+
+/**
+ * Describes the enum haplane.v1.SlotGrowth.
+ */
+export declare const SlotGrowthSchema: GenEnum<SlotGrowth>;
 
 /**
  * Kinds of DNS records that are instances.

@@ -11,7 +11,7 @@ import { file_haplane_v1_options } from "./options_pb.js";
  * Describes the file haplane/v1/service_discovery.proto.
  */
 export const file_haplane_v1_service_discovery = /*@__PURE__*/
-  fileDesc("CiJoYXBsYW5lL3YxL3NlcnZpY2VfZGlzY292ZXJ5LnByb3RvEgpoYXBsYW5lLnYxIoYECgZTb3VyY2USDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhQKB2VuYWJsZWQYBCABKAhIAYgBARIsCgZjb25zdWwYBSABKAsyGi5oYXBsYW5lLnYxLkNvbnN1bFJlZ2lzdHJ5SAASJgoDZG5zGA0gASgLMhcuaGFwbGFuZS52MS5EbnNSZWdpc3RyeUgAEjAKDXJldHJ5X3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMYmFja2VuZF9uYW1lGAcgASgJEjQKEWFjY2VwdF9sb3NzX2FmdGVyGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhkKDGxvc3NfcGVyY2VudBgJIAEoDUgCiAEBEhAKCGRlZmF1bHRzGAogASgJEjIKD3NlcnZlcl90ZW1wbGF0ZRgLIAEoCzIZLmhhcGxhbmUuY29uZmlnLnYxLlNlcnZlchItCgpkcmFpbl90aW1lGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBnN0YXR1cxgUIAEoCzIYLmhhcGxhbmUudjEuU291cmNlU3RhdHVzQgoKCHJlZ2lzdHJ5QgoKCF9lbmFibGVkQg8KDV9sb3NzX3BlcmNlbnQijwMKDkNvbnN1bFJlZ2lzdHJ5Eg8KB2FkZHJlc3MYASABKAkSEQoEcG9ydBgCIAEoDUgAiAEBEhIKBXRva2VuGAMgASgJQgOAAQESEQoJdG9rZW5fc2V0GAQgASgIEiIKA3RscxgFIAEoCzIVLmhhcGxhbmUudjEuQ29uc3VsVGxzEhIKCmRhdGFjZW50ZXIYBiABKAkSEQoJbmFtZXNwYWNlGAcgASgJEhEKCXBhcnRpdGlvbhgIIAEoCRIoCgZmaWx0ZXIYCSABKAsyGC5oYXBsYW5lLnYxLkNvbnN1bEZpbHRlchIoCgZoZWFsdGgYCiABKA4yGC5oYXBsYW5lLnYxLkhlYWx0aFBvbGljeRITCgttaW5fcGFzc2luZxgLIAEoDRIxCg5hZGRyZXNzX2Nob2ljZRgMIAEoDjIZLmhhcGxhbmUudjEuQWRkcmVzc0Nob2ljZRIWCg50YWdnZWRfYWRkcmVzcxgNIAEoCRIXCg93ZWlnaHRfbWV0YWRhdGEYDiABKAlCBwoFX3BvcnQibwoLRG5zUmVnaXN0cnkSDwoHc2VydmVycxgBIAMoCRIiCgVuYW1lcxgCIAMoCzITLmhhcGxhbmUudjEuRG5zTmFtZRIrCghpbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJfCgdEbnNOYW1lEg8KB3NlcnZpY2UYASABKAkSDAoEbmFtZRgCIAEoCRInCgdyZWNvcmRzGAMgASgOMhYuaGFwbGFuZS52MS5EbnNSZWNvcmRzEgwKBHBvcnQYBCABKA0ihgEKCUNvbnN1bFRscxIXCg9jYV9jZXJ0aWZpY2F0ZXMYASABKAkSGgoSY2xpZW50X2NlcnRpZmljYXRlGAIgASgJEhcKCmNsaWVudF9rZXkYAyABKAlCA4ABARIWCg5jbGllbnRfa2V5X3NldBgEIAEoCBITCgtzZXJ2ZXJfbmFtZRgFIAEoCSK6AQoMQ29uc3VsRmlsdGVyEg0KBWFsbG93GAEgAygJEgwKBGRlbnkYAiADKAkSFAoMbmFtZV9wYXR0ZXJuGAMgASgJEgwKBHRhZ3MYBCADKAkSOAoIbWV0YWRhdGEYBSADKAsyJi5oYXBsYW5lLnYxLkNvbnN1bEZpbHRlci5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKMAgoMU291cmNlU3RhdHVzEiYKBXN0YXRlGAEgASgOMhcuaGFwbGFuZS52MS5Tb3VyY2VTdGF0ZRIOCgZyZWFzb24YAiABKAkSDQoFaW5kZXgYAyABKAQSNQoRbGFzdF9zdWNjZXNzX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2xhc3RfZXJyb3JfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbGFzdF9lcnJvchgGIAEoCRIQCghzZXJ2aWNlcxgHIAEoDRIPCgdzZXJ2ZXJzGAggASgNEhIKCnVuYmVsaWV2ZWQYCSABKAkiTAoTQ3JlYXRlU291cmNlUmVxdWVzdBIRCglzb3VyY2VfaWQYASABKAkSIgoGc291cmNlGAIgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiOgoUQ3JlYXRlU291cmNlUmVzcG9uc2USIgoGc291cmNlGAEgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiIAoQR2V0U291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjcKEUdldFNvdXJjZVJlc3BvbnNlEiIKBnNvdXJjZRgBIAEoCzISLmhhcGxhbmUudjEuU291cmNlIjsKEkxpc3RTb3VyY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJTChNMaXN0U291cmNlc1Jlc3BvbnNlEiMKB3NvdXJjZXMYASADKAsyEi5oYXBsYW5lLnYxLlNvdXJjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiagoTVXBkYXRlU291cmNlUmVxdWVzdBIiCgZzb3VyY2UYASABKAsyEi5oYXBsYW5lLnYxLlNvdXJjZRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siOgoUVXBkYXRlU291cmNlUmVzcG9uc2USIgoGc291cmNlGAEgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiVwoTRGVsZXRlU291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGV0YWcYAiABKAkSFQoNYWxsb3dfbWlzc2luZxgDIAEoCBINCgVwcnVuZRgEIAEoCCJGChREZWxldGVTb3VyY2VSZXNwb25zZRIuCg1rZXB0X2JhY2tlbmRzGAEgAygLMhcuaGFwbGFuZS52MS5LZXB0QmFja2VuZCIuCgtLZXB0QmFja2VuZBIPCgdiYWNrZW5kGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI2ChFTeW5jU291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKC2FjY2VwdF9sb3NzGAIgASgIIjgKElN5bmNTb3VyY2VSZXNwb25zZRIiCgZzb3VyY2UYASABKAsyEi5oYXBsYW5lLnYxLlNvdXJjZSJMChNMaXN0U2VydmljZXNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJgChRMaXN0U2VydmljZXNSZXNwb25zZRIvCghzZXJ2aWNlcxgBIAMoCzIdLmhhcGxhbmUudjEuRGlzY292ZXJlZFNlcnZpY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIusBChFEaXNjb3ZlcmVkU2VydmljZRIMCgRuYW1lGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSDwoHYmFja2VuZBgDIAEoCRIxCgVzdGF0ZRgEIAEoDjIiLmhhcGxhbmUudjEuRGlzY292ZXJlZFNlcnZpY2VTdGF0ZRIOCgZyZWFzb24YBSABKAkSLQoHc2VydmVycxgGIAMoCzIcLmhhcGxhbmUudjEuRGlzY292ZXJlZFNlcnZlchI0ChBsYXN0X2NoYW5nZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKtAQoQRGlzY292ZXJlZFNlcnZlchIOCgZzZXJ2ZXIYASABKAkSDAoEbm9kZRgCIAEoCRIKCgJpZBgDIAEoCRIPCgdhZGRyZXNzGAQgASgJEgwKBHBvcnQYBSABKA0SDgoGd2VpZ2h0GAYgASgNEjAKBXN0YXRlGAcgASgOMiEuaGFwbGFuZS52MS5EaXNjb3ZlcmVkU2VydmVyU3RhdGUSDgoGcmVhc29uGAggASgJKmcKCkRuc1JlY29yZHMSGwoXRE5TX1JFQ09SRFNfVU5TUEVDSUZJRUQQABITCg9ETlNfUkVDT1JEU19TUlYQARIRCg1ETlNfUkVDT1JEU19BEAISFAoQRE5TX1JFQ09SRFNfQUFBQRADKpIBCgxIZWFsdGhQb2xpY3kSHQoZSEVBTFRIX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFUhFQUxUSF9QT0xJQ1lfUEFTU0lORxABEhUKEUhFQUxUSF9QT0xJQ1lfQU5ZEAISGQoVSEVBTFRIX1BPTElDWV9NSU5JTVVNEAMSFgoSSEVBTFRIX1BPTElDWV9OT05FEAQqfwoNQWRkcmVzc0Nob2ljZRIeChpBRERSRVNTX0NIT0lDRV9VTlNQRUNJRklFRBAAEhoKFkFERFJFU1NfQ0hPSUNFX1NFUlZJQ0UQARIXChNBRERSRVNTX0NIT0lDRV9OT0RFEAISGQoVQUREUkVTU19DSE9JQ0VfVEFHR0VEEAMq4gEKC1NvdXJjZVN0YXRlEhwKGFNPVVJDRV9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNPVVJDRV9TVEFURV9TVEFSVElORxABEhcKE1NPVVJDRV9TVEFURV9TWU5DRUQQAhIWChJTT1VSQ0VfU1RBVEVfU1RBTEUQAxIZChVTT1VSQ0VfU1RBVEVfUkVUUllJTkcQBBIZChVTT1VSQ0VfU1RBVEVfUkVKRUNURUQQBRIZChVTT1VSQ0VfU1RBVEVfRElTQUJMRUQQBhIYChRTT1VSQ0VfU1RBVEVfU1lOQ0lORxAHKv8BChZEaXNjb3ZlcmVkU2VydmljZVN0YXRlEigKJERJU0NPVkVSRURfU0VSVklDRV9TVEFURV9VTlNQRUNJRklFRBAAEiUKIURJU0NPVkVSRURfU0VSVklDRV9TVEFURV9GT0xMT1dFRBABEiQKIERJU0NPVkVSRURfU0VSVklDRV9TVEFURV9QRU5ESU5HEAISJQohRElTQ09WRVJFRF9TRVJWSUNFX1NUQVRFX1JFSkVDVEVEEAMSJAogRElTQ09WRVJFRF9TRVJWSUNFX1NUQVRFX0lHTk9SRUQQBBIhCh1ESVNDT1ZFUkVEX1NFUlZJQ0VfU1RBVEVfR09ORRAFKsACChVEaXNjb3ZlcmVkU2VydmVyU3RhdGUSJwojRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfVU5TUEVDSUZJRUQQABIgChxESVNDT1ZFUkVEX1NFUlZFUl9TVEFURV9MSVZFEAESIwofRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfUEVORElORxACEiAKHERJU0NPVkVSRURfU0VSVkVSX1NUQVRFX0tFUFQQAxIjCh9ESVNDT1ZFUkVEX1NFUlZFUl9TVEFURV9MRUFWSU5HEAQSJQohRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfVU5IRUFMVEhZEAUSIwofRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfSUdOT1JFRBAGEiQKIERJU0NPVkVSRURfU0VSVkVSX1NUQVRFX1VOVVNBQkxFEAcy7wQKEFNlcnZpY2VEaXNjb3ZlcnkSVwoMQ3JlYXRlU291cmNlEh8uaGFwbGFuZS52MS5DcmVhdGVTb3VyY2VSZXF1ZXN0GiAuaGFwbGFuZS52MS5DcmVhdGVTb3VyY2VSZXNwb25zZSIEqNQYAhJOCglHZXRTb3VyY2USHC5oYXBsYW5lLnYxLkdldFNvdXJjZVJlcXVlc3QaHS5oYXBsYW5lLnYxLkdldFNvdXJjZVJlc3BvbnNlIgSo1BgBElQKC0xpc3RTb3VyY2VzEh4uaGFwbGFuZS52MS5MaXN0U291cmNlc1JlcXVlc3QaHy5oYXBsYW5lLnYxLkxpc3RTb3VyY2VzUmVzcG9uc2UiBKjUGAESVwoMVXBkYXRlU291cmNlEh8uaGFwbGFuZS52MS5VcGRhdGVTb3VyY2VSZXF1ZXN0GiAuaGFwbGFuZS52MS5VcGRhdGVTb3VyY2VSZXNwb25zZSIEqNQYAhJXCgxEZWxldGVTb3VyY2USHy5oYXBsYW5lLnYxLkRlbGV0ZVNvdXJjZVJlcXVlc3QaIC5oYXBsYW5lLnYxLkRlbGV0ZVNvdXJjZVJlc3BvbnNlIgSo1BgCElEKClN5bmNTb3VyY2USHS5oYXBsYW5lLnYxLlN5bmNTb3VyY2VSZXF1ZXN0Gh4uaGFwbGFuZS52MS5TeW5jU291cmNlUmVzcG9uc2UiBKjUGAISVwoMTGlzdFNlcnZpY2VzEh8uaGFwbGFuZS52MS5MaXN0U2VydmljZXNSZXF1ZXN0GiAuaGFwbGFuZS52MS5MaXN0U2VydmljZXNSZXNwb25zZSIEqNQYAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_haplane_config_v1_server, file_haplane_v1_options]);
+  fileDesc("CiJoYXBsYW5lL3YxL3NlcnZpY2VfZGlzY292ZXJ5LnByb3RvEgpoYXBsYW5lLnYxIqgECgZTb3VyY2USDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhQKB2VuYWJsZWQYBCABKAhIAYgBARIsCgZjb25zdWwYBSABKAsyGi5oYXBsYW5lLnYxLkNvbnN1bFJlZ2lzdHJ5SAASJgoDZG5zGA0gASgLMhcuaGFwbGFuZS52MS5EbnNSZWdpc3RyeUgAEjAKDXJldHJ5X3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMYmFja2VuZF9uYW1lGAcgASgJEjQKEWFjY2VwdF9sb3NzX2FmdGVyGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhkKDGxvc3NfcGVyY2VudBgJIAEoDUgCiAEBEhAKCGRlZmF1bHRzGAogASgJEjIKD3NlcnZlcl90ZW1wbGF0ZRgLIAEoCzIZLmhhcGxhbmUuY29uZmlnLnYxLlNlcnZlchItCgpkcmFpbl90aW1lGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiAKBXNsb3RzGA4gASgLMhEuaGFwbGFuZS52MS5TbG90cxIoCgZzdGF0dXMYFCABKAsyGC5oYXBsYW5lLnYxLlNvdXJjZVN0YXR1c0IKCghyZWdpc3RyeUIKCghfZW5hYmxlZEIPCg1fbG9zc19wZXJjZW50ImAKBVNsb3RzEgwKBGJhc2UYASABKA0SJgoGZ3Jvd3RoGAIgASgOMhYuaGFwbGFuZS52MS5TbG90R3Jvd3RoEhEKCWluY3JlbWVudBgDIAEoDRIOCgZhbHdheXMYBCABKAgijwMKDkNvbnN1bFJlZ2lzdHJ5Eg8KB2FkZHJlc3MYASABKAkSEQoEcG9ydBgCIAEoDUgAiAEBEhIKBXRva2VuGAMgASgJQgOAAQESEQoJdG9rZW5fc2V0GAQgASgIEiIKA3RscxgFIAEoCzIVLmhhcGxhbmUudjEuQ29uc3VsVGxzEhIKCmRhdGFjZW50ZXIYBiABKAkSEQoJbmFtZXNwYWNlGAcgASgJEhEKCXBhcnRpdGlvbhgIIAEoCRIoCgZmaWx0ZXIYCSABKAsyGC5oYXBsYW5lLnYxLkNvbnN1bEZpbHRlchIoCgZoZWFsdGgYCiABKA4yGC5oYXBsYW5lLnYxLkhlYWx0aFBvbGljeRITCgttaW5fcGFzc2luZxgLIAEoDRIxCg5hZGRyZXNzX2Nob2ljZRgMIAEoDjIZLmhhcGxhbmUudjEuQWRkcmVzc0Nob2ljZRIWCg50YWdnZWRfYWRkcmVzcxgNIAEoCRIXCg93ZWlnaHRfbWV0YWRhdGEYDiABKAlCBwoFX3BvcnQibwoLRG5zUmVnaXN0cnkSDwoHc2VydmVycxgBIAMoCRIiCgVuYW1lcxgCIAMoCzITLmhhcGxhbmUudjEuRG5zTmFtZRIrCghpbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJfCgdEbnNOYW1lEg8KB3NlcnZpY2UYASABKAkSDAoEbmFtZRgCIAEoCRInCgdyZWNvcmRzGAMgASgOMhYuaGFwbGFuZS52MS5EbnNSZWNvcmRzEgwKBHBvcnQYBCABKA0ihgEKCUNvbnN1bFRscxIXCg9jYV9jZXJ0aWZpY2F0ZXMYASABKAkSGgoSY2xpZW50X2NlcnRpZmljYXRlGAIgASgJEhcKCmNsaWVudF9rZXkYAyABKAlCA4ABARIWCg5jbGllbnRfa2V5X3NldBgEIAEoCBITCgtzZXJ2ZXJfbmFtZRgFIAEoCSK6AQoMQ29uc3VsRmlsdGVyEg0KBWFsbG93GAEgAygJEgwKBGRlbnkYAiADKAkSFAoMbmFtZV9wYXR0ZXJuGAMgASgJEgwKBHRhZ3MYBCADKAkSOAoIbWV0YWRhdGEYBSADKAsyJi5oYXBsYW5lLnYxLkNvbnN1bEZpbHRlci5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKMAgoMU291cmNlU3RhdHVzEiYKBXN0YXRlGAEgASgOMhcuaGFwbGFuZS52MS5Tb3VyY2VTdGF0ZRIOCgZyZWFzb24YAiABKAkSDQoFaW5kZXgYAyABKAQSNQoRbGFzdF9zdWNjZXNzX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2xhc3RfZXJyb3JfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbGFzdF9lcnJvchgGIAEoCRIQCghzZXJ2aWNlcxgHIAEoDRIPCgdzZXJ2ZXJzGAggASgNEhIKCnVuYmVsaWV2ZWQYCSABKAkiTAoTQ3JlYXRlU291cmNlUmVxdWVzdBIRCglzb3VyY2VfaWQYASABKAkSIgoGc291cmNlGAIgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiOgoUQ3JlYXRlU291cmNlUmVzcG9uc2USIgoGc291cmNlGAEgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiIAoQR2V0U291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjcKEUdldFNvdXJjZVJlc3BvbnNlEiIKBnNvdXJjZRgBIAEoCzISLmhhcGxhbmUudjEuU291cmNlIjsKEkxpc3RTb3VyY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJTChNMaXN0U291cmNlc1Jlc3BvbnNlEiMKB3NvdXJjZXMYASADKAsyEi5oYXBsYW5lLnYxLlNvdXJjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiagoTVXBkYXRlU291cmNlUmVxdWVzdBIiCgZzb3VyY2UYASABKAsyEi5oYXBsYW5lLnYxLlNvdXJjZRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siOgoUVXBkYXRlU291cmNlUmVzcG9uc2USIgoGc291cmNlGAEgASgLMhIuaGFwbGFuZS52MS5Tb3VyY2UiVwoTRGVsZXRlU291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGV0YWcYAiABKAkSFQoNYWxsb3dfbWlzc2luZxgDIAEoCBINCgVwcnVuZRgEIAEoCCJGChREZWxldGVTb3VyY2VSZXNwb25zZRIuCg1rZXB0X2JhY2tlbmRzGAEgAygLMhcuaGFwbGFuZS52MS5LZXB0QmFja2VuZCIuCgtLZXB0QmFja2VuZBIPCgdiYWNrZW5kGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI2ChFTeW5jU291cmNlUmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKC2FjY2VwdF9sb3NzGAIgASgIIjgKElN5bmNTb3VyY2VSZXNwb25zZRIiCgZzb3VyY2UYASABKAsyEi5oYXBsYW5lLnYxLlNvdXJjZSJMChNMaXN0U2VydmljZXNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJgChRMaXN0U2VydmljZXNSZXNwb25zZRIvCghzZXJ2aWNlcxgBIAMoCzIdLmhhcGxhbmUudjEuRGlzY292ZXJlZFNlcnZpY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIusBChFEaXNjb3ZlcmVkU2VydmljZRIMCgRuYW1lGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSDwoHYmFja2VuZBgDIAEoCRIxCgVzdGF0ZRgEIAEoDjIiLmhhcGxhbmUudjEuRGlzY292ZXJlZFNlcnZpY2VTdGF0ZRIOCgZyZWFzb24YBSABKAkSLQoHc2VydmVycxgGIAMoCzIcLmhhcGxhbmUudjEuRGlzY292ZXJlZFNlcnZlchI0ChBsYXN0X2NoYW5nZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKtAQoQRGlzY292ZXJlZFNlcnZlchIOCgZzZXJ2ZXIYASABKAkSDAoEbm9kZRgCIAEoCRIKCgJpZBgDIAEoCRIPCgdhZGRyZXNzGAQgASgJEgwKBHBvcnQYBSABKA0SDgoGd2VpZ2h0GAYgASgNEjAKBXN0YXRlGAcgASgOMiEuaGFwbGFuZS52MS5EaXNjb3ZlcmVkU2VydmVyU3RhdGUSDgoGcmVhc29uGAggASgJKl4KClNsb3RHcm93dGgSGwoXU0xPVF9HUk9XVEhfVU5TUEVDSUZJRUQQABIWChJTTE9UX0dST1dUSF9MSU5FQVIQARIbChdTTE9UX0dST1dUSF9FWFBPTkVOVElBTBACKmcKCkRuc1JlY29yZHMSGwoXRE5TX1JFQ09SRFNfVU5TUEVDSUZJRUQQABITCg9ETlNfUkVDT1JEU19TUlYQARIRCg1ETlNfUkVDT1JEU19BEAISFAoQRE5TX1JFQ09SRFNfQUFBQRADKpIBCgxIZWFsdGhQb2xpY3kSHQoZSEVBTFRIX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFUhFQUxUSF9QT0xJQ1lfUEFTU0lORxABEhUKEUhFQUxUSF9QT0xJQ1lfQU5ZEAISGQoVSEVBTFRIX1BPTElDWV9NSU5JTVVNEAMSFgoSSEVBTFRIX1BPTElDWV9OT05FEAQqfwoNQWRkcmVzc0Nob2ljZRIeChpBRERSRVNTX0NIT0lDRV9VTlNQRUNJRklFRBAAEhoKFkFERFJFU1NfQ0hPSUNFX1NFUlZJQ0UQARIXChNBRERSRVNTX0NIT0lDRV9OT0RFEAISGQoVQUREUkVTU19DSE9JQ0VfVEFHR0VEEAMq4gEKC1NvdXJjZVN0YXRlEhwKGFNPVVJDRV9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNPVVJDRV9TVEFURV9TVEFSVElORxABEhcKE1NPVVJDRV9TVEFURV9TWU5DRUQQAhIWChJTT1VSQ0VfU1RBVEVfU1RBTEUQAxIZChVTT1VSQ0VfU1RBVEVfUkVUUllJTkcQBBIZChVTT1VSQ0VfU1RBVEVfUkVKRUNURUQQBRIZChVTT1VSQ0VfU1RBVEVfRElTQUJMRUQQBhIYChRTT1VSQ0VfU1RBVEVfU1lOQ0lORxAHKv8BChZEaXNjb3ZlcmVkU2VydmljZVN0YXRlEigKJERJU0NPVkVSRURfU0VSVklDRV9TVEFURV9VTlNQRUNJRklFRBAAEiUKIURJU0NPVkVSRURfU0VSVklDRV9TVEFURV9GT0xMT1dFRBABEiQKIERJU0NPVkVSRURfU0VSVklDRV9TVEFURV9QRU5ESU5HEAISJQohRElTQ09WRVJFRF9TRVJWSUNFX1NUQVRFX1JFSkVDVEVEEAMSJAogRElTQ09WRVJFRF9TRVJWSUNFX1NUQVRFX0lHTk9SRUQQBBIhCh1ESVNDT1ZFUkVEX1NFUlZJQ0VfU1RBVEVfR09ORRAFKsACChVEaXNjb3ZlcmVkU2VydmVyU3RhdGUSJwojRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfVU5TUEVDSUZJRUQQABIgChxESVNDT1ZFUkVEX1NFUlZFUl9TVEFURV9MSVZFEAESIwofRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfUEVORElORxACEiAKHERJU0NPVkVSRURfU0VSVkVSX1NUQVRFX0tFUFQQAxIjCh9ESVNDT1ZFUkVEX1NFUlZFUl9TVEFURV9MRUFWSU5HEAQSJQohRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfVU5IRUFMVEhZEAUSIwofRElTQ09WRVJFRF9TRVJWRVJfU1RBVEVfSUdOT1JFRBAGEiQKIERJU0NPVkVSRURfU0VSVkVSX1NUQVRFX1VOVVNBQkxFEAcy7wQKEFNlcnZpY2VEaXNjb3ZlcnkSVwoMQ3JlYXRlU291cmNlEh8uaGFwbGFuZS52MS5DcmVhdGVTb3VyY2VSZXF1ZXN0GiAuaGFwbGFuZS52MS5DcmVhdGVTb3VyY2VSZXNwb25zZSIEqNQYAhJOCglHZXRTb3VyY2USHC5oYXBsYW5lLnYxLkdldFNvdXJjZVJlcXVlc3QaHS5oYXBsYW5lLnYxLkdldFNvdXJjZVJlc3BvbnNlIgSo1BgBElQKC0xpc3RTb3VyY2VzEh4uaGFwbGFuZS52MS5MaXN0U291cmNlc1JlcXVlc3QaHy5oYXBsYW5lLnYxLkxpc3RTb3VyY2VzUmVzcG9uc2UiBKjUGAESVwoMVXBkYXRlU291cmNlEh8uaGFwbGFuZS52MS5VcGRhdGVTb3VyY2VSZXF1ZXN0GiAuaGFwbGFuZS52MS5VcGRhdGVTb3VyY2VSZXNwb25zZSIEqNQYAhJXCgxEZWxldGVTb3VyY2USHy5oYXBsYW5lLnYxLkRlbGV0ZVNvdXJjZVJlcXVlc3QaIC5oYXBsYW5lLnYxLkRlbGV0ZVNvdXJjZVJlc3BvbnNlIgSo1BgCElEKClN5bmNTb3VyY2USHS5oYXBsYW5lLnYxLlN5bmNTb3VyY2VSZXF1ZXN0Gh4uaGFwbGFuZS52MS5TeW5jU291cmNlUmVzcG9uc2UiBKjUGAISVwoMTGlzdFNlcnZpY2VzEh8uaGFwbGFuZS52MS5MaXN0U2VydmljZXNSZXF1ZXN0GiAuaGFwbGFuZS52MS5MaXN0U2VydmljZXNSZXNwb25zZSIEqNQYAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_haplane_config_v1_server, file_haplane_v1_options]);
 
 /**
  * Describes the message haplane.v1.Source.
@@ -21,171 +21,192 @@ export const SourceSchema = /*@__PURE__*/
   messageDesc(file_haplane_v1_service_discovery, 0);
 
 /**
+ * Describes the message haplane.v1.Slots.
+ * Use `create(SlotsSchema)` to create a new message.
+ */
+export const SlotsSchema = /*@__PURE__*/
+  messageDesc(file_haplane_v1_service_discovery, 1);
+
+/**
  * Describes the message haplane.v1.ConsulRegistry.
  * Use `create(ConsulRegistrySchema)` to create a new message.
  */
 export const ConsulRegistrySchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 1);
+  messageDesc(file_haplane_v1_service_discovery, 2);
 
 /**
  * Describes the message haplane.v1.DnsRegistry.
  * Use `create(DnsRegistrySchema)` to create a new message.
  */
 export const DnsRegistrySchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 2);
+  messageDesc(file_haplane_v1_service_discovery, 3);
 
 /**
  * Describes the message haplane.v1.DnsName.
  * Use `create(DnsNameSchema)` to create a new message.
  */
 export const DnsNameSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 3);
+  messageDesc(file_haplane_v1_service_discovery, 4);
 
 /**
  * Describes the message haplane.v1.ConsulTls.
  * Use `create(ConsulTlsSchema)` to create a new message.
  */
 export const ConsulTlsSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 4);
+  messageDesc(file_haplane_v1_service_discovery, 5);
 
 /**
  * Describes the message haplane.v1.ConsulFilter.
  * Use `create(ConsulFilterSchema)` to create a new message.
  */
 export const ConsulFilterSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 5);
+  messageDesc(file_haplane_v1_service_discovery, 6);
 
 /**
  * Describes the message haplane.v1.SourceStatus.
  * Use `create(SourceStatusSchema)` to create a new message.
  */
 export const SourceStatusSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 6);
+  messageDesc(file_haplane_v1_service_discovery, 7);
 
 /**
  * Describes the message haplane.v1.CreateSourceRequest.
  * Use `create(CreateSourceRequestSchema)` to create a new message.
  */
 export const CreateSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 7);
+  messageDesc(file_haplane_v1_service_discovery, 8);
 
 /**
  * Describes the message haplane.v1.CreateSourceResponse.
  * Use `create(CreateSourceResponseSchema)` to create a new message.
  */
 export const CreateSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 8);
+  messageDesc(file_haplane_v1_service_discovery, 9);
 
 /**
  * Describes the message haplane.v1.GetSourceRequest.
  * Use `create(GetSourceRequestSchema)` to create a new message.
  */
 export const GetSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 9);
+  messageDesc(file_haplane_v1_service_discovery, 10);
 
 /**
  * Describes the message haplane.v1.GetSourceResponse.
  * Use `create(GetSourceResponseSchema)` to create a new message.
  */
 export const GetSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 10);
+  messageDesc(file_haplane_v1_service_discovery, 11);
 
 /**
  * Describes the message haplane.v1.ListSourcesRequest.
  * Use `create(ListSourcesRequestSchema)` to create a new message.
  */
 export const ListSourcesRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 11);
+  messageDesc(file_haplane_v1_service_discovery, 12);
 
 /**
  * Describes the message haplane.v1.ListSourcesResponse.
  * Use `create(ListSourcesResponseSchema)` to create a new message.
  */
 export const ListSourcesResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 12);
+  messageDesc(file_haplane_v1_service_discovery, 13);
 
 /**
  * Describes the message haplane.v1.UpdateSourceRequest.
  * Use `create(UpdateSourceRequestSchema)` to create a new message.
  */
 export const UpdateSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 13);
+  messageDesc(file_haplane_v1_service_discovery, 14);
 
 /**
  * Describes the message haplane.v1.UpdateSourceResponse.
  * Use `create(UpdateSourceResponseSchema)` to create a new message.
  */
 export const UpdateSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 14);
+  messageDesc(file_haplane_v1_service_discovery, 15);
 
 /**
  * Describes the message haplane.v1.DeleteSourceRequest.
  * Use `create(DeleteSourceRequestSchema)` to create a new message.
  */
 export const DeleteSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 15);
+  messageDesc(file_haplane_v1_service_discovery, 16);
 
 /**
  * Describes the message haplane.v1.DeleteSourceResponse.
  * Use `create(DeleteSourceResponseSchema)` to create a new message.
  */
 export const DeleteSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 16);
+  messageDesc(file_haplane_v1_service_discovery, 17);
 
 /**
  * Describes the message haplane.v1.KeptBackend.
  * Use `create(KeptBackendSchema)` to create a new message.
  */
 export const KeptBackendSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 17);
+  messageDesc(file_haplane_v1_service_discovery, 18);
 
 /**
  * Describes the message haplane.v1.SyncSourceRequest.
  * Use `create(SyncSourceRequestSchema)` to create a new message.
  */
 export const SyncSourceRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 18);
+  messageDesc(file_haplane_v1_service_discovery, 19);
 
 /**
  * Describes the message haplane.v1.SyncSourceResponse.
  * Use `create(SyncSourceResponseSchema)` to create a new message.
  */
 export const SyncSourceResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 19);
+  messageDesc(file_haplane_v1_service_discovery, 20);
 
 /**
  * Describes the message haplane.v1.ListServicesRequest.
  * Use `create(ListServicesRequestSchema)` to create a new message.
  */
 export const ListServicesRequestSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 20);
+  messageDesc(file_haplane_v1_service_discovery, 21);
 
 /**
  * Describes the message haplane.v1.ListServicesResponse.
  * Use `create(ListServicesResponseSchema)` to create a new message.
  */
 export const ListServicesResponseSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 21);
+  messageDesc(file_haplane_v1_service_discovery, 22);
 
 /**
  * Describes the message haplane.v1.DiscoveredService.
  * Use `create(DiscoveredServiceSchema)` to create a new message.
  */
 export const DiscoveredServiceSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 22);
+  messageDesc(file_haplane_v1_service_discovery, 23);
 
 /**
  * Describes the message haplane.v1.DiscoveredServer.
  * Use `create(DiscoveredServerSchema)` to create a new message.
  */
 export const DiscoveredServerSchema = /*@__PURE__*/
-  messageDesc(file_haplane_v1_service_discovery, 23);
+  messageDesc(file_haplane_v1_service_discovery, 24);
+
+/**
+ * Describes the enum haplane.v1.SlotGrowth.
+ */
+export const SlotGrowthSchema = /*@__PURE__*/
+  enumDesc(file_haplane_v1_service_discovery, 0);
+
+/**
+ * How the number of slots grows.
+ *
+ * @generated from enum haplane.v1.SlotGrowth
+ */
+export const SlotGrowth = /*@__PURE__*/
+  tsEnum(SlotGrowthSchema);
 
 /**
  * Describes the enum haplane.v1.DnsRecords.
  */
 export const DnsRecordsSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_service_discovery, 0);
+  enumDesc(file_haplane_v1_service_discovery, 1);
 
 /**
  * Kinds of DNS records that are instances.
@@ -199,7 +220,7 @@ export const DnsRecords = /*@__PURE__*/
  * Describes the enum haplane.v1.HealthPolicy.
  */
 export const HealthPolicySchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_service_discovery, 1);
+  enumDesc(file_haplane_v1_service_discovery, 2);
 
 /**
  * When an instance of Consul gets traffic; its checks are those of the service and of its node.
@@ -213,7 +234,7 @@ export const HealthPolicy = /*@__PURE__*/
  * Describes the enum haplane.v1.AddressChoice.
  */
 export const AddressChoiceSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_service_discovery, 2);
+  enumDesc(file_haplane_v1_service_discovery, 3);
 
 /**
  * Which address of an instance is connected to.
@@ -227,7 +248,7 @@ export const AddressChoice = /*@__PURE__*/
  * Describes the enum haplane.v1.SourceState.
  */
 export const SourceStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_service_discovery, 3);
+  enumDesc(file_haplane_v1_service_discovery, 4);
 
 /**
  * States of a source.
@@ -241,7 +262,7 @@ export const SourceState = /*@__PURE__*/
  * Describes the enum haplane.v1.DiscoveredServiceState.
  */
 export const DiscoveredServiceStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_service_discovery, 4);
+  enumDesc(file_haplane_v1_service_discovery, 5);
 
 /**
  * What is done with a service.
@@ -255,7 +276,7 @@ export const DiscoveredServiceState = /*@__PURE__*/
  * Describes the enum haplane.v1.DiscoveredServerState.
  */
 export const DiscoveredServerStateSchema = /*@__PURE__*/
-  enumDesc(file_haplane_v1_service_discovery, 5);
+  enumDesc(file_haplane_v1_service_discovery, 6);
 
 /**
  * What is done with an instance or server.
