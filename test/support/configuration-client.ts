@@ -5,6 +5,7 @@ import {
   BadRequestSchema,
   ErrorInfoSchema,
   PreconditionFailureSchema,
+  ResourceInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
 import { Configuration } from "../../gen/haplane/v1/configuration_pb.js";
 import { grpcJsTransport } from "./grpc-js-transport.ts";
@@ -63,6 +64,8 @@ export interface Failure {
   readonly fields: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly message: string;
+  /** Name of the resource that it is about. */
+  readonly resource: string | undefined;
 }
 
 /** Awaits a call that has to fail. */
@@ -88,5 +91,6 @@ export async function failureOf(call: Promise<unknown>): Promise<Failure> {
         .flatMap((detail) => detail.violations.map(({ subject }) => subject)),
     ],
     message: error.rawMessage,
+    resource: error.findDetails(ResourceInfoSchema)[0]?.resourceName,
   };
 }

@@ -430,6 +430,7 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] satisfies Stack[]) {
         test(title, async () => {
           const failure = await failureOf(call());
           assert.deepEqual([failure.code, failure.reason], [code, reason], failure.message);
+          assert.ok(failure.fields.length > 0 || failure.resource, "it names a field or a resource");
           assert.equal(readFileSync(at("bad.conf"), "utf8"), WHOLE);
           assert.equal((await client.getFile({ name: "spoe/bad.conf" })).file?.version, 1n);
         });
@@ -457,6 +458,7 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] satisfies Stack[]) {
           const failure = await failureOf(client.uploadFile(spoeUpload({ storageName: "bad.conf" }, text)));
           assert.equal(failure.reason, reason);
           assert.match(failure.message, field);
+          assert.ok(failure.fields.length > 0, "it names a field");
           assert.equal(readFileSync(at("bad.conf"), "utf8"), WHOLE);
         });
       }
