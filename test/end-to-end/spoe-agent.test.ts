@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Event } from "../../gen/haplane/spoe/v1/message_pb.js";
 import { type ConfigurationClient, configurationClient } from "../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
+import { judgingHaproxys } from "../support/judging-haproxys.ts";
 import { freePort } from "../support/ports.ts";
 import { preamble } from "../support/preamble.ts";
 import { type SpoeAgent, startSpoeAgent } from "../support/spoe-agent.ts";
 import { type SpoeClient, spoeClient, spoeUpload } from "../support/spoe-client.ts";
 import { type App, startApp } from "../support/traffic.ts";
+import { eventually } from "../support/wait.ts";
 
 let haplane: TestHaplane;
 let agent: SpoeAgent;
@@ -118,6 +122,25 @@ test("a file built through the API drives an agent that sees a request and decid
     { method: "GET", path: "/vault", from: "127.0.0.1" },
   ]);
 
+  for (const { name, binary } of judgingHaproxys.slice(1)) {
+    // Unpacked beside the system's, they cannot start themselves anew as a reload makes them: each reads what was built.
+    const other = await freePort();
+    const text = readFileSync(haplane.config, "utf8").replace(/^ *stats socket.*\n/m, "");
+    const config = join(haplane.dir, "other.cfg");
+    writeFileSync(config, text.replace(`127.0.0.1:${port}`, `127.0.0.1:${other}`));
+    const child = spawn(binary, ["-db", "-q", "-f", config], { stdio: "ignore" });
+    try {
+      const asked = agent.notified.length;
+      await eventually(async () => assert.equal(await statusOf("/open", other), 200, name));
+      assert.equal(await statusOf("/vault", other), 403, name);
+      assert.ok(agent.notified.length >= asked + 2, `${name} asks the agent`);
+    } finally {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    }
+  }
+  const before = agent.notified.length;
+
   // What the file says from now on holds without anything else being touched.
   await spoe.update({
     resource: {
@@ -128,11 +151,11 @@ test("a file built through the API drives an agent that sees a request and decid
       },
     },
   });
-  assert.deepEqual([await statusOf("/vault"), agent.notified.length], [200, 2]);
+  assert.deepEqual([await statusOf("/vault"), agent.notified.length], [200, before]);
 });
 
-async function statusOf(path: string): Promise<number | undefined> {
-  const [response] = (await once(get({ port, path, agent: false }), "response")) as [IncomingMessage];
+async function statusOf(path: string, at = port): Promise<number | undefined> {
+  const [response] = (await once(get({ port: at, path, agent: false }), "response")) as [IncomingMessage];
   response.resume();
   return response.statusCode;
 }
