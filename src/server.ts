@@ -25,6 +25,7 @@ import type { ListedUsers } from "./rpc/principals.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
 import { fileEvent, presentFile } from "./service/file-event.ts";
+import { createFirstAnswers } from "./service/first-answers.ts";
 import { healthRoute, keepHealth } from "./service/health.ts";
 import { metricsRoute, registerMetrics } from "./service/metrics.ts";
 import { openConfiguration } from "./service/open-configuration.ts";
@@ -192,6 +193,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     logger: logger.child({ part: "storage" }),
   });
   await storage.start();
+  const answers = createFirstAnswers({ store, clock, logger: logger.child({ part: "storage" }) });
   starting.defer(() => storage.stop());
 
   const spoe = await openSpoe({
@@ -232,7 +234,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     services: [
       configurationService(configuration),
       serviceDiscoveryService(sources),
-      storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles })),
+      storageService(storage, createPatternEntries(storage, storageDirectories, { patternFiles }), answers),
       spoeService(spoe),
       runtimeService({
         ...{ haproxy, commit, reloads: store.reloads, configuration, clock },

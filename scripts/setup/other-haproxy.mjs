@@ -108,7 +108,7 @@ function writeStarter(unpacked) {
     starter,
     `#!/bin/sh
 root=\${0%/*}
-exec "$root/${loader}" --library-path "${path}" "$root/usr/sbin/haproxy" "$@"
+exec "$root/${loader}" --argv0 "$0" --library-path "${path}" "$root/usr/sbin/haproxy" "$@"
 `,
   );
   chmodSync(starter, 0o755);

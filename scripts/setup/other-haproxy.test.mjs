@@ -35,7 +35,7 @@ test("HAProxy of another release is unpacked, and started with its own libraries
   const { output } = await run(host, join(directory, "haproxy"), ["-v"]);
   assert.equal(
     output,
-    `--library-path ${directory}/usr/lib/x86_64-linux-gnu ${directory}/usr/sbin/haproxy -v\n`,
+    `--argv0 ${join(directory, "haproxy")} --library-path ${directory}/usr/lib/x86_64-linux-gnu ${directory}/usr/sbin/haproxy -v\n`,
   );
 });
 

@@ -1,39 +1,84 @@
+import { create, type DescMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
+import type { Applied } from "../../gen/haplane/v1/configuration_pb.js";
 import {
+  AddMapEntryRequestSchema,
+  AddMapEntryResponseSchema,
+  type ApplyMode,
   type DeleteFileRequest,
+  DeleteFileRequestSchema,
+  DeleteFileResponseSchema,
+  DeleteMapEntryRequestSchema,
+  DeleteMapEntryResponseSchema,
   type ListFilesRequest,
   type PutFileRequest,
+  PutFileRequestSchema,
+  PutFileResponseSchema,
+  SetMapEntryRequestSchema,
+  SetMapEntryResponseSchema,
   Storage as StorageDesc,
   type UploadFileHeader,
+  UploadFileHeaderSchema,
+  UploadFileResponseSchema,
 } from "../../gen/haplane/v1/storage_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import { type Caller, type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
+import type { EntryEdit } from "../storage/edit-patterns.ts";
 import type { PatternEntries } from "../storage/pattern-entries.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Stored, StoreRequest } from "../storage/stored-file.ts";
 import { appliedOf } from "./applied.ts";
+import { checkRequest } from "./check-request.ts";
 import { downloadFile } from "./download.ts";
+import type { FirstAnswers } from "./first-answers.ts";
 import { entriesFileOf, entryOf, keyOf, listMapEntries, readEntries } from "./map-entries.ts";
+import { repeatable } from "./repeatable.ts";
 import { numberOf } from "./size.ts";
 import { fileOf, kindOf, kindOfParent, modeOf } from "./storage-kinds.ts";
 import { toFile } from "./stored-file.ts";
 import { checkSha256, readUpload } from "./upload.ts";
 
+/** What every write answers with. */
+type Write = Message & { applied?: Applied | undefined };
+
 /** `haplane.v1.Storage` over the stored files. */
-export function storageService(storage: Storage, patterns: PatternEntries): Service {
+export function storageService(storage: Storage, patterns: PatternEntries, answers: FirstAnswers): Service {
+  /** Makes a write unless it was made before, for a request with the same id. */
+  const once = <I extends DescMessage, O extends DescMessage>(
+    [caller, method, schema, request]: readonly [Caller, string, I, MessageShape<I>],
+    output: O,
+    write: () => Promise<MessageShape<O> & Write>,
+  ) => {
+    checkRequest(schema, request);
+    return answers.once(repeatable(caller, `Storage.${method}`, schema, request), output, write);
+  };
+  const editEntry = async (
+    { name: author }: Caller,
+    { parent, etag, apply }: { readonly parent: string; readonly etag: string; readonly apply: ApplyMode },
+    edit: EntryEdit,
+  ) => {
+    const { kind, name } = entriesFileOf(parent, "parent");
+    return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author }));
+  };
+
   return service(StorageDesc, {
     async uploadFile(requests, { caller }) {
       const { header, pieces, checksum } = await readUpload(requests);
       const size = header.size === undefined ? undefined : numberOf(header.size);
-      return answerOf(await storage.store(storeRequest(header, caller, size, "header."), pieces, checksum));
+      const wanted = storeRequest(header, caller, size, "header.");
+      const again = [caller, "UploadFile", UploadFileHeaderSchema, header] as const;
+      return once(again, UploadFileResponseSchema, async () =>
+        create(UploadFileResponseSchema, answerOf(await storage.store(wanted, pieces, checksum))),
+      );
     },
 
     async putFile(request, { caller }) {
       const { data, sha256 } = request;
       if (sha256 !== "") checkSha256(sha256, "sha256");
       const checksum = () => (sha256 === "" ? undefined : sha256);
-      return answerOf(
-        await storage.store(storeRequest(request, caller, data.length, ""), once(data), checksum),
+      const wanted = storeRequest(request, caller, data.length, "");
+      return once([caller, "PutFile", PutFileRequestSchema, request], PutFileResponseSchema, async () =>
+        create(PutFileResponseSchema, answerOf(await storage.store(wanted, wholly(data), checksum))),
       );
     },
 
@@ -47,33 +92,36 @@ export function storageService(storage: Storage, patterns: PatternEntries): Serv
     listFiles: (request) => listFiles(storage, request),
 
     async deleteFile(request, { caller }) {
-      await deleteFile(storage, request, caller);
-      return {};
+      const again = [caller, "DeleteFile", DeleteFileRequestSchema, request] as const;
+      return once(again, DeleteFileResponseSchema, async () =>
+        create(DeleteFileResponseSchema, { applied: await deleteFile(storage, request, caller) }),
+      );
     },
 
     listMapEntries: (request) => listMapEntries(patterns, request),
 
-    async addMapEntry({ parent, entry, etag, apply }, { caller }) {
-      const { kind, name } = entriesFileOf(parent, "parent");
-      const edit = { kind: "add", entry: entryOf(entry) } as const;
-      return answerOf(
-        await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author: caller.name }),
+    async addMapEntry(request, { caller }) {
+      const edit = { kind: "add", entry: entryOf(request.entry) } as const;
+      const again = [caller, "AddMapEntry", AddMapEntryRequestSchema, request] as const;
+      return once(again, AddMapEntryResponseSchema, async () =>
+        create(AddMapEntryResponseSchema, await editEntry(caller, request, edit)),
       );
     },
 
-    async setMapEntry({ parent, entry, allowMissing, etag, apply }, { caller }) {
-      const { kind, name } = entriesFileOf(parent, "parent");
+    async setMapEntry(request, { caller }) {
+      const { entry, allowMissing } = request;
       const edit = { kind: "set", entry: entryOf(entry), allowMissing } as const;
-      return answerOf(
-        await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author: caller.name }),
+      const again = [caller, "SetMapEntry", SetMapEntryRequestSchema, request] as const;
+      return once(again, SetMapEntryResponseSchema, async () =>
+        create(SetMapEntryResponseSchema, await editEntry(caller, request, edit)),
       );
     },
 
-    async deleteMapEntry({ parent, key, etag, apply }, { caller }) {
-      const { kind, name } = entriesFileOf(parent, "parent");
-      const edit = { kind: "delete", key: keyOf(key, "key") } as const;
-      return answerOf(
-        await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author: caller.name }),
+    async deleteMapEntry(request, { caller }) {
+      const edit = { kind: "delete", key: keyOf(request.key, "key") } as const;
+      const again = [caller, "DeleteMapEntry", DeleteMapEntryRequestSchema, request] as const;
+      return once(again, DeleteMapEntryResponseSchema, async () =>
+        create(DeleteMapEntryResponseSchema, await editEntry(caller, request, edit)),
       );
     },
 
@@ -104,7 +152,7 @@ function answerOf({ file, applied }: Stored) {
   return { file: toFile(file), applied: appliedOf({ ...applied, warnings: [] }) };
 }
 
-async function* once(data: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* wholly(data: Uint8Array): AsyncGenerator<Uint8Array> {
   yield data;
 }
 
@@ -117,16 +165,17 @@ async function listFiles(storage: Storage, request: ListFilesRequest) {
   return { files: (await storage.describe(items)).map(toFile), nextPageToken };
 }
 
-async function deleteFile(
-  storage: Storage,
-  request: DeleteFileRequest,
-  { name: author }: Caller,
-): Promise<void> {
+async function deleteFile(storage: Storage, request: DeleteFileRequest, { name: author }: Caller) {
   const { kind, name } = fileOf(request.name, "name");
+  const { etag, force } = request;
   try {
-    await storage.delete(kind, name, { etag: request.etag, force: request.force, author });
+    const apply = modeOf(request.apply, "apply");
+    return appliedOf({ ...(await storage.delete(kind, name, { etag, force, apply, author })), warnings: [] });
   } catch (error) {
     const isGone = error instanceof DomainError && error.reason === "RESOURCE_NOT_FOUND";
     if (!isGone || !request.allowMissing) throw error;
+    return appliedOf({ ...NOTHING, reasons: ["there was no such file"] });
   }
 }
+
+const NOTHING = { via: "none", commands: [], reload: undefined, tookMs: 0, warnings: [] } as const;

@@ -21,6 +21,10 @@ export async function readUpload(requests: AsyncIterable<UploadFileRequest>): Pr
   const header = part.value;
   let sha256 = header.sha256;
   if (sha256 !== "") checkSha256(sha256, "header.sha256");
+  else if (header.requestId !== "")
+    throw fieldsInvalid([
+      { field: "header.request_id", description: "needs sha256 beside it: a retry has to be known by it" },
+    ]);
 
   async function* pieces(): AsyncGenerator<Uint8Array> {
     for (;;) {

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { DomainError } from "../lib/errors.ts";
 import type { Directories } from "./directories.ts";
 import { changedMeanwhile } from "./expected.ts";
 import { createFollow } from "./follow.ts";
+import { forgetFile } from "./forget-file.ts";
 import { FILE_KINDS, type FileKind } from "./kinds.ts";
 import type { FileFacts } from "./known-files.ts";
 import type { LiveFiles, Referrer, ReloadFiles, ReplaceByReload } from "./live.ts";
@@ -36,6 +38,14 @@ export interface Replacement {
   readonly former: FileFacts | undefined;
 }
 
+/** A file that is to go. */
+export interface Removal {
+  readonly kind: FileKind;
+  readonly facts: FileFacts;
+  readonly mode: ApplyMode;
+  readonly author: string;
+}
+
 /** How HAProxy came to a file, without the time it took. */
 type Brought = Omit<FileApplied, "tookMs">;
 
@@ -43,8 +53,8 @@ type Brought = Omit<FileApplied, "tookMs">;
 export interface Apply {
   /** Replaces a file; when HAProxy cannot be brought to it, both are as before. */
   replace(replacement: Replacement): Promise<{ readonly facts: FileFacts; readonly applied: Brought }>;
-  /** Has HAProxy forget a removed file, where it can. */
-  forget(kind: FileKind, name: string): Promise<void>;
+  /** Removes a file, and has HAProxy forget it: by commands where it can. By a forced reload both happen as one, or neither. */
+  remove(removal: Removal): Promise<Brought>;
   /** Brings HAProxy to what a former process installed and did not see through. */
   recover(): Promise<void>;
 }
@@ -79,21 +89,27 @@ export function createApply(options: ApplyOptions): Apply {
     });
   };
 
+  /** What the commit is told of a file beside its content. */
+  const planned = (kind: FileKind, name: string, former: FileFacts | undefined, author: string) => {
+    const { attributes, path: directory } = directories[kind];
+    const { mode, uid = -1, gid = -1 } = attributes;
+    const path = join(directory, name);
+    const guard = (found: Uint8Array | undefined) => {
+      if (found === undefined ? former !== undefined : sha256Of(found) !== former?.sha256)
+        throw changedMeanwhile(path);
+    };
+    return { path, mode, owner: { uid, gid }, guard, resource: `files/${kind}/${name}`, author };
+  };
+
   /** Replaces the file and reloads, as one. */
   const replaceAndReload = async (replacement: Replacement, reason: string): Promise<Brought> => {
     const { kind, name, author, staged, content, former } = replacement;
     const directory = directories[kind];
-    const path = directory.pathOf(name);
     if (content.size > MAX_RELOADED_BYTES) throw tooLargeForReload(reason);
     if (former !== undefined) await directory.setAttributes(name);
-    const { mode, uid = -1, gid = -1 } = directory.attributes;
     const number = await replaceByReload({
-      ...{ path, content: await staged.read(), mode, owner: { uid, gid } },
-      guard(found) {
-        if (found === undefined ? former !== undefined : sha256Of(found) !== former?.sha256)
-          throw changedMeanwhile(path);
-      },
-      ...{ resource: `files/${kind}/${name}`, author },
+      ...planned(kind, name, former, author),
+      content: await staged.read(),
     });
     return reloaded(reason, number);
   };
@@ -134,10 +150,22 @@ export function createApply(options: ApplyOptions): Apply {
       return { facts, applied };
     },
 
-    async forget(kind, name) {
-      const path = directories[kind].pathOf(name);
-      if (kind !== "certificates" || !(await live.sslFiles.names("cert")).includes(path)) return;
-      await live.sslFiles.remove(path);
+    async remove({ kind, facts, mode, author }) {
+      const { name } = facts;
+      if (mode === "force-reload") {
+        const file = planned(kind, name, facts, author);
+        return reloaded("it was asked for", await replaceByReload({ ...file, content: undefined }));
+      }
+      await directories[kind].remove(name, { etag: facts.etag });
+      const outcome = await forgetFile({ directory: directories[kind], live }, kind, name).catch(
+        (error: unknown): LiveOutcome => {
+          logger.info({ err: error, kind, name }, "it is not known whether HAProxy has a removed file");
+          return { kind: "impossible", reason: "HAProxy does not answer" };
+        },
+      );
+      if (outcome.kind === "impossible")
+        return nothing(outcome.reason, "HAProxy keeps what it has of the file until its next reload");
+      return outcome.kind === "unloaded" ? nothing("HAProxy has not loaded it") : followedBy(outcome);
     },
 
     async recover() {

@@ -94,7 +94,8 @@ export type ReloadFiles = (reason: string) => Promise<number>;
 /** A file as it is to be after a reload. */
 export interface ReloadedFile {
   readonly path: string;
-  readonly content: Uint8Array;
+  /** Undefined removes it. */
+  readonly content: Uint8Array | undefined;
   /** Permission bits and owner of a file that does not exist yet. */
   readonly mode: number;
   readonly owner: { readonly uid: number; readonly gid: number };

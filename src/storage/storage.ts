@@ -16,7 +16,7 @@ import type { LiveFiles, PatternFile, ReloadFiles, ReplaceByReload } from "./liv
 import { createPatternSync } from "./pattern-sync.ts";
 import { type ConfigurationReferrers, createReferrers } from "./referrers.ts";
 import type { StagedFile } from "./staged-file.ts";
-import type { Content, FileApplied, Stored, StoredFile, StoreRequest } from "./stored-file.ts";
+import type { ApplyMode, Content, FileApplied, Stored, StoredFile, StoreRequest } from "./stored-file.ts";
 
 /** What storage is built from. */
 export interface StorageOptions {
@@ -34,6 +34,15 @@ export interface StorageOptions {
   readonly readOnly: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** Guards of a removal, and how HAProxy is to forget the file. */
+export interface DeleteHow {
+  readonly etag: string;
+  /** Although something names it. */
+  readonly force: boolean;
+  readonly apply: ApplyMode;
+  readonly author: string;
 }
 
 /** The files that HAProxy reads beside its configuration. */
@@ -62,18 +71,14 @@ export interface Storage {
   /** The content for whoever may read it, private keys left out. Throws `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH`. */
   open(kind: FileKind, name: string, etag: string): Promise<Content>;
   /** Throws `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH`, and `RESOURCE_IN_USE` while something names the file, unless forced. */
-  delete(
-    kind: FileKind,
-    name: string,
-    how: { readonly etag: string; readonly force: boolean; readonly author: string },
-  ): Promise<void>;
+  delete(kind: FileKind, name: string, how: DeleteHow): Promise<FileApplied>;
   /** The end of every certificate. */
   expiries(): Promise<readonly Expiry[]>;
 }
 
 /** Makes the storage over opened directories; `start` has to be called before anything is stored. */
 export function createStorage(options: StorageOptions): Storage {
-  const { directories, live, readOnly, clock, logger, onChange } = options;
+  const { directories, live, readOnly, clock, onChange } = options;
   const referrersOf = createReferrers(directories, options.referrers);
   const followed = new Map<string, string>();
   const apply = createApply({ ...options, referrersOf, followed } satisfies ApplyOptions);
@@ -189,21 +194,17 @@ export function createStorage(options: StorageOptions): Storage {
         : wholeContent(directory, facts);
       return { file: file!, ...content };
     },
-    async delete(kind, name, { etag, force, author }) {
+    async delete(kind, name, { etag, force, apply: mode, author }) {
       if (readOnly) throw notWritten();
+      const startedAt = clock.monotonic();
       const facts = await find(kind, name, etag);
       const referrers = (await referrersOf())(kind, name).filter(
         ({ path }) => path !== directories[kind].path,
       );
       if (referrers.length > 0 && !force) throw inUse(kind, name, referrers);
-      await directories[kind].remove(name, { etag });
+      const applied = await apply.remove({ kind, facts, mode, author });
       onChange({ type: "removed", kind, facts, author, notAfter: undefined });
-      await apply.forget(kind, name).catch((error: unknown) => {
-        logger.info(
-          { err: error, kind, name },
-          "HAProxy keeps what it has of a removed file until its next reload",
-        );
-      });
+      return { ...applied, tookMs: clock.monotonic() - startedAt };
     },
   };
 }

@@ -344,6 +344,13 @@ export declare type UploadFileHeader = Message<"haplane.v1.UploadFileHeader"> & 
    * @generated from field: haplane.v1.ApplyMode apply = 7;
    */
   apply: ApplyMode;
+
+  /**
+   * Makes a retry safe, see WriteOptions of Configuration; needs sha256 here, by which it is known that the retry sends the same. At most 128 characters.
+   *
+   * @generated from field: string request_id = 8;
+   */
+  requestId: string;
 };
 
 /**
@@ -453,6 +460,13 @@ export declare type PutFileRequest = Message<"haplane.v1.PutFileRequest"> & {
    * @generated from field: haplane.v1.ApplyMode apply = 7;
    */
   apply: ApplyMode;
+
+  /**
+   * Makes a retry safe, see WriteOptions of Configuration. At most 128 characters.
+   *
+   * @generated from field: string request_id = 8;
+   */
+  requestId: string;
 };
 
 /**
@@ -733,6 +747,21 @@ export declare type DeleteFileRequest = Message<"haplane.v1.DeleteFileRequest"> 
    * @generated from field: bool allow_missing = 4;
    */
   allowMissing: boolean;
+
+  /**
+   * How HAProxy is to forget it. By default by commands where HAProxy can; otherwise it keeps what it has until its next reload, and the answer's reasons say so. APPLY_MODE_FORCE_RELOAD removes the file and
+   * reloads as one: what HAProxy refuses then is put back, and the call fails.
+   *
+   * @generated from field: haplane.v1.ApplyMode apply = 5;
+   */
+  apply: ApplyMode;
+
+  /**
+   * Makes a retry safe, see WriteOptions of Configuration. At most 128 characters.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
 };
 
 /**
@@ -747,6 +776,12 @@ export declare const DeleteFileRequestSchema: GenMessage<DeleteFileRequest>;
  * @generated from message haplane.v1.DeleteFileResponse
  */
 export declare type DeleteFileResponse = Message<"haplane.v1.DeleteFileResponse"> & {
+  /**
+   * How HAProxy forgot it.
+   *
+   * @generated from field: haplane.v1.Applied applied = 1;
+   */
+  applied?: Applied | undefined;
 };
 
 /**
@@ -911,6 +946,13 @@ export declare type AddMapEntryRequest = Message<"haplane.v1.AddMapEntryRequest"
    * @generated from field: haplane.v1.ApplyMode apply = 4;
    */
   apply: ApplyMode;
+
+  /**
+   * Makes a retry safe, see WriteOptions of Configuration. At most 128 characters.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**
@@ -986,6 +1028,13 @@ export declare type SetMapEntryRequest = Message<"haplane.v1.SetMapEntryRequest"
    * @generated from field: haplane.v1.ApplyMode apply = 5;
    */
   apply: ApplyMode;
+
+  /**
+   * Makes a retry safe, see WriteOptions of Configuration. At most 128 characters.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
 };
 
 /**
@@ -1054,6 +1103,13 @@ export declare type DeleteMapEntryRequest = Message<"haplane.v1.DeleteMapEntryRe
    * @generated from field: haplane.v1.ApplyMode apply = 4;
    */
   apply: ApplyMode;
+
+  /**
+   * Makes a retry safe, see WriteOptions of Configuration. At most 128 characters.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**

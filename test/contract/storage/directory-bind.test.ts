@@ -51,6 +51,9 @@ frontend www
     referrers.map(({ line }) => line),
     [10, 9],
   );
-  await storage.delete("certificates", "second.pem", { etag: "", force: false, author: "test" });
+  const how = { etag: "", force: false, apply: "auto", author: "test" } as const;
+  const gone = await storage.delete("certificates", "second.pem", how);
+  assert.deepEqual([gone.via, gone.commands.length], ["runtime", 2], gone.reasons.join());
+  assert.equal((await served().catch((error: Error) => error.message)).toString().includes("altnames"), true);
   assert.equal(await world.reload(), 2);
 });

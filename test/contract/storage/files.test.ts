@@ -111,6 +111,38 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] as const satisfies re
       assert.equal((await client.getFile({ name: "files/general/p.lua" })).file!.sha256, sha256Of("b"));
     });
 
+    test("a write that comes again with its id gets the first answer, and is not made again", async () => {
+      const ids = Object.fromEntries(
+        ["upload", "put", "add", "delete"].map((what) => [what, `${stack} ${what}`]),
+      );
+      const data = Buffer.from("a b\n");
+      const header = { kind: FileKind.MAP, storageName: "again.map", requestId: ids.upload! };
+      const noSum = client.uploadFile(uploadOf(header, data));
+      assert.deepEqual((await failureOf(noSum)).fields, ["header.request_id"]);
+      const upload = () => client.uploadFile(uploadOf({ ...header, sha256: sha256Of(data) }, data));
+      const first = await upload();
+      const parent = "files/maps/again.map";
+      const add = () => client.addMapEntry({ parent, entry: { key: "c", value: "d" }, requestId: ids.add! });
+      const added = await add();
+      assert.equal(added.applied!.replayed, false);
+      for (const [retried, before] of [
+        [await add(), added],
+        [await upload(), first],
+      ] as const) {
+        assert.equal(retried.applied!.replayed, true);
+        assert.equal(retried.file!.etag, before.file!.etag);
+      }
+      assert.equal((await client.getFile({ name: parent })).file!.etag, added.file!.etag);
+      const put = { kind: FileKind.MAP, storageName: "again.map", data, requestId: ids.put! };
+      await client.putFile(put);
+      const other = client.putFile({ ...put, data: Buffer.from("x y\n") });
+      assert.deepEqual((await failureOf(other)).fields, ["request_id"]);
+      const remove = () => client.deleteFile({ name: parent, requestId: ids.delete! });
+      assert.equal((await remove()).applied!.replayed, false);
+      assert.equal((await remove()).applied!.replayed, true);
+      assert.equal((await failureOf(client.deleteFile({ name: parent }))).reason, "RESOURCE_NOT_FOUND");
+    });
+
     test("lists are paged, and what is deleted is gone", async () => {
       for (const name of ["l1", "l2", "l3"]) await client.putFile({ kind: GENERAL, storageName: name });
       const names: string[] = [];
