@@ -6,9 +6,9 @@ import type { Settings } from "../settings/settings.ts";
 /** What the terminal says once everything runs: where things are, and commands to try that work as printed. */
 export function banner(server: Server, settings: Settings, relative: (path: string) => string): string {
   const { paths, listening } = server;
-  const grpc = formatListenAddress(listening.grpc);
-  const connect = formatListenAddress(listening.connect);
-  const http = formatAddress(settings.http);
+  const grpc = formatListenAddress(reachable(listening.grpc));
+  const connect = formatListenAddress(reachable(listening.connect));
+  const http = formatAddress(reachable(settings.http));
   const token = `$(cat ${shellWord(relative(paths.adminToken))})`;
   const consul = settings.consul && formatAddress(settings.consul);
   const where: [string, string][] = [
@@ -20,10 +20,10 @@ export function banner(server: Server, settings: Settings, relative: (path: stri
     ...(settings.logFile === undefined ? [] : [["log", relative(settings.logFile)] as [string, string]]),
   ];
   const tries = [
-    "# what there is to call (reflection needs no proto files and, on this machine, no token)",
-    `grpcurl -plaintext ${grpc} list`,
-    "# the same with buf, which npm has installed",
+    "# what there is to call, by buf, which npm has installed (reflection needs no proto files and, on this machine, no token)",
     `npx buf curl --protocol grpc --http2-prior-knowledge --list-methods http://${grpc}`,
+    "# the same, for those who have grpcurl",
+    `grpcurl -plaintext ${grpc} list`,
     "# the sources and their state, as JSON",
     `curl -s -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '{}' http://${connect}/haplane.v1.ServiceDiscovery/ListSources`,
     "# everything that happens, as it happens",
@@ -51,6 +51,13 @@ export function banner(server: Server, settings: Settings, relative: (path: stri
     "Ctrl-C stops everything.",
     "",
   ].join("\n");
+}
+
+/** Where this machine reaches what listens on all its addresses. */
+function reachable<Where extends object>(where: Where): Where {
+  const host = "host" in where ? where.host : undefined;
+  const local = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : undefined;
+  return local === undefined ? where : { ...where, host: local };
 }
 
 /** A word as a shell reads it: quoted where it has to be. */

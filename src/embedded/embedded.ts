@@ -1,4 +1,4 @@
-import { access, mkdir } from "node:fs/promises";
+import { access, mkdir, rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
@@ -51,7 +51,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   await writeStarter(settings);
 
   const server = await startServer({ settings, logger, clock, pid, haproxyBinary });
-  starting.defer(() => server.stop({ haproxy: "end" }));
+  starting.defer(async () => {
+    await server.stop({ haproxy: "end" });
+    // HAProxy leaves the file of its socket behind; what has another name is not the starter's.
+    await rm(statsSocketOf(settings), { force: true });
+  });
   if (settings.consul !== undefined) {
     const agent = await startConsul(options, settings.consul);
     starting.defer(() => agent.stop());
@@ -71,12 +75,17 @@ async function writeStarter({ stateDir, config, http, consul = DEFAULT_CONSUL }:
   if (path === undefined || (await isThere(path)) || (await isThere(join(stateDir, "haplane.db")))) return;
   const stateFile = resolve(stateDir, "servers.state");
   const text = starterConfiguration({
-    statsSocket: resolve(stateDir, "stats.sock"),
+    statsSocket: statsSocketOf({ stateDir }),
     stateFile,
     http,
     consul,
   });
   await replaceFile(path, Buffer.from(text), { expected: undefined });
+}
+
+/** Where the starter configuration has HAProxy open its stats socket. */
+function statsSocketOf({ stateDir }: Pick<Settings, "stateDir">): string {
+  return resolve(stateDir, "stats.sock");
 }
 
 async function startConsul(options: EmbeddedOptions, http: Address): Promise<ConsulAgent> {

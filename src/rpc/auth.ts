@@ -109,8 +109,10 @@ export interface GateKeeping {
 }
 
 /**
- * The gate of a listener. It throws `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `LIMIT_EXCEEDED` when wrong credentials came too often from where the call comes from. Only passwords can be guessed, so
- * only they are not looked at while a peer has to wait: who has a token or a certificate comes in all the same. Sockets are guarded by their mode, and nobody has to wait there. What the policy switches off is not served at all (see `serves`). */
+ * The gate of a listener. It throws `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `LIMIT_EXCEEDED` when wrong passwords came too often from where the call comes from. Tokens of 256 bits cannot be guessed: only
+ * passwords make a peer wait, and only they are not looked at meanwhile, so that a client with an old token locks nobody out, and who has a good one comes in. Sockets are guarded by their mode, and nobody waits
+ * there. What the policy switches off is not served at all (see `serves`).
+ */
 export function createGate(address: ListenAddress, policy: ListenerPolicy, keeping: GateKeeping): Gate {
   const { verify, attempts, refused } = keeping;
   if (policy.authentication === "peer" && address.kind !== "unix") {
@@ -123,10 +125,8 @@ export function createGate(address: ListenAddress, policy: ListenerPolicy, keepi
   const decide = (caller: Caller | undefined, needs: Role, { scheme }: Credentials, peer: Peer): Caller => {
     if (caller !== undefined) return admit(caller, needs);
     refused(scheme);
-    if (peer.kind === "unix") throw unauthenticated();
-    const waiting = attempts.waiting(peer.host);
-    attempts.add(peer.host);
-    throw waiting ?? unauthenticated();
+    if (scheme === "basic" && peer.kind === "tcp") attempts.add(peer.host);
+    throw unauthenticated();
   };
 
   return (access, { peer, authorization, certificate }) => {

@@ -30,7 +30,7 @@ export interface EdgeOptions {
 
 /** What a peer may use over all listeners. Each has a default. */
 export interface EdgeLimits extends StreamLimits {
-  /** Wrong credentials that an address may send before it has to wait. Default 10. */
+  /** Wrong passwords that an address may send before it has to wait. Default 10. */
   readonly maxFailedLogins: number;
   /** Calls at once of one address. Default 20,000. */
   readonly maxCallsPerPeer: number;

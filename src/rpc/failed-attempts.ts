@@ -1,11 +1,11 @@
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 
-/** Keeps count of wrong credentials, by where they come from. */
+/** Keeps count of wrong passwords, by where they come from. */
 export interface FailedAttempts {
   /** The error for a host that has to wait; undefined for others. */
   waiting(host: string): DomainError | undefined;
-  /** A host has sent wrong credentials. */
+  /** A host has sent a wrong password. */
   add(host: string): void;
 }
 
@@ -23,7 +23,7 @@ interface Attempts {
 }
 
 /**
- * Lets a host send `free` wrong credentials; then it has to wait after each, 1 s, 2 s, 4 s … up to a minute, and is forgotten after a quarter of an hour without any. What is right does not count as
+ * Lets a host send `free` wrong passwords; then it has to wait after each, 1 s, 2 s, 4 s … up to a minute, and is forgotten after a quarter of an hour without any. What is right does not count as
  * an excuse: who has one good password may not guess others.
  */
 export function countFailedAttempts(free: number, clock: Clock): FailedAttempts {
@@ -32,8 +32,8 @@ export function countFailedAttempts(free: number, clock: Clock): FailedAttempts 
     waiting(host) {
       const waitMs = (hosts.get(host)?.until ?? 0) - clock.monotonic();
       if (waitMs <= 0) return undefined;
-      return new DomainError("LIMIT_EXCEEDED", "too many wrong credentials came from your address; wait", {
-        metadata: { limit: "wrong credentials", maximum: String(free) },
+      return new DomainError("LIMIT_EXCEEDED", "too many wrong passwords came from your address; wait", {
+        metadata: { limit: "wrong passwords", maximum: String(free) },
         retryAfterMs: Math.ceil(waitMs),
       });
     },

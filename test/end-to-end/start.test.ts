@@ -120,14 +120,14 @@ describe("npm start, as a new user meets it", () => {
       assert.ok(existsSync(join(stateDir, file)), file);
     }
     const programs = commands.map((command) => command.split(" ")[0]);
-    assert.deepEqual(programs, ["grpcurl", "npx", "curl", "npx", "node", "curl", "curl"]);
+    assert.deepEqual(programs, ["npx", "grpcurl", "curl", "npx", "node", "curl", "curl"]);
   });
 
   test("the commands that it shows work as printed", async (t) => {
     t.diagnostic(describeClients([grpcurl()]));
     // Where the service of the example listens is the only thing that is the same in every start.
     const port = String(await freePort());
-    const [list, bufList, sources, watch, instance, registration, request] = commands.map((command) =>
+    const [bufList, list, sources, watch, instance, registration, request] = commands.map((command) =>
       command.replaceAll("9001", port),
     ) as [string, string, string, string, string, string, string];
     const isListed = /^haplane\.v1\.ServiceDiscovery$/m;
@@ -375,6 +375,7 @@ describe("haplane start, when not all goes well", () => {
       "grpc.sock",
       "connect.sock",
       "haproxy-master.sock",
+      "stats.sock",
       "haplane.pid",
       "haproxy.pid",
       "consul/consul.pid",

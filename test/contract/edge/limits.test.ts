@@ -82,7 +82,7 @@ describe("passwords that are guessed", () => {
     assert.equal((await guess("connect", say)).status, 401);
     const waiting = await guess("connect", say);
     assert.equal(waiting.status, 429);
-    assert.match(waiting.body, /too many wrong credentials/);
+    assert.match(waiting.body, /too many wrong passwords/);
     assert.equal((await guess("connectSocket", say)).status, 401, "the socket is not concerned");
     const scrape = { authorization: `Basic ${Buffer.from("a:b").toString("base64")}` };
     assert.equal((await ask(edge, "connect", "GET", "/metrics", scrape)).status, 429);
