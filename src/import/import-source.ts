@@ -1,5 +1,11 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { HealthPolicy, type Source, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
+import {
+  HealthPolicy,
+  SlotGrowth,
+  type SlotsSchema,
+  type Source,
+  SourceSchema,
+} from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { Note } from "./note.ts";
 
 /** A source of the Data Plane API's service discovery, as its JSON has it: models of `consul`. */
@@ -91,6 +97,7 @@ export function importConsul(consul: Consul, taken: ReadonlySet<string>): Import
     enabled,
     retryTimeout: retryTimeout(consul.retry_timeout),
     defaults: text("defaults"),
+    slots: slotsOf(consul),
     registry,
   });
   return { id, source, notes };
@@ -118,6 +125,18 @@ function wholePattern(pattern: string): string | undefined {
   const inner = pattern.slice(start ? 1 : 0, end ? -1 : undefined);
   if (inner.includes("|") && !(start && end)) return undefined;
   return `${start ? "" : ".*"}${inner}${end ? "" : ".*"}`;
+}
+
+/** The reserve that it had, for backends that need one here. Its least of 10 is our default. */
+function slotsOf(consul: Consul): MessageInitShape<typeof SlotsSchema> {
+  const count = (value: unknown) => (typeof value === "number" && value >= 10 ? Math.min(value, 10_000) : 10);
+  return consul.server_slots_growth_type === "linear"
+    ? {
+        base: count(consul.server_slots_base),
+        growth: SlotGrowth.LINEAR,
+        increment: count(consul.server_slots_growth_increment),
+      }
+    : { base: count(consul.server_slots_base), growth: SlotGrowth.EXPONENTIAL };
 }
 
 function retryTimeout(seconds: unknown) {

@@ -179,7 +179,9 @@ test("a Consul becomes a source with the same backends, services and health", as
     service_name_regexp: "^web-",
     health_check_policy: "min",
     health_check_policy_min: 2,
-    server_slots_base: 10,
+    server_slots_base: 20,
+    server_slots_growth_type: "linear",
+    server_slots_growth_increment: 5,
   });
   assert.deepEqual(sources, [
     {
@@ -192,6 +194,7 @@ test("a Consul becomes a source with the same backends, services and health", as
       acceptLossAfter: "30s",
       lossPercent: 50,
       drainTime: "600s",
+      slots: { base: 20, growth: "SLOT_GROWTH_LINEAR", increment: 10 },
       consul: {
         address: "10.0.0.1",
         port: 8500,
