@@ -4,11 +4,10 @@ import {
   diffDocuments,
   differsAtRuntimeOnly,
   diffServers,
-  fixedWords,
   type SectionPair,
   type ServerDiff,
 } from "../config/section-diff.ts";
-import { type ConfiguredServer, numberAfter, serversOf } from "../config/server.ts";
+import { type ConfiguredServer, fixedWords, numberAfter, serversOf } from "../config/server.ts";
 import { isServerNamed } from "../config/server-references.ts";
 import { canAddServer } from "../haproxy/dynamic-servers.ts";
 import type { ServerChange } from "../haproxy/server-change.ts";

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
 import { sectionReader } from "./section-lines.ts";
-import { type ConfiguredServer, serversOf } from "./server.ts";
+import { type ConfiguredServer, fixedWords, serversOf } from "./server.ts";
 
 /** A section in two documents, or in one of them. */
 export interface SectionPair {
@@ -79,18 +79,6 @@ export function differsAtRuntimeOnly(before: ConfiguredServer, after: Configured
   )
     return false;
   return fixedWords(before).join("\0") === fixedWords(after).join("\0");
-}
-
-/** The keywords of the words in which two servers differ, beside those that the running HAProxy takes by command. */
-export function fixedWords({ words }: ConfiguredServer): string[] {
-  const fixed: string[] = [];
-  for (let index = 0; index < words.length; index++) {
-    const word = words[index]!;
-    if (word === "disabled" || word === "enabled") continue;
-    if (word === "weight") index += 1;
-    else fixed.push(word);
-  }
-  return fixed;
 }
 
 /** Whether two lines say the same of a server. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Document } from "../text/document.ts";
-import { serversOf } from "./server.ts";
+import { fixedWords, serversOf } from "./server.ts";
 import { addBackend, editServer, type ServerEdit } from "./server-edits.ts";
 
 const parse = (text: string) => Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(text) }]);
@@ -63,6 +63,67 @@ for (const { backend, edit, replace } of EDITS) {
   test(`${edit.kind} ${edit.name} in ${backend} touches its own line only`, () => {
     assert.ok(BEFORE.includes(replace[0]));
     assert.equal(print(editServer(parse(BEFORE), backend, edit)), BEFORE.replace(...replace));
+  });
+}
+
+/** Lines on which a keyword is the value of another, and what they say. */
+const READ: readonly {
+  readonly line: string;
+  readonly weight?: number;
+  readonly id?: number;
+  readonly disabled?: boolean;
+  readonly fixed: string;
+  /** With the weight 9. */
+  readonly weighted: string;
+}[] = [
+  { line: "cookie disabled", fixed: "cookie disabled", weighted: "cookie disabled weight 9" },
+  { line: "cookie weight check", fixed: "cookie weight check", weighted: "cookie weight check weight 9" },
+  {
+    line: "cookie weight weight 3 check",
+    weight: 3,
+    fixed: "cookie weight check",
+    weighted: "cookie weight weight 9 check",
+  },
+  { line: "cookie id id 4", id: 4, fixed: "cookie id id 4", weighted: "cookie id id 4 weight 9" },
+  {
+    line: "cookie enabled disabled",
+    disabled: true,
+    fixed: "cookie enabled",
+    weighted: "cookie enabled disabled weight 9",
+  },
+  {
+    line: "namespace weight weight 2 disabled",
+    weight: 2,
+    disabled: true,
+    fixed: "namespace weight",
+    weighted: "namespace weight weight 9 disabled",
+  },
+  { line: "id 4 weight 3 check", id: 4, weight: 3, fixed: "id 4 check", weighted: "id 4 weight 9 check" },
+  { line: "disabled check enabled", fixed: "check", weighted: "disabled check enabled weight 9" },
+  {
+    line: "maxconn 5 inter 2s id 3 weight 3",
+    ...{ weight: 3, id: 3, fixed: "maxconn 5 inter 2s id 3", weighted: "maxconn 5 inter 2s id 3 weight 9" },
+  },
+  { line: "inter 2s weight 3", weight: 3, fixed: "inter 2s", weighted: "inter 2s weight 9" },
+  { line: "weight 3 inter 2s weight 4", weight: 4, fixed: "inter 2s", weighted: "inter 2s weight 9" },
+];
+
+for (const { line, weight, id, disabled = false, fixed, weighted } of READ) {
+  test(`a server with ${line}`, () => {
+    const textOf = (words: string) => `backend web\n  server a 10.0.0.1:80 ${words}\n`;
+    const document = parse(textOf(line));
+    const server = serversOf(document.find("backend", "web")[0]!)[0]!;
+    assert.deepEqual(
+      {
+        weight: server.weight,
+        id: server.id,
+        disabled: server.disabled,
+        fixed: fixedWords(server).join(" "),
+      },
+      { weight, id, disabled, fixed },
+    );
+    const edit: ServerEdit = { kind: "set-weight", name: "a", weight: 9 };
+    assert.equal(print(editServer(document, "web", edit)), textOf(weighted));
   });
 }
 

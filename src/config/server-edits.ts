@@ -1,4 +1,6 @@
 import { isIP } from "node:net";
+import type { Server } from "../../gen/haplane/config/v1/server_pb.js";
+import { rewriteValue } from "../grammar/line-text.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { deleteLines, insertLines, replaceLine } from "../text/edit.ts";
@@ -9,7 +11,14 @@ import { rewriteLine } from "../text/rewrite.ts";
 import type { Section } from "../text/section.ts";
 import { literalValue } from "../text/value.ts";
 import { formatName } from "./name.ts";
-import { backendSection, indexOfServer } from "./server.ts";
+import {
+  backendSection,
+  type ConfiguredServer,
+  findServer,
+  indexOfServer,
+  serverKind,
+  typedLine,
+} from "./server.ts";
 
 const DISABLED = "disabled";
 
@@ -60,23 +69,15 @@ export function editServer(document: Document, backend: string, edit: ServerEdit
         words.with(2, hostPort(edit.address, edit.port)),
       );
     case "set-weight":
-      return rewriteServer(document, section, edit.name, (words) =>
-        withParameter(words, "weight", String(edit.weight)),
-      );
+      return setSettings(document, section, edit.name, () => ({ weight: edit.weight }));
     case "fill":
-      return rewriteServer(document, section, edit.name, (words) => {
-        const moved = words.with(2, hostPort(edit.address, edit.port));
-        const weighed =
-          edit.weight === 1 && !words.includes("weight")
-            ? moved
-            : withParameter(moved, "weight", String(edit.weight));
-        return withoutLast(weighed, DISABLED);
-      });
+      return setSettings(document, section, edit.name, (now) => ({
+        ...{ address: isIP(edit.address) === 6 ? `[${edit.address}]` : edit.address, port: edit.port },
+        ...((edit.weight !== 1 || now.weight !== undefined) && { weight: edit.weight }),
+        disabled: undefined,
+      }));
     case "free":
-      return rewriteServer(document, section, edit.name, (words) => [
-        ...withoutLast(words, DISABLED),
-        DISABLED,
-      ]);
+      return setSettings(document, section, edit.name, () => ({ disabled: true }));
     case "remove":
       return deleteLines(document, section, requireServer(section, edit.name), 1).document;
   }
@@ -146,21 +147,39 @@ function rewriteServer(
   return replaceLine(document, section, index, rewritten.line).document;
 }
 
+/** Writes settings where the grammar finds them in the line, or behind its last word. One that stands twice stands once then. */
+function setSettings(
+  document: Document,
+  section: Section,
+  name: string,
+  change: (now: ConfiguredServer) => Partial<Pick<Server, "address" | "port" | "weight" | "disabled">>,
+): Document {
+  const index = requireServer(section, name);
+  const old = section.lines.at(index)!;
+  const now = findServer(section, name);
+  const typed = typedLine(old);
+  if (now === undefined || typed === undefined) throw unwritable("its line cannot be read");
+  const { server, keyword } = typed;
+  const changes = change(now);
+  const unmodelledWords = withoutSettings(server.unmodelledWords, changes);
+  const message = { ...server, ...changes, unmodelledWords };
+  const rewritten = rewriteValue(serverKind().directive, old, keyword, message, "");
+  if (!rewritten.ok) throw unwritable(rewritten.violation.description);
+  return replaceLine(document, section, index, rewritten.text).document;
+}
+
+/** Words among which those stand that a line has twice, without the settings that are written anew. */
+function withoutSettings(words: readonly string[], changes: object): string[] {
+  return words.filter((word, index) => {
+    if ("weight" in changes && (word === "weight" || words[index - 1] === "weight")) return false;
+    return !("disabled" in changes && (word === "disabled" || word === "enabled"));
+  });
+}
+
 function requireServer(section: Section, name: string): number {
   const index = indexOfServer(section, name);
   if (index !== undefined) return index;
   throw missing("server", formatName("backends", section.name, "servers", name));
-}
-
-/** Without the last word that is this one, unless it is the name or the address. */
-function withoutLast(words: readonly string[], word: string): string[] {
-  const at = words.lastIndexOf(word);
-  return at > 2 ? words.toSpliced(at, 1) : [...words];
-}
-
-function withParameter(words: readonly string[], keyword: string, value: string): string[] {
-  const at = words.lastIndexOf(keyword);
-  return at > 2 && at + 1 < words.length ? words.with(at + 1, value) : [...words, keyword, value];
 }
 
 function serverLine(draft: ServerDraft): string {

@@ -4,7 +4,7 @@ import { checkLineValue } from "../grammar/check.ts";
 import type { Version } from "../grammar/version.ts";
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
 import { quoteWords } from "../text/quote.ts";
-import { configLanguage } from "./languages.ts";
+import { serverKind } from "./server.ts";
 
 /** What is each server's own, or would be told to whoever reads the template. */
 const NOT_IN_TEMPLATES = [
@@ -28,10 +28,7 @@ export function templateWords(
   version: Version | undefined,
   path: string,
 ): readonly string[] {
-  const directive = configLanguage()
-    .kindOfKeyword("backend")
-    ?.children.find((child) => child.case === "server")?.directive;
-  if (directive === undefined) throw new Error("backends have no servers");
+  const { directive } = serverKind();
   const violations: FieldViolation[] = NOT_IN_TEMPLATES.filter((field) => isSet(template[field])).map(
     (field) => ({
       field: `${path}.${ServerSchema.field[field].name}`,

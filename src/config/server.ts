@@ -1,6 +1,12 @@
+import type { Server } from "../../gen/haplane/config/v1/server_pb.js";
+import { wordsInOrder } from "../grammar/line-text.ts";
+import type { TypedLine } from "../grammar/section-codec.ts";
 import type { Document } from "../text/document.ts";
 import type { Line } from "../text/line.ts";
 import type { Section } from "../text/section.ts";
+import { readChild } from "./children.ts";
+import type { ChildKind, SectionKind } from "./kinds.ts";
+import { configLanguage } from "./languages.ts";
 import { sectionReader } from "./section-lines.ts";
 
 /** A server of a backend as its line in the configuration says. */
@@ -18,6 +24,8 @@ export interface ConfiguredServer {
   readonly disabled: boolean;
   /** The words that follow the address. */
   readonly words: readonly string[];
+  /** Those that say neither weight nor administrative state, where it takes the grammar to tell; see `fixedWords`. */
+  readonly fixed?: readonly string[];
 }
 
 /** Keywords of the sections that can have servers under a backend's name. */
@@ -59,16 +67,82 @@ export function serversByName(section: Section): ReadonlyMap<string, ConfiguredS
 }
 
 function readServer(line: Line): ConfiguredServer | undefined {
-  const [keyword, name, address, ...rest] = line.words.map((word) => word.value);
+  const [keyword, name, address, ...words] = line.words.map((word) => word.value);
   if (keyword !== "server" || name === undefined || address === undefined) return undefined;
+  const settings = isPlain(words) ? settingsOf(words) : (typedSettings(line) ?? settingsOf(words));
+  return { name, ...splitAddress(address), words, ...settings };
+}
+
+type Settings = Pick<ConfiguredServer, "weight" | "id" | "disabled" | "fixed">;
+
+const READ_BY_WORD: ReadonlySet<string> = new Set(["weight", "id", "disabled", "enabled"]);
+const FLAGS: ReadonlySet<string> = new Set(["check", "ssl", "backup", "disabled", "enabled"]);
+
+/** Whether the words that are looked for cannot be values of other parameters, as in `cookie weight`: each begins the line or stands behind a number or a flag. So it is in lines that haplane wrote. */
+function isPlain(words: readonly string[]): boolean {
+  return words.every((word, index) => {
+    const before = words[index - 1];
+    return !READ_BY_WORD.has(word) || before === undefined || FLAGS.has(before) || /^\d+$/.test(before);
+  });
+}
+
+/** What the words say, each for itself. */
+function settingsOf(words: readonly string[]): Settings {
   return {
-    name,
-    ...splitAddress(address),
-    weight: numberAfter(rest, "weight"),
-    id: numberAfter(rest, "id"),
-    disabled: rest.lastIndexOf("disabled") > rest.lastIndexOf("enabled"),
-    words: rest,
+    weight: numberAfter(words, "weight"),
+    id: numberAfter(words, "id"),
+    disabled: words.lastIndexOf("disabled") > words.lastIndexOf("enabled"),
   };
+}
+
+/** What the line says by the grammar, which knows values from keywords; undefined for one that it cannot read. What stands twice is among the words that it does not model, and the last one holds. */
+function typedSettings(line: Line): Settings | undefined {
+  const { directive } = serverKind();
+  const typed = typedLine(line);
+  if (typed === undefined) return undefined;
+  const { server, keyword } = typed;
+  const further = settingsOf(server.unmodelledWords);
+  const { weight, disabled, ...rest } = server;
+  const fixed = { ...rest, unmodelledWords: withoutRuntimeWords(server.unmodelledWords) };
+  return {
+    weight: weight ?? further.weight,
+    id: server.id ?? further.id,
+    disabled: disabled ?? further.disabled,
+    fixed: wordsInOrder(directive, line, keyword, fixed).slice(3),
+  };
+}
+
+/** The words of a server's line beside those that the running HAProxy takes by command: without weight and administrative state. */
+export function fixedWords({ words, fixed }: ConfiguredServer): readonly string[] {
+  return fixed ?? withoutRuntimeWords(words);
+}
+
+function withoutRuntimeWords(words: readonly string[]): string[] {
+  const fixed: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (word === "disabled" || word === "enabled") continue;
+    if (word === "weight") index += 1;
+    else fixed.push(word);
+  }
+  return fixed;
+}
+
+/** What a server's line says, by the grammar; undefined when that cannot read it. */
+export function typedLine(
+  line: Line,
+): { readonly server: Server; readonly keyword: TypedLine["keyword"] } | undefined {
+  const typed = readChild(backendKind(), serverKind(), line);
+  return typed && { server: typed.value as Server, keyword: typed.keyword };
+}
+
+/** The kind of lines that are servers. */
+export function serverKind(): ChildKind {
+  return backendKind().children.find((child) => child.case === "server")!;
+}
+
+function backendKind(): SectionKind {
+  return configLanguage().kindOfKeyword("backend")!;
 }
 
 /** Addresses that are paths, names or file descriptors: a colon in them begins no port. */

@@ -36,14 +36,23 @@ export function rewriteValue(
   value: LineValue,
   path: string,
 ): LineText {
-  const { spelling, start } = keyword;
-  const order = new Order();
-  directive.read(line.words, start, spelling, order);
-  const words = directive.write(value, { spelling, order });
+  const words = wordsInOrder(directive, line, keyword, value);
   const problem = rereadProblem(directive, value, words, path);
   if (problem !== undefined) return { ok: false, violation: problem };
   const rewritten = rewriteLine(line, words, ESCAPE);
   return rewritten.ok ? { ok: true, text: rewritten.line } : refused(path, quoteProblem(rewritten.refusal));
+}
+
+/** The words of a value in the order and spelling that a line has them. */
+export function wordsInOrder(
+  directive: Directive,
+  line: Line,
+  { spelling, start }: FoundKeyword,
+  value: LineValue,
+): string[] {
+  const order = new Order();
+  directive.read(line.words, start, spelling, order);
+  return directive.write(value, { spelling, order });
 }
 
 /** What is read back must be what was to be written; anything else would be a change that nobody asked for. */
