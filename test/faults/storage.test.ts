@@ -174,12 +174,23 @@ frontend www
     assert.deepEqual(await leftovers(), []);
   });
 
-  test("what HAProxy refuses in the reload is taken back", async () => {
+  test("a file that takes a reload is read by HAProxy's check first, and what is refused changes nothing", async () => {
     await reset();
     const { storage } = await begun();
     const path = join(world.paths.general, "ours.lua");
-    await assert.rejects(store(storage, { kind: "general", name: "ours.lua" }, "this is no lua ("));
-    assert.equal(await nodeFs.readFile(path, "utf8"), "-- ours\n");
+    const before = world.reloads();
+    for (const [content, expected] of [
+      ["this is no lua (", "CONFIGURATION_REFUSED"],
+      [Buffer.alloc(65 * 1024 * 1024, "-- large\n"), "LIMIT_EXCEEDED"],
+    ] as const) {
+      await assert.rejects(
+        store(storage, { kind: "general", name: "ours.lua" }, content),
+        (error) => error instanceof DomainError && error.reason === expected,
+      );
+      assert.equal(await nodeFs.readFile(path, "utf8"), "-- ours\n");
+      assert.deepEqual(await nodeFs.readdir(world.paths.general), ["ours.lua"]);
+    }
+    assert.equal(world.reloads(), before);
     const { applied } = await store(storage, { kind: "general", name: "ours.lua" }, "-- theirs\n");
     assert.equal(applied.via, "reload");
     assert.deepEqual(

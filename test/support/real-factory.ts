@@ -7,13 +7,17 @@ import type { HaproxyUnderTest } from "./commit-world.ts";
 import { haproxyBinary } from "./haproxy.ts";
 
 /** A real HAProxy for the commit's tests, run by haplane's own supervisor. */
-export async function realHaproxy(directory: string, configuration: string): Promise<HaproxyUnderTest> {
+export async function realHaproxy(
+  directory: string,
+  configuration: string,
+  binary = haproxyBinary,
+): Promise<HaproxyUnderTest> {
   const path = join(directory, "haproxy.cfg");
   const socket = join(directory, "stats.sock");
   await writeFile(path, `global\n    stats socket ${socket} mode 600 level admin\n\n${configuration}`);
   const haproxy = createHaproxy({
     ...{
-      binary: haproxyBinary,
+      binary,
       files: [path],
       masterSocket: undefined,
       statsSocket: socket,

@@ -51,6 +51,7 @@ export interface StorageWorld extends AsyncDisposable {
 export async function storageWorld(
   configure: (paths: StoragePaths) => string,
   seed: (paths: StoragePaths) => Promise<void>,
+  binary?: string,
 ): Promise<StorageWorld> {
   const directory = await mkdtemp(join(tmpdir(), "haplane-storage-"));
   const at = (name: string) => join(directory, name);
@@ -58,7 +59,7 @@ export async function storageWorld(
   for (const below of ["ssl/ca", "ssl/crl", "ssl/crt-lists", "maps/acls", "general"])
     await mkdir(at(below), { recursive: true });
   await seed(paths);
-  const { haproxy, end, reloads } = await realHaproxy(directory, configure(paths));
+  const { haproxy, end, reloads } = await realHaproxy(directory, configure(paths), binary);
   await haproxy.start();
   const logger = pino({ level: "silent" });
   const records = await openStore(at("state"), { clock: systemClock, logger, pid: process.pid });

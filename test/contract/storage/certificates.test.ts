@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { connect } from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { Applied_Via } from "../../../gen/haplane/v1/configuration_pb.js";
 import { type Event, EventKind, Events, EventType } from "../../../gen/haplane/v1/events_pb.js";
@@ -126,6 +128,15 @@ describe("certificates", () => {
     const { count, failures } = await connecting.stop();
     assert.deepEqual(failures, []);
     assert.ok(count > 10, `${count} handshakes`);
+
+    // A connection that was there before goes on under the certificate that it began with.
+    const open = connect({ ...target, host: "127.0.0.1" });
+    await once(open, "secureConnect");
+    await put("site.pem", bundle(authority.issue(["site.test"])));
+    open.write("GET / HTTP/1.1\r\nhost: site.test\r\n\r\n");
+    const [response] = (await once(open, "data")) as [Buffer];
+    assert.match(String(response), /^HTTP\/1\.1 503 /);
+    open.destroy();
     assert.equal((await haplane.worker()).reloads, reloads);
   });
 

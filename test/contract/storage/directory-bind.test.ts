@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createAuthority } from "../../support/certificates.ts";
 import { handshake } from "../../support/handshake.ts";
+import { judgingHaproxys } from "../../support/judging-haproxys.ts";
 import { freePort } from "../../support/ports.ts";
 import { storageWorld, store } from "../../support/storage-world.ts";
 
@@ -13,11 +14,12 @@ const issue = (name: string) => {
   return { bundle: certificate + key, fingerprint256 };
 };
 
-test("a new certificate of a directory that a bind names is served without a reload, and by the next reload too", async () => {
-  const [port, other] = [await freePort(), await freePort()];
-  const [first, second] = [issue("first.test"), issue("second.test")];
-  await using world = await storageWorld(
-    ({ sslCerts }) => `global
+for (const { name: haproxy, binary } of judgingHaproxys)
+  test(`a certificate of a directory that a bind names comes, changes and goes without a reload, in ${haproxy}`, async () => {
+    const [port, other] = [await freePort(), await freePort()];
+    const [first, second] = [issue("first.test"), issue("second.test")];
+    await using world = await storageWorld(
+      ({ sslCerts }) => `global
   crt-base ${sslCerts}
 frontend www
   mode http
@@ -25,35 +27,43 @@ frontend www
   bind 127.0.0.1:${port} ssl crt ${sslCerts}
   bind 127.0.0.1:${other} ssl crt first.pem
 `,
-    async ({ sslCerts }) => writeFile(join(sslCerts, "first.pem"), first.bundle),
-  );
-  const { storage } = await world.begin();
-  const { file, applied } = await store(storage, { kind: "certificates", name: "second.pem" }, second.bundle);
-  assert.equal(applied.via, "runtime");
-  assert.deepEqual(
-    file.referrers.map(({ directive, line }) => [directive, line]),
-    [["bind", 9]],
-  );
-  const served = () => handshake({ port, servername: "second.test", ca: authority.certificate });
-  assert.equal((await served()).fingerprint256, second.fingerprint256);
-  assert.equal(world.reloads(), 0);
-  await world.reload();
-  assert.equal((await served()).fingerprint256, second.fingerprint256);
+      async ({ sslCerts }) => writeFile(join(sslCerts, "first.pem"), first.bundle),
+      binary,
+    );
+    const { storage } = await world.begin();
+    const { file, applied } = await store(
+      storage,
+      { kind: "certificates", name: "second.pem" },
+      second.bundle,
+    );
+    assert.equal(applied.via, "runtime");
+    assert.deepEqual(
+      file.referrers.map(({ directive, line }) => [directive, line]),
+      [["bind", 9]],
+    );
+    const served = () => handshake({ port, servername: "second.test", ca: authority.certificate });
+    assert.equal((await served()).fingerprint256, second.fingerprint256);
+    assert.equal(world.reloads(), 0);
+    await world.reload();
+    assert.equal((await served()).fingerprint256, second.fingerprint256);
 
-  const renewed = issue("second.test");
-  const again = await store(storage, { kind: "certificates", name: "second.pem" }, renewed.bundle);
-  assert.equal(again.applied.via, "runtime");
-  assert.equal((await served()).fingerprint256, renewed.fingerprint256);
+    const renewed = issue("second.test");
+    const again = await store(storage, { kind: "certificates", name: "second.pem" }, renewed.bundle);
+    assert.equal(again.applied.via, "runtime");
+    assert.equal((await served()).fingerprint256, renewed.fingerprint256);
 
-  // By its name and by `crt-base`, and by the directory.
-  const { referrers } = await storage.get("certificates", "first.pem");
-  assert.deepEqual(
-    referrers.map(({ line }) => line),
-    [10, 9],
-  );
-  const how = { etag: "", force: false, apply: "auto", author: "test" } as const;
-  const gone = await storage.delete("certificates", "second.pem", how);
-  assert.deepEqual([gone.via, gone.commands.length], ["runtime", 2], gone.reasons.join());
-  assert.equal((await served().catch((error: Error) => error.message)).toString().includes("altnames"), true);
-  assert.equal(await world.reload(), 2);
-});
+    // By its name and by `crt-base`, and by the directory.
+    const { referrers } = await storage.get("certificates", "first.pem");
+    assert.deepEqual(
+      referrers.map(({ line }) => line),
+      [10, 9],
+    );
+    const how = { etag: "", force: false, apply: "auto", author: "test" } as const;
+    const gone = await storage.delete("certificates", "second.pem", how);
+    assert.deepEqual([gone.via, gone.commands.length], ["runtime", 2], gone.reasons.join());
+    assert.equal(
+      (await served().catch((error: Error) => error.message)).toString().includes("altnames"),
+      true,
+    );
+    assert.equal(await world.reload(), 2);
+  });
