@@ -2,8 +2,10 @@ import type { Logger } from "pino";
 import type { DiscoveredService } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { type BackoffOptions, createBackoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
+import { createDoubtfulAsking, type DoubtfulAsking } from "./ask-in-doubt.ts";
 import type { BackendNames } from "./backend-names.ts";
 import { type Confirmations, createConfirmations } from "./confirmations.ts";
+import { countLive } from "./count-live.ts";
 import type { Departures } from "./departures.ts";
 import { describeIgnored, describeService } from "./describe-service.ts";
 import type { Address } from "./endpoint.ts";
@@ -12,6 +14,7 @@ import type { Memory } from "./memory.ts";
 import { instanceName, nameInstances } from "./names.ts";
 import { createNewBackends, type NewBackends } from "./new-backends.ts";
 import { createPasses } from "./passes.ts";
+import { createQueryLog, LIST, type QueryLog } from "./query-log.ts";
 import { isManaged } from "./reconcile.ts";
 import type {
   Instance,
@@ -23,6 +26,7 @@ import type {
 } from "./registry.ts";
 import { isAllIgnored, liveServers, replacedServers, type Service, unusableInstances } from "./service.ts";
 import { isFreeSlot, type SlotPolicy } from "./slots.ts";
+import { isEveryFollowerDone, isEveryServiceThere, stateOf } from "./state-of.ts";
 import type { State, Status } from "./status.ts";
 import { type LossLimits, Steady } from "./steady.ts";
 import type { Target } from "./target.ts";
@@ -69,12 +73,6 @@ export interface SourceTask {
   readonly onMemory: () => void;
 }
 
-/** How often a registry in doubt is asked for everything, beside what it tells by itself. */
-const ASK_IN_DOUBT = { firstMs: 2_000, maxMs: 60_000 };
-
-/** How the list of services is called among the failing queries; no service has this name. */
-const LIST = "";
-
 /**
  * One run of a source, from its start to its stop: it hears what the registry says, has `Steady` judge what is lost, and lets a follower for each service bring
  * the backends there. It begins from the memory and the document, so that after a restart, or with new settings, it goes on where the run before ended.
@@ -88,8 +86,7 @@ export class RunningSource {
   readonly #confirmations: Confirmations;
   readonly #newBackends: NewBackends;
   readonly #followerContext: FollowerContext;
-  /** Queries that have no good answer at present, and why. */
-  readonly #failing = new Map<string, string>();
+  readonly #queries: QueryLog;
   readonly #passes = createPasses();
   /** Backends of services that are forgotten. */
   readonly #left: Set<string>;
@@ -97,16 +94,14 @@ export class RunningSource {
   readonly #settling = new Set<() => void>();
   readonly #abort = new AbortController();
   readonly #ended: Promise<void>;
-  readonly #doubtBackoff = createBackoff(ASK_IN_DOUBT);
-  #cancelAsking = () => {};
-  #index: bigint;
+  readonly #asking: DoubtfulAsking;
   #listIndex: bigint;
   #doubt: string;
   #hasList = false;
   #ignored: ReadonlyMap<string, string> = new Map();
   #isComplete = false;
-  #lastSuccessMs: number | undefined;
-  #lastError: Status["lastError"];
+  /** The review that is to come; undefined when nothing was heard since the last. */
+  #soon: NodeJS.Immediate | undefined;
   #state: State = { kind: "starting" };
 
   /** Starts at once. */
@@ -115,7 +110,8 @@ export class RunningSource {
     this.#context = context;
     this.#task = task;
     this.#log = context.logger.child({ source: task.name });
-    this.#index = task.memory.index;
+    this.#queries = createQueryLog(task.memory.index, clock, this.#log);
+    this.#asking = createDoubtfulAsking(clock, () => task.registry.refresh());
     this.#listIndex = task.memory.index;
     this.#doubt = task.memory.doubt;
     this.#left = new Set(task.memory.left);
@@ -127,7 +123,7 @@ export class RunningSource {
       backoff: createBackoff(task.retry),
       signal: this.#abort.signal,
       onJudged: (service) => this.#judged(service),
-      onFailure: (error) => this.#noteError(error),
+      onFailure: (error) => this.#queries.note(error),
     });
     this.#newBackends = createNewBackends(target, clock, task.name);
     this.#followerContext = {
@@ -143,7 +139,7 @@ export class RunningSource {
     };
     for (const [service, backend] of task.memory.backends) this.#add(service, backend);
     if (this.#doubt !== "") this.#steady.doubt(this.#doubt);
-    this.#askWhileInDoubt();
+    this.#asking.set(this.#doubt !== "");
     const unsubscribe = target.subscribe(() => this.#recheck());
     this.#abort.signal.addEventListener("abort", unsubscribe, { once: true });
     this.#ended = task.registry.watch((event) => this.#hear(event), task.memory.index, this.#abort.signal);
@@ -152,7 +148,8 @@ export class RunningSource {
   /** Nothing is sent any more when it returns; resolves when every connection is closed. */
   async stop(): Promise<void> {
     this.#abort.abort();
-    this.#cancelAsking();
+    this.#asking.stop();
+    clearImmediate(this.#soon);
     this.#newBackends.stop();
     for (const { follower, backend } of this.#services.values()) {
       follower.stop();
@@ -171,7 +168,8 @@ export class RunningSource {
     if (this.#abort.signal.aborted) return;
     if (acceptLoss) for (const name of answered) this.#acceptLoss(name);
     this.#review();
-    if (!this.#isEveryFollowerDone) await new Promise<void>((resolve) => this.#settling.add(resolve));
+    if (!isEveryFollowerDone(this.#services))
+      await new Promise<void>((resolve) => this.#settling.add(resolve));
   }
 
   #acceptLoss(name: string): void {
@@ -190,7 +188,7 @@ export class RunningSource {
         present: target.servers(service.backend),
         leaving: departures.of(service.backend),
         kept: this.#steady.kept(service.name),
-        failure: this.#failing.get(service.name),
+        failure: this.#queries.failureOf(service.name),
       }),
     );
     const ignored = [...this.#ignored].map(([name, reason]) =>
@@ -201,42 +199,21 @@ export class RunningSource {
 
   /** What the next run has to know. */
   get memory(): Memory {
+    if (this.#soon !== undefined) this.#review();
     const backends = new Map<string, string>();
     for (const { name, backend } of this.#services.values()) backends.set(name, backend);
     return { index: this.#listIndex, doubt: this.#doubt, backends, left: this.#left };
   }
 
   get status(): Status {
-    let services = 0;
-    let servers = 0;
-    for (const service of this.#services.values()) {
-      const live = this.#liveCount(service);
-      if (live === "none") continue;
-      if (service.isListed) services++;
-      servers += live;
-    }
+    const { target, departures } = this.#context;
+    const { index, lastSuccessMs, lastError } = this.#queries;
+    if (this.#soon !== undefined) this.#review();
     return {
-      state: this.#state,
-      index: this.#index,
-      lastSuccessMs: this.#lastSuccessMs,
-      lastError: this.#lastError,
-      services,
-      servers,
+      ...{ state: this.#state, index, lastSuccessMs, lastError },
+      ...countLive(this.#services.values(), target, departures),
       unbelieved: this.#steady.reason ?? "",
     };
-  }
-
-  #liveCount(service: Service): number | "none" {
-    const { target, departures } = this.#context;
-    const { backend, follower } = service;
-    if (service.live === undefined) {
-      const present = target.servers(backend);
-      service.live =
-        present === undefined || follower.isCreating
-          ? "none"
-          : liveServers(present, departures.of(backend)).length;
-    }
-    return service.live;
   }
 
   /** Never throws: a defect in here must not end the watch. */
@@ -246,9 +223,9 @@ export class RunningSource {
       this.#take(event);
     } catch (error) {
       this.#log.error({ err: error, kind: event.kind }, "what the registry said could not be followed");
-      this.#noteError(error);
+      this.#queries.note(error);
     }
-    this.#review();
+    this.#reviewSoon();
   }
 
   #take(event: RegistryEvent): void {
@@ -260,10 +237,10 @@ export class RunningSource {
         this.#heardInstances(event);
         break;
       case "failure":
-        this.#failing.set(event.service ?? LIST, event.error.message);
+        this.#queries.failed(event.service ?? LIST, event.error.message);
         this.#passes.answered(event.service, false);
         this.#steady.shake();
-        this.#noteError(event.error);
+        this.#queries.note(event.error);
         break;
       case "doubt":
         this.#log.warn({ reason: event.reason, service: event.service }, "the registry is in doubt");
@@ -273,7 +250,7 @@ export class RunningSource {
   }
 
   #heardServices({ services, ignored, index }: ServicesListed): void {
-    this.#noteSuccess(LIST, index);
+    this.#queries.succeeded(LIST, index);
     this.#hasList = true;
     this.#ignored = ignored;
     const isNews = index !== this.#listIndex;
@@ -288,7 +265,7 @@ export class RunningSource {
   }
 
   #heardAbsence(service: Service): void {
-    this.#failing.delete(service.name);
+    this.#queries.forget(service.name);
     if (this.#context.target.servers(service.backend) === undefined) this.#forget(service);
     else if (service.answer?.length !== 0 || this.#isInDoubt) this.#observe(service, []);
     this.#passes.gone(service.name);
@@ -298,7 +275,7 @@ export class RunningSource {
   #heardInstances({ service: name, instances, leftOut, index }: InstancesListed): void {
     const service = this.#services.get(name);
     if (service === undefined) return;
-    this.#noteSuccess(name, index);
+    this.#queries.succeeded(name, index);
     this.#noteLeftOut(service, leftOut);
     // All of it is somebody else's: no backend is made for that.
     if (instances.length === 0 && isAllIgnored(leftOut) && !this.#hasBackend(service)) service.answer = [];
@@ -368,7 +345,7 @@ export class RunningSource {
     if (service === undefined || this.#abort.signal.aborted) return;
     service.live = undefined;
     this.#forgetIfGone(service);
-    this.#review();
+    this.#reviewSoon();
   }
 
   /** A service that is listed no more and has no server left is forgotten; its backend stays. */
@@ -401,18 +378,6 @@ export class RunningSource {
     }
   }
 
-  #noteSuccess(query: string, index: bigint): void {
-    this.#failing.delete(query);
-    this.#index = index;
-    this.#lastSuccessMs = this.#context.clock.now();
-  }
-
-  #noteError(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.#lastError = { atMs: this.#context.clock.now(), message };
-    this.#log.debug({ reason: message }, "a query got no good answer");
-  }
-
   #noteLeftOut(service: Service, leftOut: readonly LeftOut[]): void {
     const before = unusableInstances(service.leftOut);
     const now = unusableInstances(leftOut);
@@ -425,13 +390,20 @@ export class RunningSource {
     return this.#context.target.servers(backend) !== undefined;
   }
 
+  /** Reviews once what is heard in one turn of the event loop: with a thousand services, to look at all for each answer would cost most of it. */
+  #reviewSoon(): void {
+    this.#soon ??= setImmediate(() => this.#review());
+  }
+
   /** Works out the state anew from the facts, and tells of it where its kind has changed. */
   #review(): void {
+    clearImmediate(this.#soon);
+    this.#soon = undefined;
     this.#noteDoubt();
-    this.#isComplete ||= this.#isEveryServiceThere();
+    this.#isComplete ||= this.#hasList && isEveryServiceThere(this.#services);
     this.#tellSettled();
     const before = this.#state;
-    this.#state = this.#presentState();
+    this.#state = stateOf(this.#services, this.#steady, this.#queries, this.#isComplete);
     if (this.#state.kind === before.kind) return;
     const { kind } = this.#state;
     this.#log.info({ state: kind, reason: "reason" in this.#state ? this.#state.reason : "" }, "state");
@@ -449,56 +421,12 @@ export class RunningSource {
       );
     this.#doubt = doubt;
     this.#task.onMemory();
-    this.#askWhileInDoubt();
-  }
-
-  /** A query that waits for a change may wait long for the one that ends a doubt: what a token may see, for one, changes no index. */
-  #askWhileInDoubt(): void {
-    this.#cancelAsking();
-    if (this.#doubt === "") {
-      this.#doubtBackoff.reset();
-      return;
-    }
-    this.#cancelAsking = this.#context.clock.after(this.#doubtBackoff.next(), () => {
-      this.#task.registry.refresh();
-      this.#askWhileInDoubt();
-    });
-  }
-
-  #presentState(): State {
-    for (const { follower, backend } of this.#services.values()) {
-      if (follower.rejection !== undefined) {
-        return { kind: "rejected", reason: `${backend}: ${follower.rejection}` };
-      }
-    }
-    const { reason: unbelieved } = this.#steady;
-    // A doubt does not end by itself, so a query that fails must not hide it.
-    if (this.#isInDoubt && unbelieved !== undefined) return { kind: "stale", reason: unbelieved };
-    for (const [, reason] of this.#failing) return { kind: "retrying", reason };
-    if (unbelieved !== undefined) return { kind: "stale", reason: unbelieved };
-    if (!this.#isComplete) return { kind: "starting" };
-    const created = [...this.#services.values()].find(({ follower }) => follower.isCreating);
-    return created === undefined
-      ? { kind: "synced" }
-      : { kind: "syncing", reason: `${created.backend} is being made` };
-  }
-
-  get #isEveryFollowerDone(): boolean {
-    return [...this.#services.values()].every(
-      ({ follower }) => follower.isSettled || follower.rejection !== undefined,
-    );
+    this.#asking.set(doubt !== "");
   }
 
   #tellSettled(isForced = false): void {
-    if (this.#settling.size === 0 || !(isForced || this.#isEveryFollowerDone)) return;
+    if (this.#settling.size === 0 || !(isForced || isEveryFollowerDone(this.#services))) return;
     for (const resolve of this.#settling) resolve();
     this.#settling.clear();
-  }
-
-  #isEveryServiceThere(): boolean {
-    const services = [...this.#services.values()];
-    return (
-      this.#hasList && services.every((service) => service.answer !== undefined && service.follower.isSettled)
-    );
   }
 }
