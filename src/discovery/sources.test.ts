@@ -214,6 +214,16 @@ describe("create", () => {
     });
   }
 
+  test("refuses a further address that is none", async () => {
+    const { createSource } = await startDiscovery();
+    await assert.rejects(
+      createSource({
+        registry: { case: "consul", value: { address: "h", moreAddresses: ["fine", "http://x"] } },
+      }),
+      (error: DomainError) => error.violations?.[0]?.field === "source.consul.more_addresses[1]",
+    );
+  });
+
   test("refuses a name that is taken, and a registry that another source watches", async () => {
     const { sources, createSource } = await startDiscovery();
     await createSource();

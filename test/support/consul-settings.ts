@@ -8,7 +8,16 @@ export function plainSettings(
   settings: Partial<ConsulSettings> = {},
 ): ConsulSettings {
   return {
-    ...{ address, port, token: "", tls: undefined, datacenter: "", namespace: "", partition: "" },
+    ...{
+      address,
+      moreAddresses: [],
+      port,
+      token: "",
+      tls: undefined,
+      datacenter: "",
+      namespace: "",
+      partition: "",
+    },
     selection: SELECT_ALL,
     retry: { firstMs: 20, maxMs: 60 },
     ...settings,

@@ -44,8 +44,8 @@ export interface ScriptedConsul {
   stop(): Promise<void>;
 }
 
-/** Starts one without services. */
-export async function startScriptedConsul(address = "127.0.0.1"): Promise<ScriptedConsul> {
+/** Starts one without services; on a free port unless one is given. */
+export async function startScriptedConsul(address = "127.0.0.1", wanted = 0): Promise<ScriptedConsul> {
   const services = new Map<string, readonly ScriptedInstance[]>();
   const requests: ScriptedRequest[] = [];
   const waiting = new Set<() => void>();
@@ -119,7 +119,7 @@ export async function startScriptedConsul(address = "127.0.0.1"): Promise<Script
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
-  server.listen(0, address);
+  server.listen(wanted, address);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
 

@@ -294,6 +294,14 @@ export declare type ConsulRegistry = Message<"haplane.v1.ConsulRegistry"> & {
    * @generated from field: string weight_metadata = 14;
    */
   weightMetadata: string;
+
+  /**
+   * Further addresses of the same cluster, on the same port. When a query to one fails, the next goes to the one behind it, and after the last to `address` again. Names of backends have `address`, whichever is
+   * asked. At most 8. Default: none.
+   *
+   * @generated from field: repeated string more_addresses = 15;
+   */
+  moreAddresses: string[];
 };
 
 /**

@@ -215,6 +215,30 @@ test("a failing service does not hold up the others", async () => {
   await watch.stop();
 });
 
+test("when an address fails, the queries go to the next, and from the last to the first", async () => {
+  const one = [{ id: "a", port: 80, address: "10.0.0.1" }];
+  server.set("web", one);
+  const other = await startScriptedConsul("127.0.0.2", server.port);
+  other.set("web", one);
+  const watch = observe(registry({}, { moreAddresses: ["127.0.0.2"] }));
+  await watch.untilIds("web", ["a"]);
+  assert.equal(other.requests.length, 0, "the first is asked as long as it answers");
+  server.misbehave(answer("no", {}, 500));
+  server.disconnect();
+  other.set("web", [...one, { id: "b", port: 81, address: "10.0.0.1" }]);
+  await watch.untilIds("web", ["a", "b"]);
+  server.misbehave(undefined);
+  server.setIndex(20);
+  server.set("web", [...one, { id: "c", port: 82, address: "10.0.0.1" }]);
+  await other.stop();
+  await watch.untilIds("web", ["a", "c"]);
+  assert.deepEqual(
+    watch.events.filter(({ kind }) => kind === "doubt"),
+    [],
+  );
+  await watch.stop();
+});
+
 test("the token goes with every query and into no message", async () => {
   server.set("web", [{ id: "a", port: 80, address: "10.0.0.1" }]);
   const consul = registry();

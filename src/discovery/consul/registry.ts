@@ -4,6 +4,7 @@ import { createPauses } from "../pause.ts";
 import type { Registry } from "../registry.ts";
 import { readInstances, readLeader, readServices, type ServiceList } from "./answers.ts";
 import { type ClientLimits, createConsulClient } from "./client.ts";
+import { createFailoverClient, type Preference } from "./failover.ts";
 import { type FollowContext, follow } from "./follow.ts";
 import { createRefresh } from "./refresh.ts";
 import { isSameList } from "./same.ts";
@@ -55,9 +56,16 @@ const OWN_IS_MISSING = "Consul no longer lists its own service, so the token may
 export function createConsulRegistry(settings: ConsulSettings, options: ConsulOptions): Registry {
   const refreshes = new Set<() => void>();
   const own: OwnService = { isListed: false };
+  const preference: Preference = { at: 0 };
+  const openClient = () =>
+    createFailoverClient(
+      [settings.address, ...settings.moreAddresses],
+      (address) => createConsulClient({ ...settings, address }, options),
+      preference,
+    );
   return {
     async watch(report, resumeIndex, signal) {
-      const client = createConsulClient(settings, options);
+      const client = openClient();
       const refresh = createRefresh();
       const context: FollowContext = {
         clock: options.clock,
@@ -87,7 +95,7 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
       for (const askAgain of refreshes) askAgain();
     },
     async confirm(service, signal) {
-      const client = createConsulClient(settings, options);
+      const client = openClient();
       try {
         const mode = { kind: "consistent" } as const;
         const [leader, list, answer] = await Promise.all([

@@ -8,6 +8,8 @@ import type { Selection } from "./selection.ts";
 export interface ConsulSettings {
   /** Host name, or IP address without brackets. */
   readonly address: string;
+  /** Others of the same cluster. */
+  readonly moreAddresses: readonly string[];
   readonly port: number;
   /** Empty when none is sent. */
   readonly token: string;
@@ -28,9 +30,9 @@ export function consulSettings(
   consul: Extract<SourceSettings["registry"], { case: "consul" }>["value"],
   retry: BackoffOptions,
 ): ConsulSettings {
-  const { address, port, token, tls, datacenter, namespace, partition, filter } = consul;
+  const { address, moreAddresses, port, token, tls, datacenter, namespace, partition, filter } = consul;
   return {
-    ...{ address, port, token, tls, datacenter, namespace, partition },
+    ...{ address, moreAddresses, port, token, tls, datacenter, namespace, partition },
     selection: {
       allow: new Set(filter?.allow),
       deny: new Set(filter?.deny),

@@ -18,6 +18,8 @@ const HOST_NAME =
 const TOKEN = /^[\x21-\x7e]{0,4096}$/;
 /** Names of datacenters, namespaces and partitions. */
 const REALM = /^[A-Za-z0-9_-]{0,64}$/;
+const HOST_RULE = "must be a host name or an IP address, without brackets or port";
+const MAX_ADDRESSES = 8;
 const MAX_PEM = 65_536;
 const MAX_NAMES = 10_000;
 const MAX_CONDITIONS = 100;
@@ -27,10 +29,11 @@ const MAX_CHECKS = 1_000;
 /** Notes everything that is wrong with the settings of a Consul. */
 export function consulViolations(consul: ConsulRegistry, note: Note): void {
   const { address, port = 0, token } = consul;
-  note(
-    "consul.address",
-    isHost(address) ? undefined : "must be a host name or an IP address, without brackets or port",
-  );
+  note("consul.address", isHost(address) ? undefined : HOST_RULE);
+  for (const [index, other] of consul.moreAddresses.entries())
+    note(`consul.more_addresses[${index}]`, isHost(other) ? undefined : HOST_RULE);
+  if (consul.moreAddresses.length > MAX_ADDRESSES)
+    note("consul.more_addresses", `must have at most ${MAX_ADDRESSES} elements`);
   note("consul.port", port >= 1 && port <= 65_535 ? undefined : "must be 1 to 65535");
   note(
     "consul.token",
