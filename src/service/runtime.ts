@@ -1,10 +1,12 @@
 import { Runtime } from "../../gen/haplane/v1/runtime_pb.js";
 import { createStatsFeed } from "../haproxy/stats-feed.ts";
 import { type Service, service } from "../rpc/handler.ts";
+import { getActivity, listErrors, listResolvers, listThreads } from "./runtime-diagnostics.ts";
 import { execute } from "./runtime-execute.ts";
 import { listFrontends, setFrontend } from "./runtime-frontends.ts";
 import { getInfo } from "./runtime-info.ts";
 import type { RuntimeOptions, RuntimeTools } from "./runtime-options.ts";
+import { listPatternEntries, listPatternFiles } from "./runtime-patterns.ts";
 import { getReload, listReloads, reloadNow } from "./runtime-reloads.ts";
 import {
   addServer,
@@ -14,7 +16,16 @@ import {
   listServers,
   setServer,
 } from "./runtime-servers.ts";
+import { getSession, listSessions, shutdownSession } from "./runtime-sessions.ts";
 import { listStats, watchStats } from "./runtime-stats.ts";
+
+import {
+  clearStickTable,
+  listStickTableEntries,
+  listStickTables,
+  setStickTableEntry,
+} from "./runtime-tables.ts";
+import { getOcspResponse, getTlsFile, listOcspResponses, listTlsFiles } from "./runtime-tls.ts";
 
 /** `haplane.v1.Runtime` over the running HAProxy, beside what is configured, and the record of reloads. */
 export function runtimeService(options: RuntimeOptions): Service {
@@ -41,6 +52,27 @@ export function runtimeService(options: RuntimeOptions): Service {
 
     listFrontends: (request) => listFrontends(tools, request),
     setFrontend: (request, context) => setFrontend(tools, request, context),
+
+    listSessions: (request, { signal }) => listSessions(tools, request, signal),
+    getSession: (request, { signal }) => getSession(tools, request, signal),
+    shutdownSession: (request, { signal }) => shutdownSession(tools, request, signal),
+
+    listStickTables: (_request, { signal }) => listStickTables(tools, signal),
+    listStickTableEntries: (request, { signal }) => listStickTableEntries(tools, request, signal),
+    setStickTableEntry: (request, { signal }) => setStickTableEntry(tools, request, signal),
+    clearStickTable: (request, { signal }) => clearStickTable(tools, request, signal),
+
+    listPatternFiles: (_request, { signal }) => listPatternFiles(tools, signal),
+    listPatternEntries: (request, { signal }) => listPatternEntries(tools, request, signal),
+    listTlsFiles: (request, { signal }) => listTlsFiles(tools, request, signal),
+    getTlsFile: (request, { signal }) => getTlsFile(tools, request, signal),
+    listOcspResponses: (_request, { signal }) => listOcspResponses(tools, signal),
+    getOcspResponse: (request, { signal }) => getOcspResponse(tools, request, signal),
+
+    listErrors: (request, context) => listErrors(tools, request, context),
+    listResolvers: (_request, { signal }) => listResolvers(tools, signal),
+    listThreads: (_request, { signal }) => listThreads(tools, signal),
+    getActivity: (_request, { signal }) => getActivity(tools, signal),
 
     execute: (request, context) => execute(tools, request, context),
 

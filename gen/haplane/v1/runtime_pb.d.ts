@@ -1220,6 +1220,1604 @@ export declare type ClearCountersResponse = Message<"haplane.v1.ClearCountersRes
 export declare const ClearCountersResponseSchema: GenMessage<ClearCountersResponse>;
 
 /**
+ * A session (a stream, in HAProxy's present words) of the running worker.
+ *
+ * @generated from message haplane.v1.Session
+ */
+export declare type Session = Message<"haplane.v1.Session"> & {
+  /**
+   * HAProxy's name for it, such as `0x7fe88c777800`. Another session may have it later.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Protocol of the client's connection, such as `tcpv4`, `unix_stream`.
+   *
+   * @generated from field: string protocol = 2;
+   */
+  protocol: string;
+
+  /**
+   * Where the client's connection comes from.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+
+  /**
+   * Name of the frontend.
+   *
+   * @generated from field: string frontend = 4;
+   */
+  frontend: string;
+
+  /**
+   * Name of the backend; empty when there is none yet.
+   *
+   * @generated from field: string backend = 5;
+   */
+  backend: string;
+
+  /**
+   * Name of the server; empty when there is none yet.
+   *
+   * @generated from field: string server = 6;
+   */
+  server: string;
+
+  /**
+   * How long it has been there, in seconds.
+   *
+   * @generated from field: google.protobuf.Duration age = 7;
+   */
+  age?: Duration | undefined;
+
+  /**
+   * How often its task has run.
+   *
+   * @generated from field: uint64 calls = 8;
+   */
+  calls: bigint;
+
+  /**
+   * How often its task ran in the last second.
+   *
+   * @generated from field: uint64 rate = 9;
+   */
+  rate: bigint;
+
+  /**
+   * Everything that HAProxy prints of it: a line in lists, all that `show sess` knows in GetSession.
+   *
+   * @generated from field: string text = 10;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message haplane.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export declare const SessionSchema: GenMessage<Session>;
+
+/**
+ * Request of ListSessions.
+ *
+ * @generated from message haplane.v1.ListSessionsRequest
+ */
+export declare type ListSessionsRequest = Message<"haplane.v1.ListSessionsRequest"> & {
+  /**
+   * Only those of this frontend; empty means all.
+   *
+   * @generated from field: string frontend = 1;
+   */
+  frontend: string;
+
+  /**
+   * Only those of this backend; empty means all.
+   *
+   * @generated from field: string backend = 2;
+   */
+  backend: string;
+
+  /**
+   * Only those of servers of this name; empty means all.
+   *
+   * @generated from field: string server = 3;
+   */
+  server: string;
+
+  /**
+   * The most to return; 0 means 100, more than 5,000 counts as 5,000.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export declare const ListSessionsRequestSchema: GenMessage<ListSessionsRequest>;
+
+/**
+ * Answer of ListSessions.
+ *
+ * @generated from message haplane.v1.ListSessionsResponse
+ */
+export declare type ListSessionsResponse = Message<"haplane.v1.ListSessionsResponse"> & {
+  /**
+   * The sessions of this page.
+   *
+   * @generated from field: repeated haplane.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export declare const ListSessionsResponseSchema: GenMessage<ListSessionsResponse>;
+
+/**
+ * Request of GetSession.
+ *
+ * @generated from message haplane.v1.GetSessionRequest
+ */
+export declare type GetSessionRequest = Message<"haplane.v1.GetSessionRequest"> & {
+  /**
+   * The session's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message haplane.v1.GetSessionRequest.
+ * Use `create(GetSessionRequestSchema)` to create a new message.
+ */
+export declare const GetSessionRequestSchema: GenMessage<GetSessionRequest>;
+
+/**
+ * Answer of GetSession.
+ *
+ * @generated from message haplane.v1.GetSessionResponse
+ */
+export declare type GetSessionResponse = Message<"haplane.v1.GetSessionResponse"> & {
+  /**
+   * The session.
+   *
+   * @generated from field: haplane.v1.Session session = 1;
+   */
+  session?: Session | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.GetSessionResponse.
+ * Use `create(GetSessionResponseSchema)` to create a new message.
+ */
+export declare const GetSessionResponseSchema: GenMessage<GetSessionResponse>;
+
+/**
+ * Request of ShutdownSession.
+ *
+ * @generated from message haplane.v1.ShutdownSessionRequest
+ */
+export declare type ShutdownSessionRequest = Message<"haplane.v1.ShutdownSessionRequest"> & {
+  /**
+   * The session's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message haplane.v1.ShutdownSessionRequest.
+ * Use `create(ShutdownSessionRequestSchema)` to create a new message.
+ */
+export declare const ShutdownSessionRequestSchema: GenMessage<ShutdownSessionRequest>;
+
+/**
+ * Answer of ShutdownSession.
+ *
+ * @generated from message haplane.v1.ShutdownSessionResponse
+ */
+export declare type ShutdownSessionResponse = Message<"haplane.v1.ShutdownSessionResponse"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ShutdownSessionResponse.
+ * Use `create(ShutdownSessionResponseSchema)` to create a new message.
+ */
+export declare const ShutdownSessionResponseSchema: GenMessage<ShutdownSessionResponse>;
+
+/**
+ * An invalid request or response that HAProxy has kept.
+ *
+ * @generated from message haplane.v1.CapturedError
+ */
+export declare type CapturedError = Message<"haplane.v1.CapturedError"> & {
+  /**
+   * When it came, as HAProxy writes it: its own local time, such as `24/Nov/2026:13:14:16.909`.
+   *
+   * @generated from field: string time = 1;
+   */
+  time: string;
+
+  /**
+   * Whether it was a response; else a request.
+   *
+   * @generated from field: bool response = 2;
+   */
+  response: boolean;
+
+  /**
+   * The proxy that refused it: a frontend for a request, a backend for a response.
+   *
+   * @generated from field: string proxy = 3;
+   */
+  proxy: string;
+
+  /**
+   * Name of the backend; empty when there is none.
+   *
+   * @generated from field: string backend = 4;
+   */
+  backend: string;
+
+  /**
+   * Name of the server; empty when there is none.
+   *
+   * @generated from field: string server = 5;
+   */
+  server: string;
+
+  /**
+   * Number of the event.
+   *
+   * @generated from field: uint64 event = 6;
+   */
+  event: bigint;
+
+  /**
+   * Where the client's connection comes from.
+   *
+   * @generated from field: string source = 7;
+   */
+  source: string;
+
+  /**
+   * Bytes that were kept.
+   *
+   * @generated from field: uint32 length = 8;
+   */
+  length: number;
+
+  /**
+   * Where in them the mistake is, from 0; absent where HAProxy does not say.
+   *
+   * @generated from field: optional uint32 position = 9;
+   */
+  position?: number | undefined;
+
+  /**
+   * What was kept, as HAProxy prints it. It is whatever clients and servers sent, cookies and passwords included: only for the role admin, empty for others.
+   *
+   * @generated from field: string capture = 10;
+   */
+  capture: string;
+};
+
+/**
+ * Describes the message haplane.v1.CapturedError.
+ * Use `create(CapturedErrorSchema)` to create a new message.
+ */
+export declare const CapturedErrorSchema: GenMessage<CapturedError>;
+
+/**
+ * Request of ListErrors.
+ *
+ * @generated from message haplane.v1.ListErrorsRequest
+ */
+export declare type ListErrorsRequest = Message<"haplane.v1.ListErrorsRequest"> & {
+  /**
+   * Only those of this proxy; empty means all.
+   *
+   * @generated from field: string proxy = 1;
+   */
+  proxy: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListErrorsRequest.
+ * Use `create(ListErrorsRequestSchema)` to create a new message.
+ */
+export declare const ListErrorsRequestSchema: GenMessage<ListErrorsRequest>;
+
+/**
+ * Answer of ListErrors.
+ *
+ * @generated from message haplane.v1.ListErrorsResponse
+ */
+export declare type ListErrorsResponse = Message<"haplane.v1.ListErrorsResponse"> & {
+  /**
+   * At most two of each proxy.
+   *
+   * @generated from field: repeated haplane.v1.CapturedError errors = 1;
+   */
+  errors: CapturedError[];
+};
+
+/**
+ * Describes the message haplane.v1.ListErrorsResponse.
+ * Use `create(ListErrorsResponseSchema)` to create a new message.
+ */
+export declare const ListErrorsResponseSchema: GenMessage<ListErrorsResponse>;
+
+/**
+ * A stick table of the running worker.
+ *
+ * @generated from message haplane.v1.StickTable
+ */
+export declare type StickTable = Message<"haplane.v1.StickTable"> & {
+  /**
+   * Name: of its proxy or peers section, `peers/table` where the section has several.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What its keys are: ip, ipv6, integer, string, binary.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * Most entries.
+   *
+   * @generated from field: uint64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * Entries now.
+   *
+   * @generated from field: uint64 used = 4;
+   */
+  used: bigint;
+};
+
+/**
+ * Describes the message haplane.v1.StickTable.
+ * Use `create(StickTableSchema)` to create a new message.
+ */
+export declare const StickTableSchema: GenMessage<StickTable>;
+
+/**
+ * Request of ListStickTables.
+ *
+ * @generated from message haplane.v1.ListStickTablesRequest
+ */
+export declare type ListStickTablesRequest = Message<"haplane.v1.ListStickTablesRequest"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ListStickTablesRequest.
+ * Use `create(ListStickTablesRequestSchema)` to create a new message.
+ */
+export declare const ListStickTablesRequestSchema: GenMessage<ListStickTablesRequest>;
+
+/**
+ * Answer of ListStickTables.
+ *
+ * @generated from message haplane.v1.ListStickTablesResponse
+ */
+export declare type ListStickTablesResponse = Message<"haplane.v1.ListStickTablesResponse"> & {
+  /**
+   * The tables, in HAProxy's order.
+   *
+   * @generated from field: repeated haplane.v1.StickTable tables = 1;
+   */
+  tables: StickTable[];
+};
+
+/**
+ * Describes the message haplane.v1.ListStickTablesResponse.
+ * Use `create(ListStickTablesResponseSchema)` to create a new message.
+ */
+export declare const ListStickTablesResponseSchema: GenMessage<ListStickTablesResponse>;
+
+/**
+ * What an entry's data has to be.
+ *
+ * @generated from message haplane.v1.StickTableFilter
+ */
+export declare type StickTableFilter = Message<"haplane.v1.StickTableFilter"> & {
+  /**
+   * Data type, such as `gpc0`, `http_req_rate`.
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * How the value is compared.
+   *
+   * @generated from field: haplane.v1.Comparison comparison = 2;
+   */
+  comparison: Comparison;
+
+  /**
+   * The value to compare with.
+   *
+   * @generated from field: uint64 value = 3;
+   */
+  value: bigint;
+};
+
+/**
+ * Describes the message haplane.v1.StickTableFilter.
+ * Use `create(StickTableFilterSchema)` to create a new message.
+ */
+export declare const StickTableFilterSchema: GenMessage<StickTableFilter>;
+
+/**
+ * An entry of a stick table.
+ *
+ * @generated from message haplane.v1.StickTableEntry
+ */
+export declare type StickTableEntry = Message<"haplane.v1.StickTableEntry"> & {
+  /**
+   * Its key, as HAProxy prints it without its escapes; bytes that are no text stay escaped as `\xHH`.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * How many sessions use it at this moment.
+   *
+   * @generated from field: uint32 use = 2;
+   */
+  use: number;
+
+  /**
+   * Until it expires; unset when it never does.
+   *
+   * @generated from field: google.protobuf.Duration expires = 3;
+   */
+  expires?: Duration | undefined;
+
+  /**
+   * Shard that it belongs to; 0 when there are none, or before HAProxy 2.8.
+   *
+   * @generated from field: uint32 shard = 4;
+   */
+  shard: number;
+
+  /**
+   * Its data.
+   *
+   * @generated from field: repeated haplane.v1.StickTableData data = 5;
+   */
+  data: StickTableData[];
+};
+
+/**
+ * Describes the message haplane.v1.StickTableEntry.
+ * Use `create(StickTableEntrySchema)` to create a new message.
+ */
+export declare const StickTableEntrySchema: GenMessage<StickTableEntry>;
+
+/**
+ * A value of an entry.
+ *
+ * @generated from message haplane.v1.StickTableData
+ */
+export declare type StickTableData = Message<"haplane.v1.StickTableData"> & {
+  /**
+   * Data type, such as `gpc0`, `http_req_rate`; elements of arrays as `gpc1`.
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * Of a rate: the period that it is counted over.
+   *
+   * @generated from field: google.protobuf.Duration period = 2;
+   */
+  period?: Duration | undefined;
+
+  /**
+   * The value.
+   *
+   * @generated from oneof haplane.v1.StickTableData.value
+   */
+  value: {
+    /**
+     * A count or rate.
+     *
+     * @generated from field: uint64 number = 3;
+     */
+    value: bigint;
+    case: "number";
+  } | {
+    /**
+     * Anything else, such as the server's name.
+     *
+     * @generated from field: string text = 4;
+     */
+    value: string;
+    case: "text";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message haplane.v1.StickTableData.
+ * Use `create(StickTableDataSchema)` to create a new message.
+ */
+export declare const StickTableDataSchema: GenMessage<StickTableData>;
+
+/**
+ * Request of ListStickTableEntries.
+ *
+ * @generated from message haplane.v1.ListStickTableEntriesRequest
+ */
+export declare type ListStickTableEntriesRequest = Message<"haplane.v1.ListStickTableEntriesRequest"> & {
+  /**
+   * Name of the table.
+   *
+   * @generated from field: string table = 1;
+   */
+  table: string;
+
+  /**
+   * Only the entry of this key; empty means all. Not with filters.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * Only entries for which all of these hold.
+   *
+   * @generated from field: repeated haplane.v1.StickTableFilter filters = 3;
+   */
+  filters: StickTableFilter[];
+
+  /**
+   * The most to send; 0 means all.
+   *
+   * @generated from field: uint64 limit = 4;
+   */
+  limit: bigint;
+};
+
+/**
+ * Describes the message haplane.v1.ListStickTableEntriesRequest.
+ * Use `create(ListStickTableEntriesRequestSchema)` to create a new message.
+ */
+export declare const ListStickTableEntriesRequestSchema: GenMessage<ListStickTableEntriesRequest>;
+
+/**
+ * A message of ListStickTableEntries.
+ *
+ * @generated from message haplane.v1.ListStickTableEntriesResponse
+ */
+export declare type ListStickTableEntriesResponse = Message<"haplane.v1.ListStickTableEntriesResponse"> & {
+  /**
+   * Entries, in no order.
+   *
+   * @generated from field: repeated haplane.v1.StickTableEntry entries = 1;
+   */
+  entries: StickTableEntry[];
+};
+
+/**
+ * Describes the message haplane.v1.ListStickTableEntriesResponse.
+ * Use `create(ListStickTableEntriesResponseSchema)` to create a new message.
+ */
+export declare const ListStickTableEntriesResponseSchema: GenMessage<ListStickTableEntriesResponse>;
+
+/**
+ * Request of SetStickTableEntry.
+ *
+ * @generated from message haplane.v1.SetStickTableEntryRequest
+ */
+export declare type SetStickTableEntryRequest = Message<"haplane.v1.SetStickTableEntryRequest"> & {
+  /**
+   * Name of the table.
+   *
+   * @generated from field: string table = 1;
+   */
+  table: string;
+
+  /**
+   * Key of the entry.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * Values by data type, such as `gpc0`: counts and rates that the table stores. At most 25.
+   *
+   * @generated from field: map<string, uint64> data = 3;
+   */
+  data: { [key: string]: bigint };
+};
+
+/**
+ * Describes the message haplane.v1.SetStickTableEntryRequest.
+ * Use `create(SetStickTableEntryRequestSchema)` to create a new message.
+ */
+export declare const SetStickTableEntryRequestSchema: GenMessage<SetStickTableEntryRequest>;
+
+/**
+ * Answer of SetStickTableEntry.
+ *
+ * @generated from message haplane.v1.SetStickTableEntryResponse
+ */
+export declare type SetStickTableEntryResponse = Message<"haplane.v1.SetStickTableEntryResponse"> & {
+};
+
+/**
+ * Describes the message haplane.v1.SetStickTableEntryResponse.
+ * Use `create(SetStickTableEntryResponseSchema)` to create a new message.
+ */
+export declare const SetStickTableEntryResponseSchema: GenMessage<SetStickTableEntryResponse>;
+
+/**
+ * Request of ClearStickTable. One of key, filters and all has to be given.
+ *
+ * @generated from message haplane.v1.ClearStickTableRequest
+ */
+export declare type ClearStickTableRequest = Message<"haplane.v1.ClearStickTableRequest"> & {
+  /**
+   * Name of the table.
+   *
+   * @generated from field: string table = 1;
+   */
+  table: string;
+
+  /**
+   * The entry of this key.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * Entries for which all of these hold.
+   *
+   * @generated from field: repeated haplane.v1.StickTableFilter filters = 3;
+   */
+  filters: StickTableFilter[];
+
+  /**
+   * All entries.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+};
+
+/**
+ * Describes the message haplane.v1.ClearStickTableRequest.
+ * Use `create(ClearStickTableRequestSchema)` to create a new message.
+ */
+export declare const ClearStickTableRequestSchema: GenMessage<ClearStickTableRequest>;
+
+/**
+ * Answer of ClearStickTable.
+ *
+ * @generated from message haplane.v1.ClearStickTableResponse
+ */
+export declare type ClearStickTableResponse = Message<"haplane.v1.ClearStickTableResponse"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ClearStickTableResponse.
+ * Use `create(ClearStickTableResponseSchema)` to create a new message.
+ */
+export declare const ClearStickTableResponseSchema: GenMessage<ClearStickTableResponse>;
+
+/**
+ * A map or ACL file that the running worker has loaded.
+ *
+ * @generated from message haplane.v1.PatternFile
+ */
+export declare type PatternFile = Message<"haplane.v1.PatternFile"> & {
+  /**
+   * Its path, as the configuration writes it.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Whether it is a map; else only ACLs use it.
+   *
+   * @generated from field: bool map = 2;
+   */
+  map: boolean;
+
+  /**
+   * HAProxy's words about who uses it.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message haplane.v1.PatternFile.
+ * Use `create(PatternFileSchema)` to create a new message.
+ */
+export declare const PatternFileSchema: GenMessage<PatternFile>;
+
+/**
+ * Request of ListPatternFiles.
+ *
+ * @generated from message haplane.v1.ListPatternFilesRequest
+ */
+export declare type ListPatternFilesRequest = Message<"haplane.v1.ListPatternFilesRequest"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ListPatternFilesRequest.
+ * Use `create(ListPatternFilesRequestSchema)` to create a new message.
+ */
+export declare const ListPatternFilesRequestSchema: GenMessage<ListPatternFilesRequest>;
+
+/**
+ * Answer of ListPatternFiles.
+ *
+ * @generated from message haplane.v1.ListPatternFilesResponse
+ */
+export declare type ListPatternFilesResponse = Message<"haplane.v1.ListPatternFilesResponse"> & {
+  /**
+   * The files, maps first.
+   *
+   * @generated from field: repeated haplane.v1.PatternFile files = 1;
+   */
+  files: PatternFile[];
+};
+
+/**
+ * Describes the message haplane.v1.ListPatternFilesResponse.
+ * Use `create(ListPatternFilesResponseSchema)` to create a new message.
+ */
+export declare const ListPatternFilesResponseSchema: GenMessage<ListPatternFilesResponse>;
+
+/**
+ * An entry of a map or ACL file.
+ *
+ * @generated from message haplane.v1.PatternEntry
+ */
+export declare type PatternEntry = Message<"haplane.v1.PatternEntry"> & {
+  /**
+   * Its key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * A map's value.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message haplane.v1.PatternEntry.
+ * Use `create(PatternEntrySchema)` to create a new message.
+ */
+export declare const PatternEntrySchema: GenMessage<PatternEntry>;
+
+/**
+ * Request of ListPatternEntries.
+ *
+ * @generated from message haplane.v1.ListPatternEntriesRequest
+ */
+export declare type ListPatternEntriesRequest = Message<"haplane.v1.ListPatternEntriesRequest"> & {
+  /**
+   * Path of the file, as ListPatternFiles has it.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Only keys that begin so; empty means all.
+   *
+   * @generated from field: string key_prefix = 2;
+   */
+  keyPrefix: string;
+
+  /**
+   * The most to return; 0 means 1,000, more than 10,000 counts as 10,000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the answer before, to go on from there.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListPatternEntriesRequest.
+ * Use `create(ListPatternEntriesRequestSchema)` to create a new message.
+ */
+export declare const ListPatternEntriesRequestSchema: GenMessage<ListPatternEntriesRequest>;
+
+/**
+ * Answer of ListPatternEntries.
+ *
+ * @generated from message haplane.v1.ListPatternEntriesResponse
+ */
+export declare type ListPatternEntriesResponse = Message<"haplane.v1.ListPatternEntriesResponse"> & {
+  /**
+   * The entries of this page.
+   *
+   * @generated from field: repeated haplane.v1.PatternEntry entries = 1;
+   */
+  entries: PatternEntry[];
+
+  /**
+   * To be sent as page_token for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message haplane.v1.ListPatternEntriesResponse.
+ * Use `create(ListPatternEntriesResponseSchema)` to create a new message.
+ */
+export declare const ListPatternEntriesResponseSchema: GenMessage<ListPatternEntriesResponse>;
+
+/**
+ * A TLS file that the running worker has loaded.
+ *
+ * @generated from message haplane.v1.TlsFile
+ */
+export declare type TlsFile = Message<"haplane.v1.TlsFile"> & {
+  /**
+   * What it is.
+   *
+   * @generated from field: haplane.v1.TlsFileKind kind = 1;
+   */
+  kind: TlsFileKind;
+
+  /**
+   * The name under which the worker knows it: its path as the configuration writes it, or `@system-ca`.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * HAProxy's word: Used, Unused, Empty. Only in GetTlsFile.
+   *
+   * @generated from field: string status = 3;
+   */
+  status: string;
+
+  /**
+   * The certificates in it: one of a certificate file, all of a CA file. Only in GetTlsFile.
+   *
+   * @generated from field: repeated haplane.v1.LoadedCertificate certificates = 4;
+   */
+  certificates: LoadedCertificate[];
+
+  /**
+   * The lists in a CRL file. Only in GetTlsFile.
+   *
+   * @generated from field: repeated haplane.v1.LoadedCrl crls = 5;
+   */
+  crls: LoadedCrl[];
+
+  /**
+   * The lines of a crt-list. Only in GetTlsFile.
+   *
+   * @generated from field: repeated haplane.v1.LoadedCrtListEntry entries = 6;
+   */
+  entries: LoadedCrtListEntry[];
+};
+
+/**
+ * Describes the message haplane.v1.TlsFile.
+ * Use `create(TlsFileSchema)` to create a new message.
+ */
+export declare const TlsFileSchema: GenMessage<TlsFile>;
+
+/**
+ * A certificate that the worker has loaded.
+ *
+ * @generated from message haplane.v1.LoadedCertificate
+ */
+export declare type LoadedCertificate = Message<"haplane.v1.LoadedCertificate"> & {
+  /**
+   * Serial number in hexadecimal.
+   *
+   * @generated from field: string serial = 1;
+   */
+  serial: string;
+
+  /**
+   * From when it is valid.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before = 2;
+   */
+  notBefore?: Timestamp | undefined;
+
+  /**
+   * Until when it is valid.
+   *
+   * @generated from field: google.protobuf.Timestamp not_after = 3;
+   */
+  notAfter?: Timestamp | undefined;
+
+  /**
+   * Names and addresses that it is for, such as `DNS:site.example`.
+   *
+   * @generated from field: repeated string subject_alternative_names = 4;
+   */
+  subjectAlternativeNames: string[];
+
+  /**
+   * Algorithm and size of its key, such as `RSA2048`.
+   *
+   * @generated from field: string algorithm = 5;
+   */
+  algorithm: string;
+
+  /**
+   * SHA-1 of it in hexadecimal.
+   *
+   * @generated from field: string sha1_fingerprint = 6;
+   */
+  sha1Fingerprint: string;
+
+  /**
+   * Its subject.
+   *
+   * @generated from field: string subject = 7;
+   */
+  subject: string;
+
+  /**
+   * Its issuer.
+   *
+   * @generated from field: string issuer = 8;
+   */
+  issuer: string;
+
+  /**
+   * Subjects of the chain that is sent with it.
+   *
+   * @generated from field: repeated string chain_subjects = 9;
+   */
+  chainSubjects: string[];
+
+  /**
+   * Id of its OCSP response; empty when it has none.
+   *
+   * @generated from field: string ocsp_response_id = 10;
+   */
+  ocspResponseId: string;
+};
+
+/**
+ * Describes the message haplane.v1.LoadedCertificate.
+ * Use `create(LoadedCertificateSchema)` to create a new message.
+ */
+export declare const LoadedCertificateSchema: GenMessage<LoadedCertificate>;
+
+/**
+ * A revocation list that the worker has loaded.
+ *
+ * @generated from message haplane.v1.LoadedCrl
+ */
+export declare type LoadedCrl = Message<"haplane.v1.LoadedCrl"> & {
+  /**
+   * Who made it.
+   *
+   * @generated from field: string issuer = 1;
+   */
+  issuer: string;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp last_update = 2;
+   */
+  lastUpdate?: Timestamp | undefined;
+
+  /**
+   * When the next is due.
+   *
+   * @generated from field: google.protobuf.Timestamp next_update = 3;
+   */
+  nextUpdate?: Timestamp | undefined;
+
+  /**
+   * Algorithm of its signature.
+   *
+   * @generated from field: string signature_algorithm = 4;
+   */
+  signatureAlgorithm: string;
+
+  /**
+   * Serial numbers that are revoked, in hexadecimal.
+   *
+   * @generated from field: repeated string revoked_serials = 5;
+   */
+  revokedSerials: string[];
+};
+
+/**
+ * Describes the message haplane.v1.LoadedCrl.
+ * Use `create(LoadedCrlSchema)` to create a new message.
+ */
+export declare const LoadedCrlSchema: GenMessage<LoadedCrl>;
+
+/**
+ * A line of a crt-list that the worker has loaded.
+ *
+ * @generated from message haplane.v1.LoadedCrtListEntry
+ */
+export declare type LoadedCrtListEntry = Message<"haplane.v1.LoadedCrtListEntry"> & {
+  /**
+   * The certificate's path.
+   *
+   * @generated from field: string certificate = 1;
+   */
+  certificate: string;
+
+  /**
+   * Its line in the file.
+   *
+   * @generated from field: uint32 line = 2;
+   */
+  line: number;
+
+  /**
+   * Its options, as they stand between brackets.
+   *
+   * @generated from field: string options = 3;
+   */
+  options: string;
+
+  /**
+   * Names that it is for; with `!`, that it is not for.
+   *
+   * @generated from field: repeated string filters = 4;
+   */
+  filters: string[];
+};
+
+/**
+ * Describes the message haplane.v1.LoadedCrtListEntry.
+ * Use `create(LoadedCrtListEntrySchema)` to create a new message.
+ */
+export declare const LoadedCrtListEntrySchema: GenMessage<LoadedCrtListEntry>;
+
+/**
+ * Request of ListTlsFiles.
+ *
+ * @generated from message haplane.v1.ListTlsFilesRequest
+ */
+export declare type ListTlsFilesRequest = Message<"haplane.v1.ListTlsFilesRequest"> & {
+  /**
+   * Only this kind.
+   *
+   * @generated from field: haplane.v1.TlsFileKind kind = 1;
+   */
+  kind: TlsFileKind;
+};
+
+/**
+ * Describes the message haplane.v1.ListTlsFilesRequest.
+ * Use `create(ListTlsFilesRequestSchema)` to create a new message.
+ */
+export declare const ListTlsFilesRequestSchema: GenMessage<ListTlsFilesRequest>;
+
+/**
+ * Answer of ListTlsFiles.
+ *
+ * @generated from message haplane.v1.ListTlsFilesResponse
+ */
+export declare type ListTlsFilesResponse = Message<"haplane.v1.ListTlsFilesResponse"> & {
+  /**
+   * The files, by kind.
+   *
+   * @generated from field: repeated haplane.v1.TlsFile files = 1;
+   */
+  files: TlsFile[];
+};
+
+/**
+ * Describes the message haplane.v1.ListTlsFilesResponse.
+ * Use `create(ListTlsFilesResponseSchema)` to create a new message.
+ */
+export declare const ListTlsFilesResponseSchema: GenMessage<ListTlsFilesResponse>;
+
+/**
+ * Request of GetTlsFile.
+ *
+ * @generated from message haplane.v1.GetTlsFileRequest
+ */
+export declare type GetTlsFileRequest = Message<"haplane.v1.GetTlsFileRequest"> & {
+  /**
+   * What it is. Required.
+   *
+   * @generated from field: haplane.v1.TlsFileKind kind = 1;
+   */
+  kind: TlsFileKind;
+
+  /**
+   * Its path, as ListTlsFiles has it.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message haplane.v1.GetTlsFileRequest.
+ * Use `create(GetTlsFileRequestSchema)` to create a new message.
+ */
+export declare const GetTlsFileRequestSchema: GenMessage<GetTlsFileRequest>;
+
+/**
+ * Answer of GetTlsFile.
+ *
+ * @generated from message haplane.v1.GetTlsFileResponse
+ */
+export declare type GetTlsFileResponse = Message<"haplane.v1.GetTlsFileResponse"> & {
+  /**
+   * The file.
+   *
+   * @generated from field: haplane.v1.TlsFile file = 1;
+   */
+  file?: TlsFile | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.GetTlsFileResponse.
+ * Use `create(GetTlsFileResponseSchema)` to create a new message.
+ */
+export declare const GetTlsFileResponseSchema: GenMessage<GetTlsFileResponse>;
+
+/**
+ * An OCSP response that the worker has loaded.
+ *
+ * @generated from message haplane.v1.OcspResponse
+ */
+export declare type OcspResponse = Message<"haplane.v1.OcspResponse"> & {
+  /**
+   * HAProxy's id of it: the certificate's OCSP id in hexadecimal.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Path of the certificate; empty before HAProxy 2.8.
+   *
+   * @generated from field: string certificate = 2;
+   */
+  certificate: string;
+
+  /**
+   * Hash of the issuer's name, in hexadecimal.
+   *
+   * @generated from field: string issuer_name_hash = 3;
+   */
+  issuerNameHash: string;
+
+  /**
+   * Hash of the issuer's key, in hexadecimal.
+   *
+   * @generated from field: string issuer_key_hash = 4;
+   */
+  issuerKeyHash: string;
+
+  /**
+   * Serial number of the certificate, in hexadecimal.
+   *
+   * @generated from field: string serial = 5;
+   */
+  serial: string;
+
+  /**
+   * good, revoked or unknown. Only in GetOcspResponse.
+   *
+   * @generated from field: string certificate_status = 6;
+   */
+  certificateStatus: string;
+
+  /**
+   * When it was made. Only in GetOcspResponse.
+   *
+   * @generated from field: google.protobuf.Timestamp produced_at = 7;
+   */
+  producedAt?: Timestamp | undefined;
+
+  /**
+   * From when it holds. Only in GetOcspResponse.
+   *
+   * @generated from field: google.protobuf.Timestamp this_update = 8;
+   */
+  thisUpdate?: Timestamp | undefined;
+
+  /**
+   * Until when it holds. Only in GetOcspResponse.
+   *
+   * @generated from field: google.protobuf.Timestamp next_update = 9;
+   */
+  nextUpdate?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.OcspResponse.
+ * Use `create(OcspResponseSchema)` to create a new message.
+ */
+export declare const OcspResponseSchema: GenMessage<OcspResponse>;
+
+/**
+ * Request of ListOcspResponses.
+ *
+ * @generated from message haplane.v1.ListOcspResponsesRequest
+ */
+export declare type ListOcspResponsesRequest = Message<"haplane.v1.ListOcspResponsesRequest"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ListOcspResponsesRequest.
+ * Use `create(ListOcspResponsesRequestSchema)` to create a new message.
+ */
+export declare const ListOcspResponsesRequestSchema: GenMessage<ListOcspResponsesRequest>;
+
+/**
+ * Answer of ListOcspResponses.
+ *
+ * @generated from message haplane.v1.ListOcspResponsesResponse
+ */
+export declare type ListOcspResponsesResponse = Message<"haplane.v1.ListOcspResponsesResponse"> & {
+  /**
+   * The responses.
+   *
+   * @generated from field: repeated haplane.v1.OcspResponse responses = 1;
+   */
+  responses: OcspResponse[];
+};
+
+/**
+ * Describes the message haplane.v1.ListOcspResponsesResponse.
+ * Use `create(ListOcspResponsesResponseSchema)` to create a new message.
+ */
+export declare const ListOcspResponsesResponseSchema: GenMessage<ListOcspResponsesResponse>;
+
+/**
+ * Request of GetOcspResponse.
+ *
+ * @generated from message haplane.v1.GetOcspResponseRequest
+ */
+export declare type GetOcspResponseRequest = Message<"haplane.v1.GetOcspResponseRequest"> & {
+  /**
+   * Its id, as ListOcspResponses has it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message haplane.v1.GetOcspResponseRequest.
+ * Use `create(GetOcspResponseRequestSchema)` to create a new message.
+ */
+export declare const GetOcspResponseRequestSchema: GenMessage<GetOcspResponseRequest>;
+
+/**
+ * Answer of GetOcspResponse.
+ *
+ * @generated from message haplane.v1.GetOcspResponseResponse
+ */
+export declare type GetOcspResponseResponse = Message<"haplane.v1.GetOcspResponseResponse"> & {
+  /**
+   * The response.
+   *
+   * @generated from field: haplane.v1.OcspResponse response = 1;
+   */
+  response?: OcspResponse | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.GetOcspResponseResponse.
+ * Use `create(GetOcspResponseResponseSchema)` to create a new message.
+ */
+export declare const GetOcspResponseResponseSchema: GenMessage<GetOcspResponseResponse>;
+
+/**
+ * A section of name servers as the worker runs it.
+ *
+ * @generated from message haplane.v1.RunningResolvers
+ */
+export declare type RunningResolvers = Message<"haplane.v1.RunningResolvers"> & {
+  /**
+   * `resolvers/{resolvers}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its name servers.
+   *
+   * @generated from field: repeated haplane.v1.RunningNameserver nameservers = 2;
+   */
+  nameservers: RunningNameserver[];
+};
+
+/**
+ * Describes the message haplane.v1.RunningResolvers.
+ * Use `create(RunningResolversSchema)` to create a new message.
+ */
+export declare const RunningResolversSchema: GenMessage<RunningResolvers>;
+
+/**
+ * A name server with counters since the worker was started.
+ *
+ * @generated from message haplane.v1.RunningNameserver
+ */
+export declare type RunningNameserver = Message<"haplane.v1.RunningNameserver"> & {
+  /**
+   * Its name in the configuration, or its address.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Counters by HAProxy's names (management manual, `show resolvers`): sent, snd_error, valid, update, cname, cname_error, any_err, nx, timeout, refused, other, invalid, too_big, truncated, outdated.
+   *
+   * @generated from field: map<string, uint64> counters = 2;
+   */
+  counters: { [key: string]: bigint };
+};
+
+/**
+ * Describes the message haplane.v1.RunningNameserver.
+ * Use `create(RunningNameserverSchema)` to create a new message.
+ */
+export declare const RunningNameserverSchema: GenMessage<RunningNameserver>;
+
+/**
+ * Request of ListResolvers.
+ *
+ * @generated from message haplane.v1.ListResolversRequest
+ */
+export declare type ListResolversRequest = Message<"haplane.v1.ListResolversRequest"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ListResolversRequest.
+ * Use `create(ListResolversRequestSchema)` to create a new message.
+ */
+export declare const ListResolversRequestSchema: GenMessage<ListResolversRequest>;
+
+/**
+ * Answer of ListResolvers.
+ *
+ * @generated from message haplane.v1.ListResolversResponse
+ */
+export declare type ListResolversResponse = Message<"haplane.v1.ListResolversResponse"> & {
+  /**
+   * The sections, in HAProxy's order.
+   *
+   * @generated from field: repeated haplane.v1.RunningResolvers resolvers = 1;
+   */
+  resolvers: RunningResolvers[];
+};
+
+/**
+ * Describes the message haplane.v1.ListResolversResponse.
+ * Use `create(ListResolversResponseSchema)` to create a new message.
+ */
+export declare const ListResolversResponseSchema: GenMessage<ListResolversResponse>;
+
+/**
+ * A thread of the running worker.
+ *
+ * @generated from message haplane.v1.Thread
+ */
+export declare type Thread = Message<"haplane.v1.Thread"> & {
+  /**
+   * Its number, from 1.
+   *
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * Whether it is working at this moment.
+   *
+   * @generated from field: bool active = 2;
+   */
+  active: boolean;
+
+  /**
+   * Whether it has not got on for a while.
+   *
+   * @generated from field: bool stuck = 3;
+   */
+  stuck: boolean;
+
+  /**
+   * All `name=value` that HAProxy prints first of it, such as `rqsz`, `tlsz`, `loops`, `poll`, `now` (nanoseconds of CPU).
+   *
+   * @generated from field: map<string, string> fields = 4;
+   */
+  fields: { [key: string]: string };
+
+  /**
+   * All that HAProxy prints of it, with what it was doing.
+   *
+   * @generated from field: string text = 5;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message haplane.v1.Thread.
+ * Use `create(ThreadSchema)` to create a new message.
+ */
+export declare const ThreadSchema: GenMessage<Thread>;
+
+/**
+ * Request of ListThreads.
+ *
+ * @generated from message haplane.v1.ListThreadsRequest
+ */
+export declare type ListThreadsRequest = Message<"haplane.v1.ListThreadsRequest"> & {
+};
+
+/**
+ * Describes the message haplane.v1.ListThreadsRequest.
+ * Use `create(ListThreadsRequestSchema)` to create a new message.
+ */
+export declare const ListThreadsRequestSchema: GenMessage<ListThreadsRequest>;
+
+/**
+ * Answer of ListThreads.
+ *
+ * @generated from message haplane.v1.ListThreadsResponse
+ */
+export declare type ListThreadsResponse = Message<"haplane.v1.ListThreadsResponse"> & {
+  /**
+   * The threads, by number.
+   *
+   * @generated from field: repeated haplane.v1.Thread threads = 1;
+   */
+  threads: Thread[];
+};
+
+/**
+ * Describes the message haplane.v1.ListThreadsResponse.
+ * Use `create(ListThreadsResponseSchema)` to create a new message.
+ */
+export declare const ListThreadsResponseSchema: GenMessage<ListThreadsResponse>;
+
+/**
+ * Request of GetActivity.
+ *
+ * @generated from message haplane.v1.GetActivityRequest
+ */
+export declare type GetActivityRequest = Message<"haplane.v1.GetActivityRequest"> & {
+};
+
+/**
+ * Describes the message haplane.v1.GetActivityRequest.
+ * Use `create(GetActivityRequestSchema)` to create a new message.
+ */
+export declare const GetActivityRequestSchema: GenMessage<GetActivityRequest>;
+
+/**
+ * Answer of GetActivity.
+ *
+ * @generated from message haplane.v1.GetActivityResponse
+ */
+export declare type GetActivityResponse = Message<"haplane.v1.GetActivityResponse"> & {
+  /**
+   * Counters since the worker was started.
+   *
+   * @generated from field: repeated haplane.v1.ActivityCounter counters = 1;
+   */
+  counters: ActivityCounter[];
+
+  /**
+   * Lines that are no counters, by name, as printed: `date_now`, `uptime_now` …
+   *
+   * @generated from field: map<string, string> other = 2;
+   */
+  other: { [key: string]: string };
+};
+
+/**
+ * Describes the message haplane.v1.GetActivityResponse.
+ * Use `create(GetActivityResponseSchema)` to create a new message.
+ */
+export declare const GetActivityResponseSchema: GenMessage<GetActivityResponse>;
+
+/**
+ * A counter of `show activity`.
+ *
+ * @generated from message haplane.v1.ActivityCounter
+ */
+export declare type ActivityCounter = Message<"haplane.v1.ActivityCounter"> & {
+  /**
+   * HAProxy's name for it, such as `ctxsw`, `poll_io`, `avg_loop_us`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Sum, average or maximum of the threads, as HAProxy forms it for this counter.
+   *
+   * @generated from field: uint64 total = 2;
+   */
+  total: bigint;
+
+  /**
+   * The value of each thread, by number.
+   *
+   * @generated from field: repeated uint64 threads = 3;
+   */
+  threads: bigint[];
+};
+
+/**
+ * Describes the message haplane.v1.ActivityCounter.
+ * Use `create(ActivityCounterSchema)` to create a new message.
+ */
+export declare const ActivityCounterSchema: GenMessage<ActivityCounter>;
+
+/**
  * Request of Execute.
  *
  * @generated from message haplane.v1.ExecuteRequest
@@ -1706,6 +3304,114 @@ export enum HealthOverride {
 export declare const HealthOverrideSchema: GenEnum<HealthOverride>;
 
 /**
+ * Comparisons with a value.
+ *
+ * @generated from enum haplane.v1.Comparison
+ */
+export enum Comparison {
+  /**
+   * Not given: refused.
+   *
+   * @generated from enum value: COMPARISON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Equal.
+   *
+   * @generated from enum value: COMPARISON_EQ = 1;
+   */
+  EQ = 1,
+
+  /**
+   * Not equal.
+   *
+   * @generated from enum value: COMPARISON_NE = 2;
+   */
+  NE = 2,
+
+  /**
+   * Less or equal.
+   *
+   * @generated from enum value: COMPARISON_LE = 3;
+   */
+  LE = 3,
+
+  /**
+   * Greater or equal.
+   *
+   * @generated from enum value: COMPARISON_GE = 4;
+   */
+  GE = 4,
+
+  /**
+   * Less.
+   *
+   * @generated from enum value: COMPARISON_LT = 5;
+   */
+  LT = 5,
+
+  /**
+   * Greater.
+   *
+   * @generated from enum value: COMPARISON_GT = 6;
+   */
+  GT = 6,
+}
+
+/**
+ * Describes the enum haplane.v1.Comparison.
+ */
+export declare const ComparisonSchema: GenEnum<Comparison>;
+
+/**
+ * Kinds of TLS files.
+ *
+ * @generated from enum haplane.v1.TlsFileKind
+ */
+export enum TlsFileKind {
+  /**
+   * In a request: all kinds.
+   *
+   * @generated from enum value: TLS_FILE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A certificate with its key and chain.
+   *
+   * @generated from enum value: TLS_FILE_KIND_CERTIFICATE = 1;
+   */
+  CERTIFICATE = 1,
+
+  /**
+   * Authorities.
+   *
+   * @generated from enum value: TLS_FILE_KIND_CA_FILE = 2;
+   */
+  CA_FILE = 2,
+
+  /**
+   * Revocation lists.
+   *
+   * @generated from enum value: TLS_FILE_KIND_CRL_FILE = 3;
+   */
+  CRL_FILE = 3,
+
+  /**
+   * A list of certificates, or a directory of them.
+   *
+   * @generated from enum value: TLS_FILE_KIND_CRT_LIST = 4;
+   */
+  CRT_LIST = 4,
+}
+
+/**
+ * Describes the enum haplane.v1.TlsFileKind.
+ */
+export declare const TlsFileKindSchema: GenEnum<TlsFileKind>;
+
+/**
  * The running HAProxy, through its Runtime API. What is changed here takes effect at once and is not written to the configuration unless a request says `persist`: a weight, an address or an
  * administrative state set here is given back after a reload that haplane makes, everything else (a server added here only, a frontend's state, entries of stick tables) is gone after it.
  * Every method fails with UNAVAILABLE (and says when to retry) while HAProxy does not answer, and with FAILED_PRECONDITION, carrying HAProxy's words, when it refuses.
@@ -1836,6 +3542,176 @@ export declare const Runtime: GenService<{
     methodKind: "unary";
     input: typeof ClearCountersRequestSchema;
     output: typeof ClearCountersResponseSchema;
+  },
+  /**
+   * Lists the sessions (streams) of the running worker (`show sess`), in its order; haplane's own among them. They come and go: a page may miss one that was there all the time.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * Returns one session with all that HAProxy knows of it. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Runtime.GetSession
+   */
+  getSession: {
+    methodKind: "unary";
+    input: typeof GetSessionRequestSchema;
+    output: typeof GetSessionResponseSchema;
+  },
+  /**
+   * Ends one session at once. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Runtime.ShutdownSession
+   */
+  shutdownSession: {
+    methodKind: "unary";
+    input: typeof ShutdownSessionRequestSchema;
+    output: typeof ShutdownSessionResponseSchema;
+  },
+  /**
+   * Lists the last invalid request and response of each proxy (`show errors`).
+   *
+   * @generated from rpc haplane.v1.Runtime.ListErrors
+   */
+  listErrors: {
+    methodKind: "unary";
+    input: typeof ListErrorsRequestSchema;
+    output: typeof ListErrorsResponseSchema;
+  },
+  /**
+   * Lists the stick tables of the running worker (`show table`).
+   *
+   * @generated from rpc haplane.v1.Runtime.ListStickTables
+   */
+  listStickTables: {
+    methodKind: "unary";
+    input: typeof ListStickTablesRequestSchema;
+    output: typeof ListStickTablesResponseSchema;
+  },
+  /**
+   * Sends the entries of a stick table that a filter selects, in messages of up to 1,000. HAProxy is asked once, and the stream ends with the last entry. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListStickTableEntries
+   */
+  listStickTableEntries: {
+    methodKind: "server_streaming";
+    input: typeof ListStickTableEntriesRequestSchema;
+    output: typeof ListStickTableEntriesResponseSchema;
+  },
+  /**
+   * Creates an entry of a stick table, or sets data of one. Fails with NOT_FOUND when there is no such table.
+   *
+   * @generated from rpc haplane.v1.Runtime.SetStickTableEntry
+   */
+  setStickTableEntry: {
+    methodKind: "unary";
+    input: typeof SetStickTableEntryRequestSchema;
+    output: typeof SetStickTableEntryResponseSchema;
+  },
+  /**
+   * Removes the entries of a stick table that a filter selects; those in use stay. Fails with NOT_FOUND when there is no such table.
+   *
+   * @generated from rpc haplane.v1.Runtime.ClearStickTable
+   */
+  clearStickTable: {
+    methodKind: "unary";
+    input: typeof ClearStickTableRequestSchema;
+    output: typeof ClearStickTableResponseSchema;
+  },
+  /**
+   * Lists the map and ACL files that the running worker has loaded. Changes of their entries that last are made by Storage.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListPatternFiles
+   */
+  listPatternFiles: {
+    methodKind: "unary";
+    input: typeof ListPatternFilesRequestSchema;
+    output: typeof ListPatternFilesResponseSchema;
+  },
+  /**
+   * Lists the entries of a map or ACL file as the running worker has them, in the order in which it looks at them. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListPatternEntries
+   */
+  listPatternEntries: {
+    methodKind: "unary";
+    input: typeof ListPatternEntriesRequestSchema;
+    output: typeof ListPatternEntriesResponseSchema;
+  },
+  /**
+   * Lists the certificates, CA files, CRLs and crt-lists that the running worker has loaded, by the names under which it knows them.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListTlsFiles
+   */
+  listTlsFiles: {
+    methodKind: "unary";
+    input: typeof ListTlsFilesRequestSchema;
+    output: typeof ListTlsFilesResponseSchema;
+  },
+  /**
+   * Returns what the running worker knows of one of them; never a key. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Runtime.GetTlsFile
+   */
+  getTlsFile: {
+    methodKind: "unary";
+    input: typeof GetTlsFileRequestSchema;
+    output: typeof GetTlsFileResponseSchema;
+  },
+  /**
+   * Lists the OCSP responses that the running worker has loaded.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListOcspResponses
+   */
+  listOcspResponses: {
+    methodKind: "unary";
+    input: typeof ListOcspResponsesRequestSchema;
+    output: typeof ListOcspResponsesResponseSchema;
+  },
+  /**
+   * Returns one of them, read. Fails with NOT_FOUND.
+   *
+   * @generated from rpc haplane.v1.Runtime.GetOcspResponse
+   */
+  getOcspResponse: {
+    methodKind: "unary";
+    input: typeof GetOcspResponseRequestSchema;
+    output: typeof GetOcspResponseResponseSchema;
+  },
+  /**
+   * Lists the sections of name servers with what was asked of each and how it went (`show resolvers`).
+   *
+   * @generated from rpc haplane.v1.Runtime.ListResolvers
+   */
+  listResolvers: {
+    methodKind: "unary";
+    input: typeof ListResolversRequestSchema;
+    output: typeof ListResolversResponseSchema;
+  },
+  /**
+   * Lists the threads of the running worker (`show threads`). HAProxy stops all of them for the moment that it takes.
+   *
+   * @generated from rpc haplane.v1.Runtime.ListThreads
+   */
+  listThreads: {
+    methodKind: "unary";
+    input: typeof ListThreadsRequestSchema;
+    output: typeof ListThreadsResponseSchema;
+  },
+  /**
+   * Returns what the threads of the running worker have done (`show activity`).
+   *
+   * @generated from rpc haplane.v1.Runtime.GetActivity
+   */
+  getActivity: {
+    methodKind: "unary";
+    input: typeof GetActivityRequestSchema;
+    output: typeof GetActivityResponseSchema;
   },
   /**
    * Sends one command to the running worker, over a connection of its own, and returns what it prints. It is the way to what has no method here, and it is dangerous: HAProxy does what it is told, also what stops
