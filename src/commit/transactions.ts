@@ -7,6 +7,7 @@ import { Serial } from "../lib/serial.ts";
 import type { Operation, StoredTransaction } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { Along } from "./edit.ts";
+import { type TransactionStep, tellTransaction } from "./transaction-event.ts";
 
 /** How many transactions an owner may have open. */
 export const MAX_OPEN = 10;
@@ -123,6 +124,8 @@ interface Open<D, I> {
   readonly staged: StagedWrite<I>[];
   readonly guarded: Map<string, Guarded>;
   ended: boolean;
+  /** Its end is told together with its revision. */
+  told: boolean;
 }
 
 /**
@@ -166,7 +169,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
         );
       this.#open.set(stored.name, open);
     }
-    for (const name of gone) this.#expire(name);
+    for (const name of gone) this.#expire(name, []);
     this.#sweepLater();
   }
 
@@ -196,7 +199,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
     const open = this.#begun(stored, this.#subject.document);
     this.#open.set(stored.name, open);
     try {
-      await store.write([{ kind: "put-transaction", transaction: stored }]);
+      await store.write([{ kind: "put-transaction", transaction: stored }, this.#told(open, "open", owner)]);
     } catch (error) {
       this.#open.delete(stored.name);
       throw error;
@@ -269,7 +272,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
         },
         resources: written,
         author: user.name,
-        along: this.#endAlong(open, request.along),
+        along: this.#endAlong(open, user, request.along),
       };
       const outcome = await this.#subject.commit(edit, {
         ...request,
@@ -278,7 +281,8 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       if (!validateOnly) {
         this.#end(open);
         // Where the commit did not do it. When this is lost, the transaction conflicts with itself at its next commit, and expires.
-        await store.write([{ kind: "delete-transaction", name }]).catch(() => {});
+        const told = open.told ? [] : [this.#told(open, "committed", user.name)];
+        await store.write([{ kind: "delete-transaction", name }, ...told]).catch(() => {});
       }
       return outcome;
     });
@@ -292,20 +296,43 @@ export class Transactions<D, I, C extends Staged<D>, O> {
     await open.serial.run(async () => {
       if (open.ended) return;
       this.#end(open);
-      await this.#options.store.write([{ kind: "delete-transaction", name }]);
+      await this.#options.store.write([
+        { kind: "delete-transaction", name },
+        this.#told(open, "aborted", user.name),
+      ]);
     });
   }
 
   /** Ends a transaction in the store together with the revision that it becomes; a commit that is taken back leaves it open. */
-  #endAlong({ stored, staged }: Open<D, I>, along: Along | undefined): Along {
+  #endAlong(open: Open<D, I>, user: TransactionUser, along: Along | undefined): Along {
+    const { stored, staged } = open;
+    open.told = false;
     return {
-      put: (revision) => [{ kind: "delete-transaction", name: stored.name }, ...(along?.put(revision) ?? [])],
+      put: (revision) => {
+        open.told = true;
+        return [
+          { kind: "delete-transaction", name: stored.name },
+          this.#told(open, "committed", user.name, revision),
+          ...(along?.put(revision) ?? []),
+        ];
+      },
       remove: () => [
         { kind: "put-transaction", transaction: stored },
+        this.#told(open, "open", stored.owner),
         ...staged.map((write, index) => this.#staging(stored.name, index + 1, write)),
         ...(along?.remove() ?? []),
       ],
     };
+  }
+
+  #told(
+    { stored: { name }, guarded }: Open<D, I>,
+    state: TransactionStep["state"],
+    author: string,
+    revision = 0,
+  ): Operation {
+    const resources = [...guarded.values()].filter(({ written }) => written).map((guard) => guard.name);
+    return tellTransaction(this.#options.clock.now(), { name, state, author, resources, revision });
   }
 
   #staging(transaction: string, number: number, { input, guards }: StagedWrite<I>): Operation {
@@ -321,7 +348,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
   #begun(stored: StoredTransaction, base: D): Open<D, I> {
     return {
       ...{ stored, base, document: base, broken: undefined },
-      ...{ serial: new Serial(), staged: [], guarded: new Map(), ended: false },
+      ...{ serial: new Serial(), staged: [], guarded: new Map(), ended: false, told: false },
     };
   }
 
@@ -465,15 +492,18 @@ export class Transactions<D, I, C extends Staged<D>, O> {
     for (const open of [...this.#open.values()]) {
       if (open.stored.expireTime > now) continue;
       this.#end(open);
-      this.#expire(open.stored.name);
+      this.#expire(open.stored.name, [...open.guarded.values()]);
     }
   }
 
-  #expire(name: string): void {
+  #expire(name: string, guarded: readonly Guarded[]): void {
     this.#expired.add(name);
     const [oldest] = this.#expired;
     if (this.#expired.size > MAX_EXPIRED && oldest !== undefined) this.#expired.delete(oldest);
-    this.#options.store.write([{ kind: "delete-transaction", name }]).catch((error: unknown) => {
+    const resources = guarded.filter(({ written }) => written).map((guard) => guard.name);
+    const step = { name, state: "expired" as const, author: "haplane", resources };
+    const told = tellTransaction(this.#options.clock.now(), step);
+    this.#options.store.write([{ kind: "delete-transaction", name }, told]).catch((error: unknown) => {
       this.#options.logger.warn(
         { err: error, transaction: name },
         "an expired transaction is still in the store",

@@ -210,6 +210,14 @@ export declare type Event = Message<"haplane.v1.Event"> & {
      */
     value: FileEvent;
     case: "file";
+  } | {
+    /**
+     * Of kind TRANSACTION.
+     *
+     * @generated from field: haplane.v1.TransactionEvent transaction = 16;
+     */
+    value: TransactionEvent;
+    case: "transaction";
   } | { case: undefined; value?: undefined };
 };
 
@@ -473,6 +481,33 @@ export declare type FileEvent = Message<"haplane.v1.FileEvent"> & {
 export declare const FileEventSchema: GenMessage<FileEvent>;
 
 /**
+ * A transaction was begun (the event's type is ADDED) or has ended (REMOVED); the event's resource is its name.
+ *
+ * @generated from message haplane.v1.TransactionEvent
+ */
+export declare type TransactionEvent = Message<"haplane.v1.TransactionEvent"> & {
+  /**
+   * What became of it.
+   *
+   * @generated from field: haplane.v1.TransactionState state = 1;
+   */
+  state: TransactionState;
+
+  /**
+   * Names of the resources that it writes.
+   *
+   * @generated from field: repeated string resources = 2;
+   */
+  resources: string[];
+};
+
+/**
+ * Describes the message haplane.v1.TransactionEvent.
+ * Use `create(TransactionEventSchema)` to create a new message.
+ */
+export declare const TransactionEventSchema: GenMessage<TransactionEvent>;
+
+/**
  * Kinds of events.
  *
  * @generated from enum haplane.v1.EventKind
@@ -526,6 +561,13 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_FILE = 6;
    */
   FILE = 6,
+
+  /**
+   * A transaction, of the configuration or of a SPOE file, was begun or has ended.
+   *
+   * @generated from enum value: EVENT_KIND_TRANSACTION = 7;
+   */
+  TRANSACTION = 7,
 }
 
 /**
@@ -666,6 +708,53 @@ export enum ProcessState {
  * Describes the enum haplane.v1.ProcessState.
  */
 export declare const ProcessStateSchema: GenEnum<ProcessState>;
+
+/**
+ * States of a transaction.
+ *
+ * @generated from enum haplane.v1.TransactionState
+ */
+export enum TransactionState {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: TRANSACTION_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Writes can be staged in it.
+   *
+   * @generated from enum value: TRANSACTION_STATE_OPEN = 1;
+   */
+  OPEN = 1,
+
+  /**
+   * What was staged in it is the document.
+   *
+   * @generated from enum value: TRANSACTION_STATE_COMMITTED = 2;
+   */
+  COMMITTED = 2,
+
+  /**
+   * It was given up.
+   *
+   * @generated from enum value: TRANSACTION_STATE_ABORTED = 3;
+   */
+  ABORTED = 3,
+
+  /**
+   * It was not used for too long, and is forgotten.
+   *
+   * @generated from enum value: TRANSACTION_STATE_EXPIRED = 4;
+   */
+  EXPIRED = 4,
+}
+
+/**
+ * Describes the enum haplane.v1.TransactionState.
+ */
+export declare const TransactionStateSchema: GenEnum<TransactionState>;
 
 /**
  * Everything that happens, pushed.

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import pino from "pino";
-import { EventKind, EventType } from "../../../gen/haplane/v1/events_pb.js";
+import { EventKind, EventType, TransactionState } from "../../../gen/haplane/v1/events_pb.js";
 import { SpoeChangeSchema } from "../../../gen/haplane/v1/spoe_pb.js";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { openSpoe } from "../../../src/service/open-spoe.ts";
@@ -152,4 +152,33 @@ test("an edit and a removal by hand are versions without being asked for, also w
   const { world: later } = await again();
   const [gone] = await later.store.fileVersions.list({ file: "spoe/b.conf", limit: 1 });
   assert.deepEqual([gone?.number, gone?.sha256], [2, ""]);
+});
+
+test("watchers are told of a transaction when it is begun, and what became of it, with its revision", async (t) => {
+  const { files, transactions, world } = await spoeWorld(t);
+  await files.upload(upload(""));
+  const own = await transactions.of("a.conf");
+  const first = await own.begin(user.name, 60_000);
+  await own.stage(first.name, user, scope("one"), true);
+  await own.commit(first.name, user, { validateOnly: false, message: "" });
+  const second = await own.begin(user.name, 60_000);
+  await own.abort(second.name, user);
+  const third = await own.begin(user.name, 60_000);
+  await own.commit(third.name, user, { validateOnly: false, message: "" });
+  const [committed] = await world.store.fileVersions.list({ file: "spoe/a.conf", limit: 1 });
+  const { OPEN, COMMITTED, ABORTED } = TransactionState;
+  const told = (await durableEvents(world.store, EventKind.TRANSACTION)).map((event) => {
+    assert.ok(event.payload.case === "transaction");
+    const { state, resources } = event.payload.value;
+    return [event.resource, event.type, state, Number(event.revision), resources.join()];
+  });
+  const { ADDED, REMOVED } = EventType;
+  assert.deepEqual(told, [
+    [first.name, ADDED, OPEN, 0, ""],
+    [first.name, REMOVED, COMMITTED, committed?.revision, "spoe/a.conf/scopes/one"],
+    [second.name, ADDED, OPEN, 0, ""],
+    [second.name, REMOVED, ABORTED, 0, ""],
+    [third.name, ADDED, OPEN, 0, ""],
+    [third.name, REMOVED, COMMITTED, 0, ""],
+  ]);
 });
