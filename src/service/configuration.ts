@@ -27,7 +27,6 @@ import type { TransactionView } from "../commit/transactions.ts";
 import type { Made } from "../config/apply-changes.ts";
 import type { ApplyInput } from "../config/apply-request.ts";
 import { changedNames } from "../config/changed-names.ts";
-import { locate, readResourceId } from "../config/locate.ts";
 import { rolledBack, withContent } from "../config/rollback.ts";
 import { DomainError } from "../lib/errors.ts";
 import { checkFields } from "../rpc/fields.ts";
