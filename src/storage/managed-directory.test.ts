@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { DomainError } from "../lib/errors.ts";
+import type { Expected } from "./expected.ts";
 import type { StorageFs } from "./file-system.ts";
 import { ManagedDirectory } from "./managed-directory.ts";
 
@@ -19,14 +20,17 @@ async function open(t: TestContext, fs?: StorageFs, secret = false): Promise<Man
 }
 
 const bytes = (text: string) => Buffer.from(text);
+/** As whoever changes a file does it. */
+const write = (directory: ManagedDirectory, name: string, content: Buffer, expected: Expected = {}) =>
+  directory.exclusively(name, () => directory.writeWithin(name, content, expected));
 const reason = (expected: string) => (error: unknown) =>
   error instanceof DomainError && error.reason === expected;
 
 test("makes the directory, its files and its secrets for nobody else", async (t) => {
   const open_ = await open(t);
-  await open_.write("a.txt", bytes("a"));
+  await write(open_, "a.txt", bytes("a"));
   const secret = await open(t, undefined, true);
-  await secret.write("key.pem", bytes("k"));
+  await write(secret, "key.pem", bytes("k"));
   const modes = await Promise.all(
     [open_.path, join(open_.path, "a.txt"), join(secret.path, "key.pem")].map(
       async (path) => (await nodeFs.stat(path)).mode & 0o777,
@@ -51,7 +55,7 @@ for (const name of [
   test(`refuses the name ${JSON.stringify(name.slice(0, 20))}`, async (t) => {
     const directory = await open(t);
     for (const use of [
-      () => directory.write(name, bytes("x")),
+      () => write(directory, name, bytes("x")),
       () => directory.read(name),
       () => directory.facts(name),
       () => directory.remove(name),
@@ -63,8 +67,8 @@ for (const name of [
 
 test("a name that differs in case only from another is refused", async (t) => {
   const directory = await open(t);
-  await directory.write("Site.pem", bytes("1"));
-  await assert.rejects(directory.write("site.pem", bytes("2")), reason("RESOURCE_EXISTS"));
+  await write(directory, "Site.pem", bytes("1"));
+  await assert.rejects(write(directory, "site.pem", bytes("2")), reason("RESOURCE_EXISTS"));
   assert.deepEqual(await nodeFs.readdir(directory.path), ["Site.pem"]);
 });
 
@@ -78,17 +82,17 @@ test("nothing is read, shown or written through a symbolic link", async (t) => {
   assert.equal(await directory.read("link"), undefined);
   assert.equal(await directory.read("below"), undefined);
   for (const name of ["link", "below"])
-    await assert.rejects(directory.write(name, bytes("x")), reason("RESOURCE_EXISTS"));
+    await assert.rejects(write(directory, name, bytes("x")), reason("RESOURCE_EXISTS"));
   assert.equal(await nodeFs.readFile(outside, "utf8"), "secret");
 });
 
 test("etags guard: the present one, any, none yet", async (t) => {
   const directory = await open(t);
-  const first = await directory.write("f", bytes("1"), { absent: true });
-  await assert.rejects(directory.write("f", bytes("2"), { absent: true }), reason("RESOURCE_EXISTS"));
-  await assert.rejects(directory.write("f", bytes("2"), { etag: "other" }), reason("ETAG_MISMATCH"));
-  await assert.rejects(directory.write("g", bytes("2"), { etag: first.etag }), reason("RESOURCE_NOT_FOUND"));
-  const second = await directory.write("f", bytes("2"), { etag: first.etag });
+  const first = await write(directory, "f", bytes("1"), { absent: true });
+  await assert.rejects(write(directory, "f", bytes("2"), { absent: true }), reason("RESOURCE_EXISTS"));
+  await assert.rejects(write(directory, "f", bytes("2"), { etag: "other" }), reason("ETAG_MISMATCH"));
+  await assert.rejects(write(directory, "g", bytes("2"), { etag: first.etag }), reason("RESOURCE_NOT_FOUND"));
+  const second = await write(directory, "f", bytes("2"), { etag: first.etag });
   assert.notEqual(second.etag, first.etag);
   await assert.rejects(directory.remove("f", { etag: first.etag }), reason("ETAG_MISMATCH"));
   await directory.remove("f", { etag: second.etag });
@@ -98,9 +102,9 @@ test("etags guard: the present one, any, none yet", async (t) => {
 
 test("of two writers with the same etag one wins, and the other is told", async (t) => {
   const directory = await open(t);
-  const { etag } = await directory.write("f", bytes("0"));
+  const { etag } = await write(directory, "f", bytes("0"));
   const outcomes = await Promise.allSettled(
-    ["1", "2"].map((text) => directory.write("f", bytes(text), { etag })),
+    ["1", "2"].map((text) => write(directory, "f", bytes(text), { etag })),
   );
   assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
 });
@@ -114,9 +118,9 @@ test("an edit by hand between check and rename stays", async (t) => {
       await nodeFs.link(from, to);
     },
   } as StorageFs);
-  await directory.write("f", bytes("1"));
+  await write(directory, "f", bytes("1"));
   edit = () => nodeFs.writeFile(join(directory.path, "f"), "by hand");
-  await assert.rejects(directory.write("f", bytes("2")), reason("ETAG_MISMATCH"));
+  await assert.rejects(write(directory, "f", bytes("2")), reason("ETAG_MISMATCH"));
   assert.equal(String(await directory.read("f")), "by hand");
   assert.deepEqual(await nodeFs.readdir(directory.path), ["f"]);
 });
@@ -130,7 +134,7 @@ test("a list reads only what has changed", async (t) => {
       return nodeFs.open(...args);
     },
   } as StorageFs);
-  for (const name of ["a", "b", "c"]) await directory.write(name, bytes(name));
+  for (const name of ["a", "b", "c"]) await write(directory, name, bytes(name));
   opened = [];
   const before = await directory.list();
   assert.deepEqual(opened, []);
@@ -143,7 +147,7 @@ test("a list reads only what has changed", async (t) => {
 
 test("what is installed can be undone, and until it is kept a later process finds it", async (t) => {
   const directory = await open(t);
-  await directory.write("f", bytes("1"));
+  await write(directory, "f", bytes("1"));
   const staged = await directory.stage();
   await staged.write(bytes("2"));
   const content = await staged.seal(directory.attributes);
@@ -160,7 +164,7 @@ test("what is installed can be undone, and until it is kept a later process find
 
 test("a later process puts the former file back as well", async (t) => {
   const directory = await open(t);
-  await directory.write("f", bytes("1"));
+  await write(directory, "f", bytes("1"));
   const staged = await directory.stage();
   await staged.write(bytes("2"));
   const content = await staged.seal(directory.attributes);
@@ -203,9 +207,9 @@ for (const [operation, code] of [
         await nodeFs.link(from, to);
       },
     } as StorageFs);
-    const { etag } = await directory.write("f", bytes("before"));
+    const { etag } = await write(directory, "f", bytes("before"));
     fails = true;
-    await assert.rejects(directory.write("f", bytes("after")), reason("STORE_UNAVAILABLE"));
+    await assert.rejects(write(directory, "f", bytes("after")), reason("STORE_UNAVAILABLE"));
     fails = false;
     assert.deepEqual(await nodeFs.readdir(directory.path), ["f"]);
     assert.equal(String(await directory.read("f")), "before");

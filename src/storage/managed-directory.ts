@@ -2,7 +2,7 @@
  * A directory whose files haplane keeps for HAProxy. Names are checked, replacements are atomic and durable, nothing leaves the directory, and what is known of a file is kept until it changes.
  *
  *     const directory = await ManagedDirectory.open({ path, setting: "--maps-dir" });
- *     await directory.write("hosts.map", bytes, { etag });       // one message, durable when it resolves
+ *     await directory.exclusively("hosts.map", () => directory.writeWithin("hosts.map", bytes, { etag }));   // durable when it resolves
  *     await directory.list();                                     // size, sha256, etag, times; reads only what has changed
  *     const bytes = await directory.read("hosts.map");
  *     await directory.remove("hosts.map", { etag });
@@ -145,14 +145,9 @@ export class ManagedDirectory {
     return install(this.#place, name, staged, content, former);
   }
 
-  /** Replaces a file, or makes it, from bytes. */
-  write(name: string, bytes: Uint8Array, expected: Expected = {}): Promise<FileFacts> {
-    this.pathOf(name);
-    return this.exclusively(name, () => this.writeWithin(name, bytes, expected));
-  }
-
-  /** The same for a task that runs exclusively already. */
+  /** Replaces a file, or makes it, from bytes; for a task that runs exclusively. */
   async writeWithin(name: string, bytes: Uint8Array, expected: Expected): Promise<FileFacts> {
+    this.pathOf(name);
     const staged = await this.stage();
     try {
       const content = await writing(this.path, async () => {

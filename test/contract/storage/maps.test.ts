@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { Applied_Via } from "../../../gen/haplane/v1/configuration_pb.js";
-import { FileKind } from "../../../gen/haplane/v1/storage_pb.js";
+import { ApplyMode, FileKind } from "../../../gen/haplane/v1/storage_pb.js";
 import {
   type ConfigurationClient,
   configurationClient,
@@ -205,5 +205,21 @@ ${backend("none")}${backend("shop")}${backend("blog")}${backend("news")}`,
     await client.addMapEntry({ parent: ROUTES, entry: { key: "/news", value: "news" } });
     assert.equal(readFileSync(path("routes.map"), "utf8"), "# by hand\n/blog blog\n/news news\n");
     assert.deepEqual(await loaded("routes.map"), ["/blog blog", "/news news"]);
+  });
+
+  test("removed by force it is told what HAProxy keeps; with a reload it is put back when HAProxy refuses", async () => {
+    const before = readFileSync(path("routes.map"), "utf8");
+    const withReload = client.deleteFile({ name: ROUTES, force: true, apply: ApplyMode.FORCE_RELOAD });
+    assert.equal((await failureOf(withReload)).reason, "CONFIGURATION_REFUSED");
+    assert.equal(readFileSync(path("routes.map"), "utf8"), before);
+    const { applied } = await client.deleteFile({ name: ROUTES, force: true });
+    assert.equal(applied!.via, Applied_Via.NONE);
+    assert.match(applied!.reasons.join(), /until its next reload/);
+    assert.throws(() => readFileSync(path("routes.map")), /ENOENT/);
+    assert.equal(await backendOf("/shop/1"), "shop");
+    // Named by nothing, and not loaded: nothing is to be forgotten.
+    await put("unused.map", "a b\n");
+    const unused = await client.deleteFile({ name: "files/maps/unused.map" });
+    assert.deepEqual(unused.applied!.reasons, ["HAProxy has not loaded it"]);
   });
 });
