@@ -4,6 +4,7 @@ import type { Address } from "./lib/address.ts";
 import type { Clock } from "./lib/clock.ts";
 import { ShutdownStack } from "./lib/shutdown-stack.ts";
 import { readPrincipals } from "./read-principals.ts";
+import type { AuditRecord } from "./rpc/audit.ts";
 import { createConnectListener } from "./rpc/connect.ts";
 import { createEdge } from "./rpc/edge.ts";
 import { createGrpcListener } from "./rpc/grpc.ts";
@@ -34,6 +35,8 @@ export interface OpenEdgeOptions {
   readonly metrics: Registry;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of every call that may have changed something. */
+  readonly audit: (record: AuditRecord) => void;
 }
 
 /** The listeners, and who may come in by them. */
@@ -68,7 +71,10 @@ export async function openEdge(options: OpenEdgeOptions): Promise<OpenEdge> {
   const { limits } = settings;
   const trail = logger.child({ part: "audit" });
   const edge = createEdge({
-    audit: (record) => trail.info(record, "change"),
+    audit(record) {
+      trail.info(record, "change");
+      options.audit(record);
+    },
     ...{ services, health, metrics, clock, limits, log: logger },
     verify: principalsVerifier({
       principals: () => principals,

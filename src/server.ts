@@ -22,6 +22,7 @@ import { openEdge, readListening } from "./open-edge.ts";
 import { createHealth } from "./rpc/health.ts";
 import type { ListenAddress } from "./rpc/listener.ts";
 import type { ListedUsers } from "./rpc/principals.ts";
+import { createAuditTrail } from "./service/audit-event.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
 import { fileEvent, presentFile } from "./service/file-event.ts";
@@ -30,9 +31,10 @@ import { healthRoute, keepHealth } from "./service/health.ts";
 import { metricsRoute, registerMetrics } from "./service/metrics.ts";
 import { openConfiguration } from "./service/open-configuration.ts";
 import { openSpoe } from "./service/open-spoe.ts";
-import { configurationEvents } from "./service/present-events.ts";
+import { configurationEvents, presentTransaction } from "./service/present-events.ts";
 import { processEvent } from "./service/process-event.ts";
 import { runtimeService } from "./service/runtime.ts";
+import { watchServerStatus } from "./service/server-status.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
 import { spoeService } from "./service/spoe.ts";
@@ -224,7 +226,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...sources
       .list()
       .map((source) => create(EventSchema, sourceEvent(source, EventType.CURRENT, clock.now()))),
+    ...[...configuration.transactions.list(), ...(await spoe.transactions.list())].map(presentTransaction),
   ]);
+  starting.defer(watchServerStatus({ haproxy, hub, clock }));
+  const audit = createAuditTrail({ clock, publish });
+  starting.defer(() => audit.close());
   const listed = (userlist: string): ListedUsers => ({
     find: (name) => findUser(commit.document, userlist, name)?.password,
     passwords: () => listUsers(commit.document, userlist).map(({ password }) => password),
@@ -244,6 +250,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ],
     routes: [metricsRoute(metrics), healthRoute(health)],
     logger: logger.child({ part: "rpc" }),
+    audit: audit.record,
   });
   starting.defer(() => edge.close(GRACE_MS));
 

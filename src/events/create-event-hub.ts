@@ -1,5 +1,5 @@
 import { toBinary } from "@bufbuild/protobuf";
-import { type Event, EventSchema } from "../../gen/haplane/v1/events_pb.js";
+import { type Event, type EventKind, EventSchema } from "../../gen/haplane/v1/events_pb.js";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { decodeCursor, foreignCursor } from "./cursor.ts";
@@ -115,6 +115,10 @@ class Hub implements EventHub {
       iterator.end(error);
     }
     return iterator;
+  }
+
+  wants(kind: EventKind): boolean {
+    return [...this.#groups.values()].some(({ filter }) => filter.wants(kind));
   }
 
   close(): void {

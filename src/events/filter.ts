@@ -9,6 +9,8 @@ export interface Filter {
   /** Lets everything through. */
   readonly all: boolean;
   matches(event: Pick<LoggedEvent, "kind" | "resource">): boolean;
+  /** Whether events of a kind may get through, by their resource. */
+  wants(kind: number): boolean;
 }
 
 const MAX_PREFIXES = 100;
@@ -24,12 +26,13 @@ export function createFilter(kinds: readonly number[], resourcePrefixes: readonl
   const prefixes = [...new Set(resourcePrefixes)].sort();
   // An empty prefix begins every name.
   const anyResource = prefixes.length === 0 || prefixes[0] === "";
+  const wants = (kind: number) => wantedKinds.size === 0 || wantedKinds.has(kind);
   return {
+    wants,
     key: JSON.stringify([[...wantedKinds].sort((a, b) => a - b), anyResource ? [] : prefixes]),
     all: wantedKinds.size === 0 && anyResource,
     matches: ({ kind, resource }) =>
-      (wantedKinds.size === 0 || wantedKinds.has(kind)) &&
-      (anyResource || prefixes.some((prefix) => resource.startsWith(prefix))),
+      wants(kind) && (anyResource || prefixes.some((prefix) => resource.startsWith(prefix))),
   };
 }
 

@@ -8,6 +8,7 @@ const KEPT: ReadonlySet<EventKind> = new Set([
   EventKind.SOURCE,
   EventKind.PROCESS,
   EventKind.FILE,
+  EventKind.TRANSACTION,
 ]);
 
 /** The state of things as the log has it: what a watch begins with, so that nothing in it comes again as a change. It is given what there is at the start, and follows the log. */

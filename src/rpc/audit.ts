@@ -1,10 +1,11 @@
-import type { DescMessage, Message } from "@bufbuild/protobuf";
+import { type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { status as Code } from "@grpc/grpc-js";
 import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import type { Call, CallEnd, Protocol } from "./call.ts";
 import { Encoded } from "./encoded.ts";
+import { redactedJson } from "./redact.ts";
 import { roleName } from "./roles.ts";
 
 /** Who wanted to change what, from where, and what became of it. */
@@ -29,9 +30,18 @@ export interface AuditRecord {
   readonly outcome: string;
   /** The reason of the error, else absent. */
   readonly reason?: string;
+  /** The error as a sentence, else absent. */
+  readonly error?: string;
+  /** The request as JSON, of a stream its first message, without what is secret; absent when none was read. */
+  readonly request?: string;
+  /** The client's `traceparent`, else absent. */
+  readonly traceparent?: string;
+  readonly tookMs: number;
 }
 
 const MAX_RESOURCES = 20;
+/** Requests are told up to so many characters; those of more than so many bytes are not even read for it. */
+const MAX_REQUEST = { characters: 4_096, bytes: 64 * 1024 };
 /** How deep requests are looked into for names: a change in a list, and its resource. */
 const MAX_DEPTH = 4;
 /** Fields that name what a request is about. */
@@ -60,7 +70,10 @@ export function auditOf(call: Call, end: CallEnd, listener: string): AuditRecord
       : aboutOf(call.method.desc.input, request)),
     ...(revision !== undefined && { revision }),
     outcome: Code[end.code],
-    ...(denied !== undefined && { reason: denied.reason }),
+    ...(denied !== undefined && { reason: denied.reason, error: denied.message }),
+    ...(request !== undefined && { request: textOf(call.method.desc.input, request) }),
+    ...(call.traceparent !== undefined && { traceparent: call.traceparent }),
+    tookMs: Math.round(end.durationMs),
   };
 }
 
@@ -93,4 +106,14 @@ function revisionOf(answer: unknown): string | undefined {
   const revision = (message as { revision?: unknown } | undefined)?.revision;
   if (typeof revision !== "bigint" && typeof revision !== "number") return undefined;
   return Number(revision) === 0 ? undefined : String(revision);
+}
+
+function textOf(desc: DescMessage, request: Message): string {
+  try {
+    if (toBinary(desc, request).length > MAX_REQUEST.bytes) return "(large)";
+    return JSON.stringify(redactedJson(desc, request)).slice(0, MAX_REQUEST.characters);
+  } catch {
+    // A duration or timestamp out of range has no JSON form.
+    return "(cannot be written as JSON)";
+  }
 }

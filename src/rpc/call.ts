@@ -53,7 +53,7 @@ export class Call implements CallContext {
   readonly peer: Peer;
   readonly deadline: number | undefined;
   readonly requestId: string;
-  /** The request, where there is but one and it has been read. For the log. */
+  /** The request, where there is but one and it has been read. For log and audit. */
   request: Message | undefined;
   /** The first message of a stream of requests. For the record of what was changed. */
   first: Message | undefined;
@@ -96,6 +96,11 @@ export class Call implements CallContext {
     return this.#reason;
   }
 
+  /** The header that `trace` was read from, where it keeps the rules. */
+  get traceparent(): string | undefined {
+    return this.trace === undefined ? undefined : this.#header("traceparent");
+  }
+
   /** Whether nothing may be sent any more. */
   get ended(): boolean {
     return this.#ended;
@@ -131,7 +136,7 @@ export class Call implements CallContext {
 
   /** The status for what was thrown. An abort wins over what the handler threw because of it. */
   status(error: unknown): CallStatus {
-    return statusOf(this.#reason ?? error, this.requestId);
+    return statusOf(this.#reason ?? error, this.requestId, this.traceparent);
   }
 
   /** Ends the call; only the first time counts. A handler that still works on one that failed is told to stop. */

@@ -75,7 +75,7 @@ export interface CallStatus {
 }
 
 /** Turns whatever a handler threw into what the client may know. What is no DomainError is a defect: the client gets a request id and nothing else. */
-export function statusOf(error: unknown, requestId: string): CallStatus {
+export function statusOf(error: unknown, requestId: string, traceparent = ""): CallStatus {
   const known =
     error instanceof DomainError
       ? error
@@ -97,7 +97,10 @@ export function statusOf(error: unknown, requestId: string): CallStatus {
       ...resourceInfo(known.resource),
       ...retryInfo(known.retryAfterMs ?? rule.retryAfterMs),
       ...violations(known, rule.code),
-      detail(RequestInfoSchema, { requestId }),
+      detail(RequestInfoSchema, {
+        requestId,
+        ...(traceparent !== "" && { servingData: `traceparent=${traceparent.slice(0, MAX_BYTES.name)}` }),
+      }),
     ],
   };
 }

@@ -1,9 +1,16 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Event, EventKind, EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
+import {
+  type Event,
+  EventKind,
+  EventSchema,
+  EventType,
+  TransactionState,
+} from "../../gen/haplane/v1/events_pb.js";
 import { serverChanges } from "../commit/classify.ts";
 import type { Commit } from "../commit/commit.ts";
 import { eventNow, serverEvent } from "../commit/server-event.ts";
+import type { TransactionView } from "../commit/transactions.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 
@@ -29,4 +36,16 @@ export async function configurationEvents(
     committed,
     ...servers.map((facts) => eventNow(serverEvent(facts, false), time, { author, revision: newest })),
   ];
+}
+
+/** What a watch begins with of an open transaction. */
+export function presentTransaction(view: TransactionView<unknown>): Event {
+  return create(EventSchema, {
+    ...{ kind: EventKind.TRANSACTION, type: EventType.CURRENT, time: timestampFromMs(view.createTime) },
+    ...{ resource: view.name, author: view.owner },
+    payload: {
+      case: "transaction",
+      value: { state: TransactionState.OPEN, resources: [...view.resources] },
+    },
+  });
 }

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { SpoeApplyRequestSchema } from "../../gen/haplane/v1/spoe_pb.js";
 import type { ChangeOutcome } from "../commit/change.ts";
 import type { Along } from "../commit/edit.ts";
-import { type Subject, Transactions } from "../commit/transactions.ts";
+import { type Subject, Transactions, type TransactionView } from "../commit/transactions.ts";
 import type { WriteContext } from "../config/write-context.ts";
 import type { Clock } from "../lib/clock.ts";
 import { applySpoe, type SpoeChanged, type SpoeInput } from "../spoe/apply-spoe.ts";
@@ -52,6 +52,11 @@ export class SpoeTransactions {
       await this.#options.files.find(file);
       await this.#opened(file);
     }
+  }
+
+  /** Those that are open. */
+  async list(): Promise<readonly TransactionView<SpoeFile>[]> {
+    return (await Promise.all(this.#byFile.values())).flatMap((transactions) => transactions.list());
   }
 
   /** Lets go of the clock. */

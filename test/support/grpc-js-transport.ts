@@ -1,3 +1,4 @@
+import process from "node:process";
 import { create, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { ConnectError, type Transport } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
@@ -25,11 +26,11 @@ export function grpcJsTransport(address: ListenAddress): Transport & { close(): 
               ? resolve({ stream: false, service: method.parent, method, ...nothing, message } as never)
               : reject(toConnectError(error)),
         );
-        signal?.addEventListener("abort", () => call.cancel(), { once: true });
+        cancelWith(signal, call);
       }),
     async stream(method, signal, timeoutMs, header, input) {
       const call = client.makeBidiStreamRequest(...codec(method), metadataOf(header), optionsOf(timeoutMs));
-      signal?.addEventListener("abort", () => call.cancel(), { once: true });
+      cancelWith(signal, call);
       const sending = (async () => {
         for await (const one of input)
           if (!call.write(create(method.input, one as never) as Message))
@@ -47,6 +48,13 @@ export function grpcJsTransport(address: ListenAddress): Transport & { close(): 
     },
     close: () => client.close(),
   };
+}
+
+function cancelWith(signal: AbortSignal | undefined, call: { cancel(): void }): void {
+  // grpc-js resets nothing when a call is cancelled in the turn in which it is made: the server would never learn of it.
+  const cancel = () => void process.nextTick(() => call.cancel());
+  if (signal?.aborted) cancel();
+  else signal?.addEventListener("abort", cancel, { once: true });
 }
 
 function codec(method: DescMethod) {

@@ -40,8 +40,8 @@ export declare type WatchRequest = Message<"haplane.v1.WatchRequest"> & {
   resourcePrefixes: string[];
 
   /**
-   * First sends the present state as events of type CURRENT (the process, the newest revision, sources, the servers that the configuration has, and the files beside it), then a bookmark, then
-   * changes. The state is that of the log at the bookmark: what changed before it does not come again as a change. Not together with a cursor.
+   * First sends the present state as events of type CURRENT (the process, the newest revision, sources, the servers that the configuration has, files, open transactions), then a
+   * bookmark, then changes. The state is that of the log at the bookmark: what changed before it does not come again as a change. Not together with a cursor.
    *
    * @generated from field: bool include_current = 4;
    */
@@ -218,6 +218,22 @@ export declare type Event = Message<"haplane.v1.Event"> & {
      */
     value: TransactionEvent;
     case: "transaction";
+  } | {
+    /**
+     * Of kind AUDIT.
+     *
+     * @generated from field: haplane.v1.AuditEvent audit = 17;
+     */
+    value: AuditEvent;
+    case: "audit";
+  } | {
+    /**
+     * Of kind SERVER_STATUS.
+     *
+     * @generated from field: haplane.v1.ServerStatusEvent server_status = 18;
+     */
+    value: ServerStatusEvent;
+    case: "serverStatus";
   } | { case: undefined; value?: undefined };
 };
 
@@ -508,6 +524,174 @@ export declare type TransactionEvent = Message<"haplane.v1.TransactionEvent"> & 
 export declare const TransactionEventSchema: GenMessage<TransactionEvent>;
 
 /**
+ * A call of a method whose role is above viewer, however it ended; the event's resource is the first that the request names, or else the method, and the author is who called. Calls of
+ * which nobody knows who makes them are not among them. Sent a moment after the answer, a few together.
+ *
+ * @generated from message haplane.v1.AuditEvent
+ */
+export declare type AuditEvent = Message<"haplane.v1.AuditEvent"> & {
+  /**
+   * The method, e.g. `haplane.v1.Configuration/Update`.
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * The role of the caller.
+   *
+   * @generated from field: string role = 2;
+   */
+  role: string;
+
+  /**
+   * Where the call came from: `address:port`, or `unix:` and the path of the socket.
+   *
+   * @generated from field: string peer = 3;
+   */
+  peer: string;
+
+  /**
+   * The listener that it came by, likewise.
+   *
+   * @generated from field: string listener = 4;
+   */
+  listener: string;
+
+  /**
+   * `grpc`, `grpc-web` or `connect`.
+   *
+   * @generated from field: string protocol = 5;
+   */
+  protocol: string;
+
+  /**
+   * What the request names, at most 20.
+   *
+   * @generated from field: repeated string resources = 6;
+   */
+  resources: string[];
+
+  /**
+   * Nothing was to be changed.
+   *
+   * @generated from field: bool validate_only = 7;
+   */
+  validateOnly: boolean;
+
+  /**
+   * The code that it ended with, e.g. `OK` or `ABORTED`.
+   *
+   * @generated from field: string code = 8;
+   */
+  code: string;
+
+  /**
+   * Why it failed: an ErrorReason. Empty when it went well, and for a defect, of which the log has the cause.
+   *
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+
+  /**
+   * The same as a sentence.
+   *
+   * @generated from field: string error = 10;
+   */
+  error: string;
+
+  /**
+   * The revision that the answer names; 0 when there is none.
+   *
+   * @generated from field: int64 revision = 11;
+   */
+  revision: bigint;
+
+  /**
+   * The request as JSON, of a stream its first message. What is secret in it is only said to be there. Cut at 4,096 characters; `(large)` for one of more than 64 KiB.
+   *
+   * @generated from field: string request = 12;
+   */
+  request: string;
+
+  /**
+   * The id of the request, as in the log and in errors.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * The `traceparent` that the client sent.
+   *
+   * @generated from field: string traceparent = 14;
+   */
+  traceparent: string;
+
+  /**
+   * How long it took.
+   *
+   * @generated from field: google.protobuf.Duration took = 15;
+   */
+  took?: Duration | undefined;
+};
+
+/**
+ * Describes the message haplane.v1.AuditEvent.
+ * Use `create(AuditEventSchema)` to create a new message.
+ */
+export declare const AuditEventSchema: GenMessage<AuditEvent>;
+
+/**
+ * A server as the running HAProxy sees it. haplane looks at all servers together, at most twice a second and with at most a twentieth of the time, while somebody watches this kind: a
+ * state that lasts shorter can be missed.
+ *
+ * @generated from message haplane.v1.ServerStatusEvent
+ */
+export declare type ServerStatusEvent = Message<"haplane.v1.ServerStatusEvent"> & {
+  /**
+   * Name of the backend.
+   *
+   * @generated from field: string backend = 1;
+   */
+  backend: string;
+
+  /**
+   * Name of the server.
+   *
+   * @generated from field: string server = 2;
+   */
+  server: string;
+
+  /**
+   * What it is now.
+   *
+   * @generated from field: haplane.v1.ServerStatus status = 3;
+   */
+  status: ServerStatus;
+
+  /**
+   * What it was when haplane looked before.
+   *
+   * @generated from field: haplane.v1.ServerStatus previous = 4;
+   */
+  previous: ServerStatus;
+
+  /**
+   * The weight in force, 0 to 256.
+   *
+   * @generated from field: uint32 weight = 5;
+   */
+  weight: number;
+};
+
+/**
+ * Describes the message haplane.v1.ServerStatusEvent.
+ * Use `create(ServerStatusEventSchema)` to create a new message.
+ */
+export declare const ServerStatusEventSchema: GenMessage<ServerStatusEvent>;
+
+/**
  * Kinds of events.
  *
  * @generated from enum haplane.v1.EventKind
@@ -568,6 +752,20 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_TRANSACTION = 7;
    */
   TRANSACTION = 7,
+
+  /**
+   * A call that may change something, or reads what is secret, has ended.
+   *
+   * @generated from enum value: EVENT_KIND_AUDIT = 8;
+   */
+  AUDIT = 8,
+
+  /**
+   * The running HAProxy sees a server in another state: by its checks, its agent, or a command. Always ephemeral; seen within a second.
+   *
+   * @generated from enum value: EVENT_KIND_SERVER_STATUS = 9;
+   */
+  SERVER_STATUS = 9,
 }
 
 /**
@@ -755,6 +953,67 @@ export enum TransactionState {
  * Describes the enum haplane.v1.TransactionState.
  */
 export declare const TransactionStateSchema: GenEnum<TransactionState>;
+
+/**
+ * What a server is to the running HAProxy.
+ *
+ * @generated from enum haplane.v1.ServerStatus
+ */
+export enum ServerStatus {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: SERVER_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It takes traffic.
+   *
+   * @generated from enum value: SERVER_STATUS_UP = 1;
+   */
+  UP = 1,
+
+  /**
+   * Its checks or its agent say that it cannot.
+   *
+   * @generated from enum value: SERVER_STATUS_DOWN = 2;
+   */
+  DOWN = 2,
+
+  /**
+   * It comes back, with a growing share of traffic (`slowstart`).
+   *
+   * @generated from enum value: SERVER_STATUS_STARTING = 3;
+   */
+  STARTING = 3,
+
+  /**
+   * Its checks say that it leaves: no new sessions (`http-check disable-on-404`).
+   *
+   * @generated from enum value: SERVER_STATUS_STOPPING = 4;
+   */
+  STOPPING = 4,
+
+  /**
+   * Told to take no new sessions.
+   *
+   * @generated from enum value: SERVER_STATUS_DRAIN = 5;
+   */
+  DRAIN = 5,
+
+  /**
+   * In maintenance, or without an address.
+   *
+   * @generated from enum value: SERVER_STATUS_MAINT = 6;
+   */
+  MAINT = 6,
+}
+
+/**
+ * Describes the enum haplane.v1.ServerStatus.
+ */
+export declare const ServerStatusSchema: GenEnum<ServerStatus>;
 
 /**
  * Everything that happens, pushed.
