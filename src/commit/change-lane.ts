@@ -112,12 +112,13 @@ export class ChangeLane {
 
   /** Sends the commands of what was written; where HAProxy does not take them, one reload of the durable file does, and if not even that, the change is taken back. */
   async #finish(written: Written, start: number): Promise<ChangeOutcome> {
-    const { runtime, logger } = this.#options;
+    const { runtime, working, logger } = this.#options;
     const { before, after, classification, edit, revision } = written;
     const outcome = { ...this.#outcome(before, after, classification, start), revision };
     const followed = await runtime
       .follow(touchedServers(classification.servers), classification.commands, "reload")
       .catch((error: unknown) => ({ kind: "failed" as const, error }));
+    working.told(edit);
     written.told();
     if (followed.kind !== "failed") written.pin.release();
     switch (followed.kind) {
@@ -158,6 +159,7 @@ export class ChangeLane {
         servers: classify(former, working.current, haproxy.capabilities?.version).servers,
       };
       working.applyLive(reverse);
+      working.told(reverse);
       working.startedFrom(working.current, working.position);
       pin.release();
     });

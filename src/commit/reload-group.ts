@@ -3,7 +3,7 @@ import type { Operation, ReloadRecord } from "../store/operations.ts";
 import type { Document } from "../text/document.ts";
 import { FileDraft } from "./attached-files.ts";
 import { checkCandidate } from "./candidate.ts";
-import { classify, mergeTouched, type TouchedServers } from "./classify.ts";
+import { classify, mergeTouched, type TouchedServers, touchedServers } from "./classify.ts";
 import { printed } from "./config-files.ts";
 import { DurableChange } from "./durable-change.ts";
 import type { Edit } from "./edit.ts";
@@ -169,7 +169,8 @@ export async function writeAndReload(
     }
 
     options.onReloading();
-    const untold = mergeTouched(group.map((request) => request.untold));
+    const underWay = touchedServers([...working.untold].flatMap(({ servers }) => servers));
+    const untold = mergeTouched([underWay, ...group.map((request) => request.untold)]);
     const planned: PlannedReload = { before: working.running, after, untold };
     const legacy = await handover.before(planned);
     const outcome = await haproxy

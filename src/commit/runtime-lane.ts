@@ -96,14 +96,13 @@ export class RuntimeLane {
   ): Promise<readonly ChangeResult[]> {
     const { working, writer, clock, publishEphemeral } = this.#options;
     const results: ChangeResult[] = [];
-    const made: { readonly index: number; readonly facts: ServerEventFacts; readonly command: Command }[] =
-      [];
+    const made: (Plan & { readonly index: number })[] = [];
     const inherited = inheritedWords(working.current, backend);
     for (const [index, change] of changes.entries()) {
       try {
         const { edit, facts, command } = plan(working.current, backend, change, inherited, author);
         working.applyLive(edit);
-        made.push({ index, facts, command });
+        made.push({ index, edit, facts, command });
         results[index] = { ok: true };
       } catch (error) {
         results[index] = { ok: false, error: asDomainError(error) };
@@ -117,7 +116,9 @@ export class RuntimeLane {
     const followed = await this.follow(
       new Map([[backend, new Set(made.map(({ facts }) => facts.server.name))]]),
       made.map(({ command }) => command),
-    );
+    ).finally(() => {
+      for (const { edit } of made) working.told(edit);
+    });
     if (followed.kind === "failed")
       for (const { index } of made) results[index] = { ok: false, error: followed.error };
     return results;

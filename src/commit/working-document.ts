@@ -30,6 +30,7 @@ export class WorkingDocument {
   #edits: Edit[] = [];
   #first: Position = 0;
   readonly #pins = new Set<Pinned>();
+  readonly #untold = new Set<Edit>();
   /** The last edit, with the documents before and after it. */
   #last: { readonly edit: Edit; readonly before: Document; readonly after: Document } | undefined;
 
@@ -61,17 +62,28 @@ export class WorkingDocument {
     this.#edits.push(edit);
   }
 
-  /** Says that the running worker is being told an edit that was made. */
+  /** Edits that the running worker is being told: what it has of their servers is not known until it has answered. */
+  get untold(): Iterable<Edit> {
+    return this.#untold;
+  }
+
+  /** Says that the running worker is being told an edit that was made; `told` says that it has been. */
   goesLive(edit: Edit): void {
+    this.#untold.add(edit);
     const last = this.#last;
     if (last?.edit === edit && last.before === this.#running) this.#running = last.after;
     else this.#running = applyIfPossible(edit, this.#running);
   }
 
-  /** Makes an edit that the running worker is told at once. Throws as `apply` does. */
+  /** Makes an edit that the running worker is being told. Throws as `apply` does. */
   applyLive(edit: Edit): void {
     this.apply(edit);
     this.goesLive(edit);
+  }
+
+  /** Says that the worker was told an edit, or never will be. */
+  told(edit: Edit): void {
+    this.#untold.delete(edit);
   }
 
   /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { type TestContext, test } from "node:test";
 import { EventKind, ReloadState } from "../../gen/haplane/v1/events_pb.js";
 import { DomainError } from "../../src/lib/errors.ts";
-import { commitWorld, durableEvents, server, type World } from "../support/commit-world.ts";
+import { commitWorld, durableEvents, server, textEdit, type World } from "../support/commit-world.ts";
 import { scriptedHaproxy } from "../support/scripted-factory.ts";
 import type { ScriptedHaproxy } from "../support/scripted-haproxy.ts";
 import { eventually } from "../support/wait.ts";
@@ -166,4 +166,26 @@ test("an HAProxy that is started anew by somebody else gets what the file lacked
   await haproxy.restart();
   await w.commit.changeServers("web", [], "sources/test");
   assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready"));
+});
+
+test("a command that is under way when HAProxy is reloaded is not taken for what somebody had set before it", async (t) => {
+  const { w, haproxy } = await scripted(t);
+  const [asked, told] = [gate(), gate()];
+  const { applyServers } = haproxy.runtime;
+  Object.assign(haproxy.runtime, {
+    applyServers: async (...args: Parameters<typeof applyServers>) => {
+      asked.open();
+      await told.passed;
+      return applyServers(...args);
+    },
+  });
+  const weight = w.commit.change({ edit: textEdit((text) => text.replace("weight 5", "weight 6")) });
+  await asked.passed;
+  const reload = w.commit.change({
+    edit: textEdit((text) => text.replace("connect 1s", "connect 2s")),
+  });
+  await eventually(() => assert.equal(w.reloads(), 1));
+  told.open();
+  await Promise.all([weight, reload]);
+  assert.ok(haproxy.servers().includes("web/b 127.0.0.1:18002 6 ready"));
 });
