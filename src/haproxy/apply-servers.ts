@@ -87,18 +87,26 @@ export function applyServers(
   }
 }
 
-async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
+/** The commands that add a server, as words: HAProxy adds it in maintenance, with its checks off, and those that follow the first end that. */
+export function additionCommands(change: AddServer): readonly [readonly string[], ...(readonly string[])[]] {
   const name = `${change.backend}/${change.server}`;
   const { words, check, agentCheck, disabled } = resolveServerWords([...DEFAULT_WORDS, ...change.words]);
   const state = change.state ?? (disabled ? "maint" : "ready");
-  await worker.tell("add", "server", name, formatServerAddress(change.address, change.port), ...words);
+  return [
+    ["add", "server", name, formatServerAddress(change.address, change.port), ...words],
+    ...(check ? [["enable", "health", name]] : []),
+    ...(agentCheck ? [["enable", "agent", name]] : []),
+    ...(state === "maint" ? [] : [["set", "server", name, "state", state]]),
+  ];
+}
+
+async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
+  const name = `${change.backend}/${change.server}`;
+  const [addition, ...others] = additionCommands(change);
+  await worker.tell(...addition);
   try {
-    // HAProxy adds a server in maintenance, with its checks off. Sent together; HAProxy keeps the order.
-    await Promise.all([
-      ...(check ? [worker.tell("enable", "health", name)] : []),
-      ...(agentCheck ? [worker.tell("enable", "agent", name)] : []),
-      ...(state === "maint" ? [] : [worker.tell("set", "server", name, "state", state)]),
-    ]);
+    // Sent together; HAProxy keeps the order.
+    await Promise.all(others.map((words) => worker.tell(...words)));
   } catch (error) {
     // Half a server is none; the error of above is what counts.
     if (error !== WORKER_CHANGED) {

@@ -245,6 +245,17 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
         validateOnly: true,
       });
       assert.deepEqual([good.via, good.commands], ["runtime", ["set server web/b weight 6"]]);
+      const adding = await w.commit.change({
+        edit: textEdit((text) =>
+          text.replace("id 1\n", "id 1\n    server c 127.0.0.1:18003 id 3 check inter 2s\n"),
+        ),
+        validateOnly: true,
+      });
+      assert.deepEqual(adding.commands, [
+        "add server web/c 127.0.0.1:18003 pool-purge-delay 5s pool-max-conn -1 id 3 check inter 2s",
+        "enable health web/c",
+        "set server web/c state ready",
+      ]);
       const bad = w.commit.change({
         edit: textEdit((text) => `${text}backend x\n    no-such-keyword\n`),
         validateOnly: true,
