@@ -5,11 +5,6 @@ export function putMeta(database: Database, name: string, value: Uint8Array): vo
   database.run("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value);
 }
 
-/** Forgets a value, if there is one. */
-export function deleteMeta(database: Database, name: string): void {
-  database.run("DELETE FROM meta WHERE name = ?", name);
-}
-
 /** A value, if there is one. */
 export function getMeta(database: Database, name: string): Uint8Array | undefined {
   return database.get<{ value: Uint8Array }>("SELECT value FROM meta WHERE name = ?", name)?.value;

@@ -17,7 +17,6 @@ export type Operation =
   | { readonly kind: "finish-intent"; readonly id: string }
   /** A value that has no table of its own, by its name. */
   | { readonly kind: "put-meta"; readonly name: string; readonly value: Uint8Array }
-  | { readonly kind: "delete-meta"; readonly name: string }
   /** Inserts a transaction, or renews the one of its name. */
   | { readonly kind: "put-transaction"; readonly transaction: StoredTransaction }
   | { readonly kind: "append-transaction-write"; readonly write: NewTransactionWrite }

@@ -92,7 +92,6 @@ function packed(packing: Packing, operation: Operation): WireOperation {
     case "delete-transaction":
     case "delete-source":
     case "finish-intent":
-    case "delete-meta":
       return operation;
   }
 }

@@ -5,7 +5,7 @@ import type { LogPosition } from "./event-log.ts";
 import { appendEvents } from "./event-table.ts";
 import { appendFileVersion } from "./file-version-table.ts";
 import { beginIntent, finishIntent } from "./intent-table.ts";
-import { deleteMeta, putMeta } from "./meta-table.ts";
+import { putMeta } from "./meta-table.ts";
 import type { Operation } from "./operations.ts";
 import type { PackedEvents } from "./packed-events.ts";
 import { putReload } from "./reload-table.ts";
@@ -94,9 +94,6 @@ function apply(
       break;
     case "put-meta":
       putMeta(database, operation.name, operation.value);
-      break;
-    case "delete-meta":
-      deleteMeta(database, operation.name);
       break;
     case "put-transaction":
       putTransaction(database, operation.transaction);
