@@ -157,16 +157,13 @@ describe("what is written", () => {
         kind: "put-source",
         source: { name: "sources/a", settings: Buffer.from(""), memory: Buffer.from("") },
       },
-      { kind: "put-meta", name: "m", value: Buffer.from("v") },
     ]);
     await store.write([
       { kind: "finish-intent", id: "w" },
       { kind: "delete-source", name: "sources/a" },
-      { kind: "delete-meta", name: "m" },
     ]);
     assert.deepEqual(await store.pendingIntents(), []);
     assert.deepEqual(await store.sources.list(), []);
-    assert.equal(await store.meta("m"), undefined);
     // What is not there can be forgotten as well.
     await store.sources.delete("sources/a");
     await store.write([{ kind: "finish-intent", id: "w" }]);
