@@ -12,11 +12,16 @@ import { startHaplane, type TestHaplane } from "../test/support/haplane.ts";
 import { startHaproxy, type TestHaproxy } from "../test/support/haproxy.ts";
 import { startScriptedConsul } from "../test/support/scripted-consul.ts";
 import { waitFor } from "../test/support/wait.ts";
+import { registerInCatalog } from "./catalog.ts";
+import { compareWithIdeal } from "./propagation/compare.ts";
 
 const SERVICES = 1_000;
+/** Instances of each. */
+const PER_SERVICE = 10;
 const ROUNDS = 20;
 const ROUNDS_WITHOUT_CHECK = 5;
 const INSTANCES = 5_000;
+const IDEAL_ROUNDS = 60;
 const IDLE_MS = 5_000;
 const LONG_MS = 120_000;
 const MEMORY_MB = 300;
@@ -26,9 +31,18 @@ const SHARED_MS = 500;
 const discovery: Bench = async (context) => [
   ...(await manyServices(context)),
   ...(await manyInstances(context)),
+  ...(await besideIdeal(context)),
 ];
 
 export default discovery;
+
+/** With one watch for each service, however many. */
+async function besideIdeal(context: BenchContext): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  for (const services of [10, 100, 1_000])
+    measurements.push(...(await compareWithIdeal(context, { services, rounds: IDEAL_ROUNDS })));
+  return measurements;
+}
 
 /** A figure that has to stay below a fixed one. */
 function atMost(name: string, value: number, unit: string, limit: number): Measurement {
@@ -39,14 +53,19 @@ async function manyServices(context: BenchContext): Promise<Measurement[]> {
   await using stack = new AsyncDisposableStack();
   const consul = await startConsul();
   stack.defer(() => consul.stop());
-  for (let i = 0; i < SERVICES; i++)
-    await consul.register({ id: `i-${i}`, service: `s-${i}`, port: 1_000 + i });
-  context.log(`${SERVICES} services registered`);
+  for (let i = 0; i < SERVICES * PER_SERVICE; i++) {
+    const [service, member] = [i % SERVICES, Math.floor(i / SERVICES)];
+    await registerInCatalog(consul, {
+      ...{ node: `n${member}`, id: `i-${i}`, service: `s-${service}` },
+      ...{ address: `10.${member}.${service >> 8}.${service & 255}`, port: 1_000 },
+    });
+  }
+  context.log(`${SERVICES} services with ${PER_SERVICE} instances each registered`);
   const haplane = await startHaplane(head);
   stack.defer(() => haplane.stop());
   await createSource(haplane, consul);
   const backend = (i: number) => `consul-backend-127.0.0.1-${consul.port}-s-${i}`;
-  await waitFor("all services", async () => (await statusOf(haplane)).servers === SERVICES, {
+  await waitFor("all services", async () => (await statusOf(haplane)).servers === SERVICES * PER_SERVICE, {
     timeoutMs: LONG_MS,
   });
   context.log("all live");
@@ -93,7 +112,7 @@ async function manyServices(context: BenchContext): Promise<Measurement[]> {
       SHARED_MS,
     ),
     atMost("1,000 services, idle: share of a core", idle, "%", IDLE_PERCENT),
-    atMost("1,000 services: resident memory", residentMb(haplane.pid), "MB", MEMORY_MB),
+    atMost("1,000 services, 10,000 instances: resident memory", residentMb(haplane.pid), "MB", MEMORY_MB),
   ];
 }
 

@@ -19,6 +19,7 @@ export function plainSettings(
       partition: "",
     },
     selection: SELECT_ALL,
+    maxWatches: undefined,
     retry: { firstMs: 20, maxMs: 60 },
     ...settings,
   };

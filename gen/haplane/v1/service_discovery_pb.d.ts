@@ -302,6 +302,14 @@ export declare type ConsulRegistry = Message<"haplane.v1.ConsulRegistry"> & {
    * @generated from field: repeated string more_addresses = 15;
    */
   moreAddresses: string[];
+
+  /**
+   * Up to how many services have a watch each, which tells of a change at once, over a connection of its own; more share two, and a change that no check tells of may then take a second or two. Consul resets a client with
+   * more than 200 connections unless its `limits.http_max_conns_per_client` is raised. 1 to 10,000; default 100.
+   *
+   * @generated from field: optional uint32 max_watches = 16;
+   */
+  maxWatches?: number | undefined;
 };
 
 /**

@@ -398,7 +398,7 @@ test("instances that cannot be used are told apart from those that are not there
 describe("more services than have a watch each", () => {
   const one = [{ id: "a", port: 80, address: "10.0.0.1" }];
   const names = ["one", "two", "three", "four", "five"];
-  const shared = () => observe(registry({ maxWatches: 4 }));
+  const shared = () => observe(registry({}, { maxWatches: 4 }));
 
   test("share two queries, and a change of any is seen", async () => {
     for (const name of names) server.set(name, one);

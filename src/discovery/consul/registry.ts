@@ -77,7 +77,7 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
       const { selection } = settings;
       const { serviceWaitMs } = options;
       const parts: WatchParts = { client, context, selection, serviceWaitMs, report };
-      const watches = createWatches(parts, options.maxWatches, signal);
+      const watches = createWatches(parts, settings.maxWatches ?? options.maxWatches, signal);
       const askAgain = () => {
         refresh.now();
         watches.restart();

@@ -19,6 +19,8 @@ export interface ConsulSettings {
   readonly datacenter: string;
   readonly namespace: string;
   readonly partition: string;
+  /** Up to how many services have a watch each; undefined for the default. */
+  readonly maxWatches: number | undefined;
   /** Which services and instances are taken. */
   readonly selection: Selection;
   /** The waits after failed queries. */
@@ -46,5 +48,6 @@ export function consulSettings(
       weightMetadata: consul.weightMetadata,
     },
     retry,
+    maxWatches: consul.maxWatches,
   };
 }

@@ -19,6 +19,7 @@ const TOKEN = /^[\x21-\x7e]{0,4096}$/;
 /** Names of datacenters, namespaces and partitions. */
 const REALM = /^[A-Za-z0-9_-]{0,64}$/;
 const HOST_RULE = "must be a host name or an IP address, without brackets or port";
+const MAX_WATCHES = 10_000;
 const MAX_ADDRESSES = 8;
 const MAX_PEM = 65_536;
 const MAX_NAMES = 10_000;
@@ -34,6 +35,11 @@ export function consulViolations(consul: ConsulRegistry, note: Note): void {
     note(`consul.more_addresses[${index}]`, isHost(other) ? undefined : HOST_RULE);
   if (consul.moreAddresses.length > MAX_ADDRESSES)
     note("consul.more_addresses", `must have at most ${MAX_ADDRESSES} elements`);
+  const { maxWatches = 1 } = consul;
+  note(
+    "consul.max_watches",
+    maxWatches >= 1 && maxWatches <= MAX_WATCHES ? undefined : "must be 1 to 10,000",
+  );
   note("consul.port", port >= 1 && port <= 65_535 ? undefined : "must be 1 to 65535");
   note(
     "consul.token",
