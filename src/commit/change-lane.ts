@@ -38,6 +38,8 @@ export class ChangeLane {
   readonly #options: ChangeLaneOptions;
   readonly #trials: Trials;
   #waiting: Waiting[] = [];
+  /** Changes that are recorded, while it is not known yet whether HAProxy takes them. */
+  readonly #unconfirmed = new Set<Promise<unknown>>();
 
   constructor(options: ChangeLaneOptions) {
     this.#options = options;
@@ -48,6 +50,10 @@ export class ChangeLane {
   async change(request: ChangeRequest): Promise<ChangeOutcome> {
     const { clock, files, history } = this.#options;
     const start = clock.monotonic();
+    const { baseRevision } = request;
+    // What is taken back had no effect; so that it cannot refuse others, it is waited for.
+    if (baseRevision !== undefined && !history.isCurrent(baseRevision))
+      await Promise.allSettled(this.#unconfirmed);
     const edit = guarded({ ...request, edit: remembered(request.edit) }, history);
     if (request.validateOnly === true) {
       const { before, after, classification, warnings } = await this.#trials.try(edit);
@@ -63,7 +69,7 @@ export class ChangeLane {
         case "unchanged":
           return this.#outcome(tried.before, tried.before, NOTHING, start);
         case "written":
-          return this.#finish(tried, start);
+          return this.#confirming(this.#finish(tried, start));
         case "reload":
           return this.#reload(tried, edit, start);
         case "foreign":
@@ -142,11 +148,21 @@ export class ChangeLane {
     }
   }
 
+  async #confirming(finishing: Promise<ChangeOutcome>): Promise<ChangeOutcome> {
+    this.#unconfirmed.add(finishing);
+    try {
+      return await finishing;
+    } finally {
+      this.#unconfirmed.delete(finishing);
+    }
+  }
+
   /** Undoes an edit that was recorded, as a revision of its own; what others did since stays. */
-  async #takeBack({ edit, pin }: Written): Promise<void> {
-    const { working, writer, runtime, haproxy } = this.#options;
+  async #takeBack({ edit, pin, revision }: Written): Promise<void> {
+    const { working, writer, runtime, haproxy, history } = this.#options;
     await writer.exclusive(async () => {
       if (!pin.canTakeBack(edit)) return pin.release();
+      history.takenBack(revision);
       const former = working.current;
       const written = working.since(pin.position).slice(0, writer.written - pin.position);
       pin.takeBack(new Set([edit]));
@@ -190,7 +206,7 @@ const NOTHING: Classification = { via: "none", reasons: [], commands: [], server
 function guarded({ edit, baseRevision }: ChangeRequest, history: History): Edit {
   if (baseRevision === undefined) return edit;
   return withApply(edit, (document) => {
-    if (baseRevision >= history.newestOfOthers && baseRevision <= history.newest) return edit.apply(document);
+    if (history.isCurrent(baseRevision)) return edit.apply(document);
     throw new DomainError("ETAG_MISMATCH", `the newest revision is ${history.newest}, not ${baseRevision}`, {
       metadata: { sent: String(baseRevision), current: String(history.newest) },
     });

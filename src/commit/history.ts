@@ -14,6 +14,9 @@ import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
 /** How many revisions are looked through at start for one that is not discovery's. Where there is none, the newest counts, which refuses more than it has to. */
 const LOOKED_AT = 1_000;
 
+/** How many revisions, and changes that had no effect, are kept in mind to tell whether a revision is still current. */
+const KEPT_IN_MIND = 100;
+
 /** What is to be recorded. */
 export interface Entry {
   /** What the files hold. */
@@ -35,13 +38,16 @@ export class History {
   /** What the newest revision's files hold. */
   #recorded: ReadonlyMap<string, Buffer> = new Map();
   #newest: number;
-  #newestOfOthers: number;
+  /** Numbers of the revisions that are not discovery's alone, ascending; of those before the first it is not known. */
+  #others: readonly number[];
+  /** Changes that had no effect: the first revision that has one, and the last. */
+  #undone: readonly { readonly from: number; readonly to: number }[] = [];
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
     this.#newest = store.newestRevision;
-    this.#newestOfOthers = this.#newest;
+    this.#others = [this.#newest];
   }
 
   /** Number of the newest revision. */
@@ -49,9 +55,18 @@ export class History {
     return this.#newest;
   }
 
-  /** Number of the newest revision that is not discovery's alone. */
-  get newestOfOthers(): number {
-    return this.#newestOfOthers;
+  /** Whether nothing came after a revision but what discovery did alone, and what had no effect. A revision that has in it what was taken back since is not current. */
+  isCurrent(revision: number): boolean {
+    if (revision > this.#newest || revision < this.#others[0]!) return false;
+    if (this.#undone.some(({ from, to }) => from <= revision && revision <= to)) return false;
+    return this.#others.every(
+      (other) => other <= revision || this.#undone.some(({ from }) => from === other),
+    );
+  }
+
+  /** Says that what a revision changed was taken back just now: what is recorded from here on does not have it. */
+  takenBack(revision: number): void {
+    this.#undone = [...this.#undone, { from: revision, to: this.#newest }].slice(-KEPT_IN_MIND);
   }
 
   /** Reads what the newest revision's files hold, so that the next one can be told by what differs. Returns it; undefined when there is no revision yet. */
@@ -64,7 +79,7 @@ export class History {
     this.#recorded = recorded;
     const recent = await this.#store.revisions.list({ limit: LOOKED_AT });
     const other = recent.find(({ lane }) => lane !== "discovery");
-    if (other !== undefined) this.#newestOfOthers = other.number;
+    if (other !== undefined) this.#others = [other.number];
     return recorded;
   }
 
@@ -110,7 +125,8 @@ export class History {
   /** The same with several revisions, one after another: all of them or none. */
   appendAll(entries: readonly Entry[]): Promise<readonly number[]> {
     return this.#serial.run(async () => {
-      let [newest, newestOfOthers, recorded] = [this.#newest, this.#newestOfOthers, this.#recorded];
+      let [newest, recorded] = [this.#newest, this.#recorded];
+      const others = [...this.#others];
       const numbers: number[] = [];
       const operations: Operation[] = [];
       for (const entry of entries) {
@@ -118,11 +134,12 @@ export class History {
         operations.push(...this.#revision(entry, newest, changesBetween(recorded, content)));
         newest += 1;
         numbers.push(newest);
-        if (entry.lane !== "discovery") newestOfOthers = newest;
+        if (entry.lane !== "discovery") others.push(newest);
         recorded = content;
       }
       await this.#store.write(operations);
-      [this.#newest, this.#newestOfOthers, this.#recorded] = [newest, newestOfOthers, recorded];
+      [this.#newest, this.#recorded] = [newest, recorded];
+      this.#others = others.slice(-KEPT_IN_MIND);
       return numbers;
     });
   }

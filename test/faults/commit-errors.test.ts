@@ -92,6 +92,34 @@ test("taking a change back takes nothing of others with it, and says so to watch
   });
 });
 
+test("a change that was taken back refuses nobody's base_revision, while it is under way or after", async (t) => {
+  const { w, haproxy } = await scripted(t);
+  const base = w.commit.revision;
+  haproxy.refuse = refusing("b");
+  const asked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  haproxy.beforeReload = async () => {
+    asked.resolve();
+    await release.promise;
+    haproxy.beforeReload = async () => undefined;
+    return { kind: "refused", messages: [], log: "not now", tookMs: 1 };
+  };
+  const refused = assert.rejects(w.commit.change({ edit: weight(9) }));
+  await asked.promise;
+  const undone = w.commit.revision;
+  assert.ok(undone > base, "it is recorded before HAProxy is told");
+  const meanwhile = w.commit.change({ edit: reloading(2), baseRevision: base });
+  release.resolve();
+  await refused;
+  haproxy.refuse = () => undefined;
+  await meanwhile;
+  assert.match(await w.text(), /timeout connect 2s/);
+  const mismatch = { reason: "ETAG_MISMATCH" };
+  await assert.rejects(w.commit.change({ edit: reloading(3), baseRevision: base }), mismatch);
+  await assert.rejects(w.commit.change({ edit: reloading(3), baseRevision: undone }), mismatch);
+  await w.commit.change({ edit: reloading(3), baseRevision: w.commit.revision });
+});
+
 test("a file that cannot be put back after a refused reload is put back as soon as it can", async (t) => {
   const { w, haproxy, disk } = await scripted(t);
   haproxy.beforeReload = async () => {
