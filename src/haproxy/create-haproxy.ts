@@ -8,6 +8,7 @@ import { checkConfiguration, type HaproxyProgram } from "./check.ts";
 import type { Haproxy, StopRequest } from "./haproxy.ts";
 import { ManagedProcess } from "./managed-process.ts";
 import { type ReloadOutcome, reload } from "./reload.ts";
+import { isBinaryReplaced } from "./replaced-binary.ts";
 import { createRuntime } from "./runtime.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -64,6 +65,21 @@ export function createHaproxy(options: HaproxyOptions): Haproxy {
     });
   }
 
+  let toldOf: string | undefined;
+  /** A reload has the master run what is on disk, so that is what checks are made with; until then the workers are those of the former binary. */
+  function tellOfReplacement(): void {
+    const { state } = supervisor;
+    if (state.kind !== "running" || !isBinaryReplaced(state.masterPid)) return;
+    // A reload makes a new program of the same process.
+    const program = `${state.masterPid} ${state.reloads}`;
+    if (program === toldOf) return;
+    toldOf = program;
+    logger.warn(
+      { masterPid: state.masterPid, running: state.version.text, binary },
+      "HAProxy's binary was replaced on disk while HAProxy runs: configurations are checked with the new one, and the next reload starts it",
+    );
+  }
+
   /** One that was started from stand-ins names them in its messages. */
   function originally(outcome: ReloadOutcome): ReloadOutcome {
     const { standIns } = supervisor.managed ?? {};
@@ -97,6 +113,7 @@ export function createHaproxy(options: HaproxyOptions): Haproxy {
       if (request.haproxy === "end" || managed.isOwn) await managed.end(request.graceMs ?? STOP_GRACE_MS);
     },
     async check(request, callOptions) {
+      tellOfReplacement();
       return checkConfiguration(known(program), request.files ?? files, callOptions);
     },
     reload(callOptions = {}) {

@@ -88,6 +88,9 @@ function aboutOf(desc: DescMessage, message: Message): Pick<AuditRecord, "resour
       if (field.name === "validate_only") validateOnly = true;
       if (field.fieldKind === "scalar" && NAMES.has(field.name) && resources.length < MAX_RESOURCES)
         resources.push(String(fields.get(field)));
+      // Of a raw command only its beginning: what follows may be a key or a password.
+      if (field.fieldKind === "scalar" && field.name === "command")
+        resources.push(String(fields.get(field)).split(/\s+/, 3).join(" "));
       // What a resource says of itself is in other packages, and no name of a resource.
       if (depth === MAX_DEPTH || field.message?.file.proto.package !== desc.file.proto.package) continue;
       if (field.fieldKind === "message") look(field.message, fields.get(field).message, depth + 1);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import { DurationSchema, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { DomainError } from "../lib/errors.ts";
 import { checkFields } from "./fields.ts";
 
@@ -39,4 +40,12 @@ test("everything that is wrong is said at once", () => {
     ]);
     return true;
   });
+});
+
+test("a duration becomes whole milliseconds, since times are kept in those", () => {
+  const value = create(DurationSchema, { seconds: 1n, nanos: 642_578_125 });
+  assert.equal(
+    checkFields((check) => check.duration("timeout", value, 0, 0, 10_000)),
+    1_643,
+  );
 });

@@ -7,7 +7,7 @@ export interface FieldChecks {
   required(field: string, value: unknown): void;
   /** The number must lie between two bounds, both allowed. */
   range(field: string, value: number, least: number, most: number): void;
-  /** The duration must lie between two bounds in milliseconds, both allowed. Returns it in milliseconds, `fallbackMs` when it is not set. */
+  /** The duration must lie between two bounds in milliseconds, both allowed. Returns it in whole milliseconds, `fallbackMs` when it is not set. */
   duration(
     field: string,
     value: Duration | undefined,
@@ -34,7 +34,7 @@ export function checkFields<T>(inspect: (check: FieldChecks) => T): T {
     duration(field, value, fallbackMs, leastMs, mostMs) {
       if (value === undefined) return fallbackMs;
       const ms = Number(value.seconds) * 1_000 + value.nanos / 1e6;
-      if (ms >= leastMs && ms <= mostMs) return ms;
+      if (ms >= leastMs && ms <= mostMs) return Math.ceil(ms);
       violate(field, `must be ${leastMs / 1_000}s to ${mostMs / 1_000}s; it is ${ms / 1_000}s`);
       return fallbackMs;
     },

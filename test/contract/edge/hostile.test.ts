@@ -105,6 +105,32 @@ const http1: { name: string; head: string; body?: Buffer; status: number }[] = [
     body: Buffer.from("[".repeat(500_000)),
     status: 400,
   },
+  { name: "two values", head: post("application/json"), body: Buffer.from('"x" "y"'), status: 400 },
+  {
+    name: "a prototype",
+    head: post("application/json"),
+    body: Buffer.from('{"__proto__": {"x": 1}}'),
+    status: 400,
+  },
+  { name: "a list for a value", head: post("application/json"), body: Buffer.from('["x"]'), status: 400 },
+  {
+    name: "bytes that are no UTF-8, which become U+FFFD",
+    head: post("application/json"),
+    body: Buffer.from("22ff22", "hex"),
+    status: 200,
+  },
+  {
+    name: "half of a surrogate pair",
+    head: post("application/json"),
+    body: Buffer.from('"\\ud800"'),
+    status: 400,
+  },
+  {
+    name: "groups without end",
+    head: post("application/proto"),
+    body: Buffer.alloc(500_000, 0x0b),
+    status: 500,
+  },
   {
     name: "protobuf that is none",
     head: post("application/proto"),
@@ -187,6 +213,10 @@ const frames: { name: string; frames: Buffer[] }[] = [
   {
     name: "a length beyond all measure",
     frames: [headers(1, say, grpc), data(1, grpcMessage(Buffer.from("abc"), { length: 0xffffffff }), true)],
+  },
+  {
+    name: "groups without end",
+    frames: [headers(1, say, grpc), ...pieces(grpcMessage(Buffer.alloc(500_000, 0x0b)))],
   },
   { name: "no message", frames: [headers(1, say, grpc), data(1, Buffer.alloc(0), true)] },
   {
@@ -299,6 +329,27 @@ describe("a connection that abuses HTTP/2 is bounded", () => {
         if (sent % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       await closed(peer.socket);
+    });
+
+    test(`a window of one byte (${place})`, async () => {
+      let asked = 0;
+      edge.handlers.watch = async function* () {
+        for (;;) {
+          asked += 1;
+          yield { value: "x".repeat(10_000) };
+        }
+      };
+      const peer = await openRaw(edge.places[place]);
+      const watch = "/haplane.test.v1.Echo/Watch";
+      peer.send(settings({ 4: 1 }), headers(1, watch, grpc), data(1, grpcMessage(Buffer.alloc(0)), true));
+      await waitFor("the handler to be asked", () => asked > 0);
+      for (let n = 0; n < 200; n += 1) {
+        peer.send(ping());
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.ok(asked < 100, `the handler was asked for ${asked} messages that nobody reads`);
+      peer.socket.destroy();
+      await waitFor("no call to be left", async () => (await edge.metric("haplane_rpc_in_flight")) === 0);
     });
 
     test(`settings and pings in a flood, answers unread (${place})`, async () => {
