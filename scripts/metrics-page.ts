@@ -5,6 +5,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Registry } from "prom-client";
 import { createRpcMetrics } from "../src/rpc/metrics.ts";
+import { createCommitMetrics } from "../src/service/commit-metrics.ts";
 import { type MetricsSources, registerMetrics } from "../src/service/metrics.ts";
 
 const page = fileURLToPath(new URL("../docs/metrics.md", import.meta.url));
@@ -23,6 +24,7 @@ export function metricsPage(): string {
   createRpcMetrics(registry);
   // Their values are read from the parts only when they are asked for.
   registerMetrics(registry, {} as MetricsSources);
+  createCommitMetrics(registry);
   const metrics = registry.getMetricsAsArray() as unknown as Described[];
   const rows = metrics.map(({ name, help, type, labelNames }) => {
     const labels = labelNames.map((label) => `\`${label}\``).join(", ");
@@ -43,7 +45,7 @@ scrape_configs:
       - targets: ["127.0.0.1:5556"]
 \`\`\`
 
-Names and labels are part of the API: they change as carefully as a proto does.
+Names and labels are part of the API: they change as carefully as a proto does. [A dashboard for Grafana](grafana-dashboard.json) shows them: import it and choose the data source.
 
 | name | type | labels | meaning |
 |---|---|---|---|

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
@@ -23,6 +23,7 @@ import { createHealth } from "./rpc/health.ts";
 import type { ListenAddress } from "./rpc/listener.ts";
 import type { ListedUsers } from "./rpc/principals.ts";
 import { createAuditTrail } from "./service/audit-event.ts";
+import { createCommitMetrics } from "./service/commit-metrics.ts";
 import { configurationService } from "./service/configuration.ts";
 import { eventsService } from "./service/events.ts";
 import { fileEvent, presentFile } from "./service/file-event.ts";
@@ -103,7 +104,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     readOnly: settings.readOnly,
   });
 
-  const store = await openStore(settings.stateDir, { clock, logger: logger.child({ part: "store" }), pid });
+  const store = await openStore(settings.stateDir, {
+    ...{ clock, logger: logger.child({ part: "store" }), pid },
+    retention: { eventBytes: settings.eventRetentionBytes, eventAgeMs: settings.eventRetentionMs },
+  });
   starting.defer(() => store.close());
 
   const hub = createEventHub({
@@ -137,6 +141,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
   starting.defer(haproxy.subscribe((state) => publish([processEvent(state, EventType.UPDATED)])));
 
+  const metrics = new Registry();
+  const commits = createCommitMetrics(metrics);
+  starting.defer(store.events.subscribe((entries) => commits.logged(entries)));
   const commit = await Commit.open({
     paths: configPaths,
     haproxy,
@@ -144,6 +151,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     clock,
     logger: logger.child({ part: "commit" }),
     publishEphemeral: (events) => hub.publishEphemeral(events),
+    onEnd: (end) => commits.ended(end),
     policy: settings,
   });
   await haproxy.start();
@@ -207,10 +215,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   starting.defer(() => spoe.stop());
 
-  const metrics = new Registry();
-  registerMetrics(metrics, { hub, commit, haproxy, sources, storage, store });
+  registerMetrics(metrics, {
+    ...{ hub, commit, haproxy, sources, storage, store },
+    database: join(settings.stateDir, "haplane.db"),
+  });
   const health = createHealth();
-  starting.defer(keepHealth(health, { haproxy, store, clock }));
+  starting.defer(keepHealth(health, { haproxy, store, sources, clock }));
 
   // What is published while everything starts must not come again after the present state has shown it.
   for (let known: typeof published | undefined; known !== published; ) {

@@ -56,6 +56,8 @@ export interface CommitOptions {
   readonly logger: Logger;
   /** Hands events to the streams that are open, before it returns. */
   readonly publishEphemeral: (events: readonly Event[]) => void;
+  /** Told of every change that was tried, validations apart. Default: nobody. */
+  readonly onEnd?: (end: CommitEnd) => void;
   /** What is not given holds as in `DEFAULT_POLICY`. */
   readonly policy?: Partial<CommitPolicy>;
   /** Default: Node's. Tests pass their own, to stop between two operations. */
@@ -71,6 +73,15 @@ export interface FileRequest extends Pick<Edit, "author" | "message" | "along"> 
   readonly alwaysReload?: boolean;
   /** See `ChangeRequest.validateOnly`. Default false. */
   readonly validateOnly?: boolean;
+}
+
+/** What became of a change. */
+export interface CommitEnd {
+  /** By which way HAProxy came to it; `none` when there was nothing to do, or when it was refused before that was known. */
+  readonly lane: "runtime" | "reload" | "discovery" | "none";
+  /** `ok`, or the reason of the error. */
+  readonly outcome: string;
+  readonly tookMs: number;
 }
 
 /** What there is to see of the commit, for status and metrics. */
@@ -247,8 +258,12 @@ export class Commit implements Target {
    */
   async change(request: ChangeRequest): Promise<ChangeOutcome> {
     if (this.#policy.readOnly && request.validateOnly !== true) throw readOnly();
-    const outcome = await this.#changes.change(request);
-    if (request.validateOnly !== true) this.#notify();
+    if (request.validateOnly === true) return this.#changes.change(request);
+    const outcome = await this.#counted(
+      () => this.#changes.change(request),
+      ({ via }) => via,
+    );
+    this.#notify();
     return outcome;
   }
 
@@ -338,12 +353,29 @@ export class Commit implements Target {
     author: string,
     signal?: AbortSignal,
   ): Promise<readonly ChangeResult[]> {
-    return this.#runtime.changeServers(backend, changes, author, signal);
+    return this.#counted(
+      () => this.#runtime.changeServers(backend, changes, author, signal),
+      () => "discovery",
+    );
   }
 
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  async #counted<T>(change: () => Promise<T>, laneOf: (done: T) => CommitEnd["lane"]): Promise<T> {
+    const start = this.#options.clock.monotonic();
+    const end = (lane: CommitEnd["lane"], outcome: string) =>
+      this.#options.onEnd?.({ lane, outcome, tookMs: this.#options.clock.monotonic() - start });
+    try {
+      const done = await change();
+      end(laneOf(done), "ok");
+      return done;
+    } catch (error) {
+      end("none", error instanceof DomainError ? error.reason : "INTERNAL");
+      throw error;
+    }
   }
 
   #notify(): void {

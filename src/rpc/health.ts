@@ -15,6 +15,8 @@ export type ServingStatus = "SERVING" | "NOT_SERVING";
 export interface Health {
   /** Sets a status and tells those who watch it. */
   set(service: string, status: ServingStatus): void;
+  /** Forgets a service that is no more; those who watch it are told that it is unknown. */
+  forget(service: string): void;
   /** The status of a service; undefined when none was ever set. */
   get(service: string): ServingStatus | undefined;
   /** Every service that has a status. */
@@ -31,6 +33,10 @@ export function createHealth(): Health {
     set(name, status) {
       if (statuses.get(name) === status) return;
       statuses.set(name, status);
+      for (const listener of listeners.get(name) ?? []) listener();
+    },
+    forget(name) {
+      statuses.delete(name);
       for (const listener of listeners.get(name) ?? []) listener();
     },
     get: (name) => statuses.get(name),

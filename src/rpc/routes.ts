@@ -13,7 +13,7 @@ export interface Route {
   /** Who may get it. `health`: everyone, unless the listener's policy switches health off. */
   readonly access: Extract<Access, { kind: "role" | "health" }>;
   /** Makes the whole answer. */
-  readonly handle: () => Promise<RouteAnswer>;
+  readonly handle: (query: URLSearchParams) => Promise<RouteAnswer>;
 }
 
 /** The answer of a route. */
@@ -47,7 +47,7 @@ export function routeHandler(options: {
         authorization: request.headers.authorization,
         certificate: () => certificateOf(request.socket),
       });
-      return await route.handle();
+      return await route.handle(new URLSearchParams(request.url?.split("?")[1] ?? ""));
     } catch (error) {
       if (isRefusal(error, "LIMIT_EXCEEDED")) return text(429, error.message);
       if (isRefusal(error, "PERMISSION_DENIED")) return text(403, error.message);

@@ -1,6 +1,7 @@
 import { Events } from "../../gen/haplane/v1/events_pb.js";
 import { Runtime } from "../../gen/haplane/v1/runtime_pb.js";
-import { ServiceDiscovery } from "../../gen/haplane/v1/service_discovery_pb.js";
+import { ServiceDiscovery, SourceState } from "../../gen/haplane/v1/service_discovery_pb.js";
+import type { Sources } from "../discovery/sources.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Health } from "../rpc/health.ts";
@@ -10,47 +11,70 @@ import type { Store } from "../store/store.ts";
 /** The store does not tell when its health changes; it is looked at this often. */
 const STORE_LOOK_MS = 1_000;
 
+/** States of a source that is as it should be; one that is disabled is so on purpose. */
+const WELL: ReadonlySet<SourceState> = new Set([
+  SourceState.SYNCED,
+  SourceState.SYNCING,
+  SourceState.DISABLED,
+]);
+
 /** What the statuses follow. */
 export interface HealthSources {
   readonly haproxy: Haproxy;
   readonly store: Store;
+  readonly sources: Pick<Sources, "list" | "subscribe">;
   readonly clock: Clock;
 }
 
+/** Parts that have a status of their own beside the services'. */
+const PARTS = { haproxy: "haproxy", store: "store" };
+
 /**
- * Keeps the serving statuses true: `Runtime` follows HAProxy, what has to be durable follows the store, and the process as a whole (`""`) serves as long as it is there.
- * Returns the way to stop, after which nothing serves.
+ * Keeps the serving statuses true: the process as a whole (`""`) serves as long as it is there; `haproxy`, `store` and each source by its name (`sources/local`) have their own; `Runtime` follows HAProxy, and
+ * what has to be durable follows the store. Returns the way to stop, after which nothing serves.
  */
-export function keepHealth(health: Health, { haproxy, store, clock }: HealthSources): () => void {
+export function keepHealth(health: Health, { haproxy, store, sources, clock }: HealthSources): () => void {
   const followHaproxy = () => {
-    health.set(Runtime.typeName, haproxy.state.kind === "running" ? "SERVING" : "NOT_SERVING");
+    const status = haproxy.state.kind === "running" ? "SERVING" : "NOT_SERVING";
+    for (const name of [PARTS.haproxy, Runtime.typeName]) health.set(name, status);
+  };
+  const followSources = () => {
+    const listed = new Map(sources.list().map(({ name, status }) => [name, status?.state]));
+    for (const [name] of [...health.entries()])
+      if (name.startsWith("sources/") && !listed.has(name)) health.forget(name);
+    for (const [name, state] of listed)
+      health.set(name, state !== undefined && WELL.has(state) ? "SERVING" : "NOT_SERVING");
   };
   let cancel = () => {};
   const followStore = () => {
     const status = store.health.state === "available" ? "SERVING" : "NOT_SERVING";
-    for (const { typeName } of [ServiceDiscovery, Events]) health.set(typeName, status);
+    for (const name of [PARTS.store, ServiceDiscovery.typeName, Events.typeName]) health.set(name, status);
     cancel = clock.after(STORE_LOOK_MS, followStore);
   };
   health.set("", "SERVING");
   followHaproxy();
   followStore();
+  followSources();
+  const leaveSources = sources.subscribe(followSources);
   const unsubscribe = haproxy.subscribe(followHaproxy);
   return () => {
     unsubscribe();
+    leaveSources();
     cancel();
     for (const [service] of [...health.entries()]) health.set(service, "NOT_SERVING");
   };
 }
 
-/** `/healthz`: whether haplane serves, and nothing else. */
+/** `/healthz`: whether haplane serves, or with `?service=NAME` what gRPC health says of that name, and nothing else. */
 export function healthRoute(health: Health): Route {
   return {
     path: "/healthz",
     access: { kind: "health" },
-    async handle() {
-      const status = health.get("") ?? "NOT_SERVING";
+    async handle(query) {
+      const service = query.get("service") ?? "";
+      const status = health.get(service) ?? (service === "" ? "NOT_SERVING" : "SERVICE_UNKNOWN");
       return {
-        status: status === "SERVING" ? 200 : 503,
+        status: { SERVING: 200, NOT_SERVING: 503, SERVICE_UNKNOWN: 404 }[status],
         contentType: "text/plain; charset=utf-8",
         body: `${status}\n`,
       };

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { Gauge, type Registry } from "prom-client";
 import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { SourceState } from "../../gen/haplane/v1/service_discovery_pb.js";
@@ -17,12 +18,21 @@ export interface MetricsSources {
   readonly hub: EventHub;
   readonly storage: Pick<Storage, "expiries">;
   readonly store: Store;
+  /** The database of the store. */
+  readonly database: string;
 }
+
+/** States of a source that does not get what it asks for. */
+const LAGGING: ReadonlySet<SourceState> = new Set([
+  SourceState.STALE,
+  SourceState.RETRYING,
+  SourceState.REJECTED,
+]);
 
 /** Registers what haplane knows of itself beside its calls. Everything is read when it is asked for. Names are documented in docs/metrics.md. */
 export function registerMetrics(
   registry: Registry,
-  { haproxy, commit, sources, hub, storage, store }: MetricsSources,
+  { haproxy, commit, sources, hub, storage, store, database }: MetricsSources,
 ): void {
   const gauge = (name: string, help: string, read: () => number) => {
     new Gauge({
@@ -72,6 +82,50 @@ export function registerMetrics(
     () => hub.counters.published,
   );
 
+  gauge(
+    "haplane_events_published_ephemeral",
+    "Events handed over since the start that are not kept.",
+    () => hub.counters.publishedEphemeral,
+  );
+  gauge(
+    "haplane_watch_messages",
+    "Messages handed to event streams since the start.",
+    () => hub.counters.messages,
+  );
+  gauge(
+    "haplane_watchers_ended_slow",
+    "Event streams ended since the start because their reader was too slow.",
+    () => hub.counters.endedSlow,
+  );
+  gauge(
+    "haplane_watch_tail_bytes",
+    "Recent events that are held for readers that are behind, all together.",
+    () => hub.counters.tailBytes,
+  );
+  gauge("haplane_event_log_events", "Events that are kept.", () => {
+    const { newest, oldest } = store.events;
+    return newest.seq - oldest + 1;
+  });
+  new Gauge({
+    name: "haplane_store_bytes",
+    help: "Size of the state database, by file: database, and wal for what is not merged into it yet.",
+    labelNames: ["file"],
+    registers: [registry],
+    async collect() {
+      for (const [file, path] of [
+        ["database", database],
+        ["wal", `${database}-wal`],
+      ] as const)
+        this.set(
+          { file },
+          await stat(path).then(
+            ({ size }) => size,
+            () => 0,
+          ),
+        );
+    },
+  });
+
   new Gauge({
     name: "haplane_source_state",
     help: "1 for the state that a source is in, 0 for the others.",
@@ -119,6 +173,20 @@ export function registerMetrics(
       this.reset();
       for (const { name, status } of sources.list())
         this.set({ source: name }, Number(status?.lastSuccessTime?.seconds ?? 0));
+    },
+  });
+  new Gauge({
+    name: "haplane_discovery_lag_seconds",
+    help: "How long ago a source that should follow its registry last had a good answer from it, while it has none; 0 while all is well, and before the first.",
+    labelNames: ["source"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { name, status } of sources.list()) {
+        const since = Number(status?.lastSuccessTime?.seconds ?? 0) * 1_000;
+        const behind = status !== undefined && LAGGING.has(status.state) && since > 0;
+        this.set({ source: name }, behind ? Math.max(0, Date.now() - since) / 1_000 : 0);
+      }
     },
   });
   new Gauge({

@@ -32,6 +32,8 @@ export function resolve(profile: Profile, given: AllGiven, problems: string[]): 
       spoe: all.spoeDir,
     },
     updateMapFilesMs: all.updateMapFiles ? all.updateMapFilesPeriod * 1_000 : undefined,
+    eventRetentionMs: all.eventRetention * 86_400_000,
+    eventRetentionBytes: all.eventRetentionSize * 1024 * 1024,
     certificateNoticeMs: all.certificateNotice * 86_400_000,
     storageOwner: textOf(all.storageOwner),
     storageGroup: textOf(all.storageGroup),

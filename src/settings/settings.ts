@@ -70,6 +70,9 @@ export interface Settings {
   readonly directories: StorageDirectories;
   /** How often entries that others change are written back, in milliseconds; undefined: never. */
   readonly updateMapFilesMs: number | undefined;
+  /** How long events are kept, in milliseconds, and how much of them. */
+  readonly eventRetentionMs: number;
+  readonly eventRetentionBytes: number;
   /** How long before its end a certificate is told of, in milliseconds. */
   readonly certificateNoticeMs: number;
   /** Names or numbers; undefined: haplane's own. */

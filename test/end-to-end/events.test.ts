@@ -17,6 +17,7 @@ import {
 } from "../../gen/haplane/v1/events_pb.js";
 import { ServiceDiscovery } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { FileKind, Storage } from "../../gen/haplane/v1/storage_pb.js";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/health/v1/health_pb.js";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
 import { freePort } from "../support/ports.ts";
 import { waitFor } from "../support/wait.ts";
@@ -267,6 +268,22 @@ backend web
       assert.match(String(line), /4bf92f3577b34da6a3ce929d0e0e4736/);
     }
     await watching.cancel();
+  });
+
+  test("health tells process, store, HAProxy and each source apart, and metrics count what was done", async () => {
+    const health = createClient(Health, transportOf());
+    const status = async (service: string) => Status[(await health.check({ service })).status];
+    assert.deepEqual(
+      await Promise.all(["", "store", "haproxy", "haplane.v1.Runtime", "sources/nobody"].map(status)),
+      ["SERVING", "SERVING", "SERVING", "SERVING", "SERVING"],
+    );
+    await assert.rejects(status("sources/another"), (error: ConnectError) => error.code === Code.NotFound);
+    const metrics = await haplane.metrics();
+    const sample = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1]);
+    assert.ok(sample('haplane_commits_total\\{lane="runtime",outcome="ok"\\}') >= 1, metrics);
+    assert.ok(sample('haplane_reloads_total\\{outcome="succeeded"\\}') >= 1);
+    assert.ok(sample('haplane_store_bytes\\{file="database"\\}') > 0);
+    assert.ok(sample("haplane_event_log_events") > 0);
   });
 
   for (const stack of STACKS) {

@@ -90,6 +90,16 @@ export declare type Settings = Message<"haplane.settings.v1.Settings"> & {
   certificateNotice: number;
 
   /**
+   * @generated from field: uint32 event_retention = 51;
+   */
+  eventRetention: number;
+
+  /**
+   * @generated from field: uint32 event_retention_size = 52;
+   */
+  eventRetentionSize: number;
+
+  /**
    * @generated from field: string storage_owner = 15;
    */
   storageOwner: string;
