@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { resourceAt } from "../config/resource-at.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
-import type { LogMessage } from "../haproxy/log-messages.ts";
+import { type LogMessage, sentenceOf } from "../haproxy/log-messages.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
@@ -83,7 +83,6 @@ export function traced(
 /** The error that says that HAProxy does not take a configuration. */
 export function refused(alerts: readonly ConfigurationAlert[], otherwise?: string): DomainError {
   const first = alerts[0];
-  const where = first === undefined || first.file === "" ? "" : `${first.file}:${first.line}: `;
-  const why = first === undefined ? (otherwise ?? "no reason was given") : `${where}${first.message}`;
+  const why = first === undefined ? (otherwise ?? "no reason was given") : sentenceOf(first);
   return new DomainError("CONFIGURATION_REFUSED", `HAProxy refuses the configuration: ${why}`, { alerts });
 }

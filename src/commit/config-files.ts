@@ -2,6 +2,7 @@ import {
   type FileSystem,
   type FormerFile,
   holds,
+  isDirectory,
   readIfThere,
   type StagedFile,
 } from "../lib/durable-file.ts";
@@ -66,15 +67,16 @@ export class ConfigFiles {
     return this.paths.map((path, index) => ({ path, bytes: this.#believed[index] ?? Buffer.alloc(0) }));
   }
 
-  /** What the files hold now, without believing it. Throws `NOT_SUPPORTED` when one is missing. */
+  /** What the files hold now, without believing it. Throws `NOT_SUPPORTED` when one is missing, or is a directory. */
   async peek(): Promise<Found> {
     const parts = await Promise.all(
       this.paths.map(async (path) => {
-        const bytes = await readIfThere(this.#fs, path);
-        if (bytes !== undefined) return { path, bytes };
-        throw new DomainError("NOT_SUPPORTED", `there is no configuration file ${path}`, {
-          metadata: { needs: path },
+        const bytes = await readIfThere(this.#fs, path).catch((error: unknown) => {
+          if (isDirectory(error)) throw unusable(`${path} is a directory; name the files in it`, path);
+          throw error;
         });
+        if (bytes !== undefined) return { path, bytes };
+        throw unusable(`there is no configuration file ${path}`, path);
       }),
     );
     return { parts, document: Document.parse(parts) };
@@ -173,6 +175,10 @@ export class ConfigFiles {
     if (step.index === undefined) this.#placed = this.#placed.filter(({ path }) => path !== step.path);
     else this.#believed = this.#believed.with(step.index, step.former!.bytes);
   }
+}
+
+function unusable(why: string, path: string): DomainError {
+  return new DomainError("NOT_SUPPORTED", why, { metadata: { needs: path } });
 }
 
 /** A configuration file keeps the attributes it has. */

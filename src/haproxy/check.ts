@@ -65,7 +65,7 @@ export async function checkConfiguration(
     if (signal !== null) failure ??= `it was ended by ${signal}`;
     const messages = parseLogMessages(output);
     if (code !== 0 && !messages.some(({ level }) => level === "alert"))
-      failure ??= `it ended with exit code ${code}`;
+      failure ??= output.trim().split("\n").at(-1) || `it ended with exit code ${code}`;
     const tookMs = performance.now() - started;
     return { ok: code === 0, messages, tookMs, timedOut, ...(failure !== undefined && { failure }) };
   } finally {

@@ -52,5 +52,11 @@ function place(level: LogMessage["level"], text: string): LogMessage {
 export function fatalAlert(messages: readonly LogMessage[]): string | undefined {
   const alert = messages.findLast(({ level, message }) => level === "alert" && !LAST_WORDS.test(message));
   if (alert === undefined) return undefined;
-  return alert.file === "" ? alert.message : `${alert.file}:${alert.line}: ${alert.message}`;
+  return sentenceOf(alert);
+}
+
+/** A message with the place that it is about, as far as it names one. */
+export function sentenceOf({ file, line, message }: Pick<LogMessage, "file" | "line" | "message">): string {
+  if (file === "") return message;
+  return line === 0 ? `${file}: ${message}` : `${file}:${line}: ${message}`;
 }

@@ -171,7 +171,7 @@ async function unchanged(
 /** Bytes that are compared at a time: large files are not to be in memory a second time. */
 const PIECE_BYTES = 262_144;
 
-/** Whether a file holds exactly these bytes; undefined: whether there is none. */
+/** Whether a file holds exactly these bytes; undefined: whether there is none. A directory holds none of them. */
 export async function holds(
   fs: Pick<FileSystem, "open">,
   path: string,
@@ -187,6 +187,9 @@ export async function holds(
   }
   try {
     return await holdsExactly(file, expected);
+  } catch (error) {
+    if (isDirectory(error)) return false;
+    throw error;
   } finally {
     await file.close();
   }
@@ -272,6 +275,11 @@ async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
+}
+
+/** Whether an error says that what was to be read is a directory. */
+export function isDirectory(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "EISDIR";
 }
 
 function isMissing(error: unknown): boolean {
