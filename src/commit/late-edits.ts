@@ -35,6 +35,7 @@ export class LateEdits {
   readonly #options: LateEditsOptions;
   readonly #watched = new Map<FormerContent, () => void>();
   #bringing: Promise<unknown> = Promise.resolve();
+  #isStopping = false;
 
   constructor(options: LateEditsOptions) {
     this.#options = options;
@@ -47,9 +48,10 @@ export class LateEdits {
 
   /** Looks at all of them now, and closes them. What is found is in the files then, and adopted at the next start. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const cancel of this.#watched.values()) cancel();
     await this.#bringing;
-    for (const [former, cancel] of [...this.#watched]) {
-      cancel();
+    for (const former of [...this.#watched.keys()]) {
       const written = await this.#writtenInto(former);
       if (written !== undefined) await this.#bring(former, written, async () => {});
       await this.#close(former);
@@ -65,6 +67,7 @@ export class LateEdits {
   }
 
   #lookIn(former: FormerContent, ms: number, seen: Buffer | undefined): void {
+    if (this.#isStopping) return void this.#watched.set(former, () => {});
     this.#watched.set(
       former,
       this.#options.clock.after(ms, () => {

@@ -4,8 +4,16 @@ import type { FileSystem } from "../../src/lib/durable-file.ts";
 import type { StorageFs } from "../../src/storage/file-system.ts";
 import type { Store } from "../../src/store/store.ts";
 
+/** What is told of every operation. */
+export interface OperationPoint {
+  /** The operation, with what is to happen around it. */
+  wrap<A extends unknown[], R>(operation: (...args: A) => Promise<R>): (...args: A) => Promise<R>;
+  /** A file was opened. */
+  opened(file: nodeFs.FileHandle): void;
+}
+
 /** Lets operations through until one is due; from then on nothing gets anywhere any more, as if the process had been killed there. */
-export class CrashPoint {
+export class CrashPoint implements OperationPoint {
   readonly #at: number;
   #armed: boolean;
   #count = 0;
@@ -49,8 +57,8 @@ export class CrashPoint {
   }
 }
 
-/** The file system of a process that dies at a point. */
-export function crashingFs(point: CrashPoint): FileSystem & StorageFs {
+/** The file system of a process whose operations pass a point; one that dies there, for one. */
+export function crashingFs(point: OperationPoint): FileSystem & StorageFs {
   const open = async (...args: Parameters<FileSystem["open"]>) => {
     const file = await nodeFs.open(...args);
     point.opened(file);
