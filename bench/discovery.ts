@@ -22,7 +22,9 @@ const ROUNDS = 20;
 const ROUNDS_WITHOUT_CHECK = 5;
 const INSTANCES = 5_000;
 const IDEAL_ROUNDS = 60;
-const IDLE_MS = 5_000;
+/** After this time nothing of what happened before is left to do. */
+const SETTLE_MS = 5_000;
+const IDLE_MS = 20_000;
 const LONG_MS = 120_000;
 const MEMORY_MB = 300;
 const IDLE_PERCENT = 0.2;
@@ -88,7 +90,7 @@ async function manyServices(context: BenchContext): Promise<Measurement[]> {
     await sleep(2_500);
     unchecked.push(await measure(ROUNDS + round, false));
   }
-  await sleep(3_000);
+  await sleep(SETTLE_MS);
   const before = cpuMs(haplane.pid);
   await sleep(IDLE_MS);
   const idle = ((cpuMs(haplane.pid) - before) * 100) / IDLE_MS;

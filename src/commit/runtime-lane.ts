@@ -86,6 +86,8 @@ export class RuntimeLane {
           : this.#changeBatch(backend, batch, author),
       );
     }
+    // Once, when all is made: what the file and the history cost would come between the commands otherwise.
+    this.#options.writer.touch();
     return (await Promise.all(batches)).flat();
   }
 
@@ -94,7 +96,7 @@ export class RuntimeLane {
     changes: readonly ServerChange[],
     author: string,
   ): Promise<readonly ChangeResult[]> {
-    const { working, writer, clock, publishEphemeral } = this.#options;
+    const { working, clock, publishEphemeral } = this.#options;
     const results: ChangeResult[] = [];
     const made: (Plan & { readonly index: number })[] = [];
     const inherited = inheritedWords(working.current, backend);
@@ -111,7 +113,6 @@ export class RuntimeLane {
     if (made.length > 0) {
       const now = clock.now();
       publishEphemeral(made.map(({ facts }) => eventNow(serverEvent(facts, true), now, { author })));
-      writer.touch();
     }
     const followed = await this.follow(
       new Map([[backend, new Set(made.map(({ facts }) => facts.server.name))]]),

@@ -1,4 +1,6 @@
 const MAX_NAME = 512;
+/** What most names are; thousands may be looked at for each change of one. */
+const ORDINARY = /^\w[\w-]{0,99}$/;
 /** Control characters, line ends of Unicode among them. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
@@ -7,6 +9,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}]/u;
  * source look as if its registry failed.
  */
 export function whyUnnameable(name: string): string | undefined {
+  if (ORDINARY.test(name)) return undefined;
   if (name.length > MAX_NAME) return `its name is longer than ${MAX_NAME} characters`;
   if (!name.isWellFormed() || UNPRINTABLE.test(name)) return "its name has characters that cannot be printed";
   // Consul's HTTP server redirects such paths.
