@@ -28,7 +28,8 @@ export function textProblem({ type, separator }: FieldSyntax, value: string): st
   return TYPE_PROBLEMS[type]?.(value);
 }
 
-const CONTROL = /[\0-\x1f\x7f]/;
+/** A tab is a blank like another: files hold them, in quotes. */
+const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
 
 const TYPE_PROBLEMS: Partial<Record<Type, (value: string) => string | undefined>> = {
   [Type.TIME]: (value) =>

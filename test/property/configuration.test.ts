@@ -128,6 +128,33 @@ test("applying what a document says itself changes no byte", () => {
   );
 });
 
+test("what a file holds in its words is read, added anew, and reads the same: blanks of all kinds, quotes, signs", () => {
+  const word = fc.string({
+    unit: fc.constantFrom("a", "Z", "1", " ", "\t", "'", '"', "\\", "#", "%", "$", "/", "é"),
+    minLength: 1,
+  });
+  fc.assert(
+    fc.property(word, word, word, (header, cookie, pattern) => {
+      const quoted = (text: string) => `"${text.replace(/["\\$]/g, "\\$&")}"`;
+      const text = `frontend f
+  acl one hdr(x) ${quoted(pattern)}
+  http-request set-header x ${quoted(header.replaceAll("%", "%%"))}
+backend f
+  server a 10.0.0.1:80 cookie ${quoted(cookie)}
+`;
+      const found = resources(parse(text));
+      const changes = ["frontends/f", "backends/f"].map((name) =>
+        changeOf({ case: "create", value: { resource: { ...found.get(name)!, etag: "" } } }),
+      );
+      const input: ApplyInput = { changes, desired: [], prune: [], guards: [], single: false };
+      const { document } = applyRequest(parse("global\n"), input, context, nobody);
+      const { global: _, ...said } = meaning(document);
+      assert.deepEqual(said, meaning(parse(text)));
+    }),
+    { numRuns: 200 },
+  );
+});
+
 const change: fc.Arbitrary<Change> = fc
   .record({
     kind: fc.constantFrom("weight", "delete", "create", "timeout", "drop"),
