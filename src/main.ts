@@ -44,6 +44,8 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
       return check(args);
     case "token":
       return token(args);
+    case "backup":
+      return backup(args);
     case "doctor":
       return doctor(args);
     case "import":
@@ -103,6 +105,21 @@ async function check(args: readonly string[]): Promise<number> {
   } catch (error) {
     process.stderr.write(`haplane: ${explain(error)}\n`);
     return error instanceof SettingsError || error instanceof StartError ? EXIT.usage : EXIT.failed;
+  }
+}
+
+/** Exit codes: 0, 1 when the state cannot be read, 2 for what cannot be done as it was asked. */
+async function backup([target, ...args]: readonly string[]): Promise<number> {
+  try {
+    if (target === undefined || target.startsWith("-"))
+      throw new SettingsError("write the directory to make: haplane backup DIR");
+    const { stateDir, tokensFile } = readSettings("serve", args, process.env, readIfThere);
+    const { runBackup } = await import("./command/backup.ts");
+    await runBackup({ stateDir, tokensFile, target, out: (text) => void process.stdout.write(text) });
+    return EXIT.ok;
+  } catch (error) {
+    process.stderr.write(`haplane: ${explain(error)}\n`);
+    return error instanceof SettingsError ? EXIT.usage : EXIT.failed;
   }
 }
 

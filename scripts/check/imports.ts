@@ -13,7 +13,7 @@ const PEERS = ["storage", "spoe", "haproxy", "discovery", "events"];
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   main: ["embedded", "import", "inspect", "server", "settings", "command", "doctor", "lib"],
   inspect: TEXT,
-  command: ["settings", "rpc", "haproxy", "config", ...TEXT],
+  command: ["settings", "rpc", "store", "haproxy", "config", ...TEXT],
   doctor: ["settings", "rpc", "haproxy", "lib"],
   import: ["settings", "discovery", "store", "lib"],
   embedded: ["server", "settings", "rpc", "lib"],

@@ -24,6 +24,7 @@ Commands:
   token create NAME ROLE               make a bearer token, print it once, and keep its hash; token list, token delete NAME
   doctor                               say what of this machine works for haplane, what does not, and what to do
   import FILE      [--output FILE]     make settings and sources of those of an HAProxy Data Plane API
+  backup DIR                           copy the state directory's database and tokens into a new directory, also while haplane runs
   version                              print haplane's version
   help                                 print this
 
