@@ -7,8 +7,8 @@ import { DomainError } from "../lib/errors.ts";
 import { Document } from "../text/document.ts";
 import { type CapabilityFacts, capabilitiesAnswer } from "./capabilities.ts";
 
-const WITH_STATE_FILE =
-  "global\n    server-state-file /var/lib/haproxy/states\ndefaults\n    load-server-state-from-file global\n";
+const WITH_ALL =
+  "global\n    stats socket /run/h.sock mode 600 level admin\n    server-state-file /var/lib/haproxy/states\ndefaults\n    load-server-state-from-file global\n";
 
 function document(text: string): Document {
   return Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(text) }]);
@@ -21,7 +21,7 @@ const ALL: CapabilityFacts = {
   checks: true,
   policy: DEFAULT_POLICY,
   status: { held: undefined, lagging: undefined },
-  document: document(WITH_STATE_FILE),
+  document: document(WITH_ALL),
 };
 
 const CASES: readonly {
@@ -64,7 +64,21 @@ const CASES: readonly {
     facts: { haproxy: capabilitiesOf(parseVersion("2.6.12")!) },
     restriction: /cannot start with/,
   },
-  { name: "no state file", facts: { document: document("global\n") }, restriction: /server-state-file/ },
+  {
+    name: "no state file",
+    facts: { document: document("global\n    stats socket /run/h.sock level admin\n") },
+    restriction: /server-state-file/,
+  },
+  {
+    name: "a stats socket that was removed",
+    facts: { document: document(WITH_ALL.replace("stats socket", "# stats socket")) },
+    restriction: /no stats socket/,
+  },
+  {
+    name: "a stats socket on which little is allowed",
+    facts: { document: document(WITH_ALL.replace("level admin", "level operator")) },
+    restriction: /no stats socket/,
+  },
 ];
 
 for (const { name, facts, restriction, writes = true, reloads = true } of CASES) {

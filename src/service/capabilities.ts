@@ -3,6 +3,7 @@ import type { GetCapabilitiesResponseSchema } from "../../gen/haplane/v1/configu
 import type { CommitStatus } from "../commit/commit.ts";
 import type { CommitPolicy } from "../commit/policy.ts";
 import { stateFileOf } from "../commit/state-file.ts";
+import { directiveReader } from "../config/section-lines.ts";
 import type { Capabilities } from "../haproxy/capabilities.ts";
 import type { Document } from "../text/document.ts";
 
@@ -41,6 +42,8 @@ export function capabilitiesAnswer({
     haproxy === undefined && "HAProxy has not been seen yet, so its version is not known.",
     haproxy?.reloadSurvivesFailedStart === false &&
       "A configuration that HAProxy accepts but cannot start with (a port that is taken, a chroot to nowhere) ends this version of HAProxy; haplane then puts the former one back and starts it again.",
+    !hasAdminSocket(document) &&
+      "The configuration has no stats socket with the level admin, so HAProxy takes no commands after its next start: every change then costs a reload, and discovery cannot add servers without one (stats socket … level admin).",
     stateFileOf(document) === undefined &&
       "Drains and weights set at runtime are given back by commands right after a reload, so a few requests can reach a drained server before: the configuration loads no server-state-file (load-server-state-from-file global).",
   ];
@@ -53,3 +56,16 @@ export function capabilitiesAnswer({
     restrictions: restrictions.filter((restriction) => restriction !== false),
   };
 }
+
+/** Whether a line of `global` opens a socket on which everything is allowed. */
+function hasAdminSocket(document: Document): boolean {
+  return document
+    .list("global")
+    .some((section) =>
+      statsLines(section).some(
+        ([kind, , ...words]) => kind === "socket" && words[words.lastIndexOf("level") + 1] === "admin",
+      ),
+    );
+}
+
+const statsLines = directiveReader("stats");
