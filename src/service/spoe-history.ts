@@ -91,9 +91,9 @@ function versionOf(
 
 function eventOf(
   name: string,
-  { after, version, sha256, size, resources }: SpoeCommit,
+  { after, isNew, version, sha256, size, resources }: SpoeCommit,
 ): MessageInitShape<typeof EventSchema> {
-  const changed = version === 1 ? EventType.ADDED : EventType.UPDATED;
+  const changed = isNew ? EventType.ADDED : EventType.UPDATED;
   return {
     kind: EventKind.FILE,
     type: after === undefined ? EventType.REMOVED : changed,

@@ -41,6 +41,8 @@ export interface SpoeDirectory {
 export interface SpoeCommit {
   /** The file as it becomes; undefined: it is removed. */
   readonly after: SpoeFile | undefined;
+  /** There was no file: there never was one, or it was removed. */
+  readonly isNew: boolean;
   /** The number that it gets. */
   readonly version: number;
   readonly author: string;
@@ -269,7 +271,8 @@ export class SpoeFiles<A, K> {
     if (!validateOnly) this.#refuseReadOnly();
     const { directory, history, replace } = this.#options;
     const commit: SpoeCommit = {
-      ...{ after, content, author, message: message(), resources: changedSpoe(before, outcome.after) },
+      ...{ after, content, isNew: stored === undefined, author, message: message() },
+      resources: changedSpoe(before, outcome.after),
       // What is owed to the history may not be in it yet.
       version: Math.max((await history.newest(name))?.number ?? 0, version) + 1,
       ...{ sha256: digest ?? stored?.facts.sha256 ?? "", size: content?.length ?? 0 },
@@ -326,6 +329,7 @@ export class SpoeFiles<A, K> {
     const before = this.#known.get(name)?.file ?? emptyFile(name);
     await history.found(name, {
       ...{ after: file, content: bytes, version, size: bytes?.length ?? 0 },
+      isNew: (newest?.sha256 ?? "") === "",
       author: "external",
       message: file === undefined ? "the file was removed by hand" : "the file was written by hand",
       resources: changedSpoe(before, file ?? emptyFile(name)),

@@ -123,6 +123,16 @@ test("numbers of versions are never used anew, however a file goes and comes bac
   const second = await first.again();
   assert.equal(await second.files.find("a.conf"), undefined);
   assert.equal((await second.files.upload(upload(""))).version, 5);
+  await rm(second.at("a.conf"));
+  assert.equal(await second.files.find("a.conf"), undefined);
+  await writeFile(second.at("a.conf"), "# by hand\n");
+  assert.equal((await second.files.get("a.conf")).version, 7);
+  const events = await durableEvents(second.world.store, EventKind.FILE);
+  const { ADDED, REMOVED } = EventType;
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    [ADDED, REMOVED, ADDED, REMOVED, ADDED, REMOVED, ADDED],
+  );
 });
 
 test("what is only tried leaves no version, no file and no event", async (t) => {
