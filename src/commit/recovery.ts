@@ -7,6 +7,7 @@ import type { Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import { Document, type PartInput } from "../text/document.ts";
 import { type AttachedChange, isSame, putBack } from "./attached-files.ts";
+import { canReload } from "./can-reload.ts";
 import { serverChanges } from "./classify.ts";
 import type { ConfigFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
@@ -121,16 +122,17 @@ export async function formerContent(
   return intent.base === 0 ? Buffer.alloc(0) : readRevision(store, intent.base, path);
 }
 
-/** Whether HAProxy takes the files as they are. One that does not run is asked by its check; where nobody can be asked, the files stay. */
+/** Whether HAProxy takes the files as they are. One that does not run is asked by its check, and one of ours is started, for a check does not see everything; where nobody can be asked, the files stay. */
 async function takes(haproxy: Haproxy): Promise<"taken" | "refused" | "unknown"> {
-  if (haproxy.state.kind === "running") {
-    const { kind } = await haproxy.reload();
-    if (kind === "succeeded") return "taken";
-    return kind === "timed_out" ? "unknown" : "refused";
+  if (haproxy.state.kind !== "running") {
+    const checked = await haproxy.check({}).catch(() => undefined);
+    if (checked === undefined) return "unknown";
+    if (!checked.ok) return "refused";
+    if (!canReload(haproxy)) return "taken";
   }
-  const checked = await haproxy.check({}).catch(() => undefined);
-  if (checked === undefined) return "unknown";
-  return checked.ok ? "taken" : "refused";
+  const { kind } = await haproxy.reload();
+  if (kind === "succeeded") return "taken";
+  return kind === "timed_out" ? "unknown" : "refused";
 }
 
 async function record(

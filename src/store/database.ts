@@ -12,7 +12,7 @@ export class Database {
 
   /**
    * Opens a database for writing, each transaction durable when it is committed. The file exists already, if only as an empty one, and stays as it is until something is
-   * written.
+   * written. What is deleted is overwritten, for it may be secret: intents have the content of private keys, sources tokens.
    */
   static openWritable(path: string): Database {
     return translated(() => {
@@ -21,6 +21,7 @@ export class Database {
         ${WAIT_WHEN_BUSY}
         PRAGMA synchronous = FULL;
         PRAGMA journal_size_limit = 16777216;
+        PRAGMA secure_delete = ON;
         PRAGMA temp_store = MEMORY;
         PRAGMA trusted_schema = OFF;
       `);

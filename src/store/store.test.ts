@@ -148,6 +148,30 @@ describe("what is written", () => {
     assert.deepEqual(authors(page.entries), ["a,b"]);
   });
 
+  test("what is forgotten is not in the database any more", async (t) => {
+    const { directory, open } = await place(t);
+    const store = await open();
+    const secret = "the content of a private key ".repeat(500);
+    const former = [{ kind: "content" as const, path: "/key.pem", content: Buffer.from(secret) }];
+    await store.write([
+      { kind: "append-revision", revision: revision(1, "a") },
+      { kind: "begin-intent", intent: { id: "w", time: 1, base: 1, former, data: Buffer.from(secret) } },
+      {
+        kind: "put-source",
+        source: { name: "sources/a", settings: Buffer.from(secret), memory: Buffer.from("") },
+      },
+    ]);
+    await store.write([
+      { kind: "finish-intent", id: "w" },
+      { kind: "delete-source", name: "sources/a" },
+    ]);
+    await store.close();
+    for (const name of await readdir(directory)) {
+      const content = await readFile(join(directory, name));
+      assert.ok(!content.includes("private key"), name);
+    }
+  });
+
   test("can be taken back and forgotten", async (t) => {
     const store = await (await place(t)).open();
     await store.write([

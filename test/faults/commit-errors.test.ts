@@ -206,3 +206,30 @@ test("what somebody wrote after a crash is not taken for what was under way", as
   await eventually(() => assert.equal(again.commit.status.held?.reason, "FILE_HELD"));
   assert.deepEqual(await again.store.pendingIntents(), []);
 });
+
+test("what killed HAProxy before haplane ended is taken back at the next start, though HAProxy's check accepts it", async (t) => {
+  const { w, haproxy } = await scripted(t);
+  const before = await w.text();
+  const announced = { path: w.path, edit: { offset: 0, length: 0, bytes: Buffer.from("# deadly\n") } };
+  const data = encodeIntent({ onRefusal: "put-back", next: [announced], along: [] });
+  const base = w.store.newestRevision;
+  const intent = { id: "left-open", time: 0, base, former: [], data };
+  await w.store.write([{ kind: "begin-intent", intent }]);
+  const { start } = haproxy;
+  const restarted = w.restart();
+  await nodeFs.writeFile(w.path, `# deadly\n${before}`);
+  let isDead = true;
+  Object.defineProperty(haproxy, "state", {
+    get: () =>
+      isDead
+        ? { kind: "down", since: new Date(0), reason: "it died", retryAt: new Date(0) }
+        : { kind: "stopped", since: new Date(0) },
+  });
+  haproxy.start = async () => {};
+  haproxy.beforeReload = async () => ({ kind: "master_lost", messages: [], log: "", tookMs: 1 });
+  const again = await restarted;
+  isDead = false;
+  haproxy.start = start;
+  assert.equal(await again.text(), before);
+  assert.deepEqual(await again.store.pendingIntents(), []);
+});
