@@ -16,6 +16,9 @@ const LOW_WATER = WINDOW / 2;
 /** How long a command may take when its caller does not say. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 
+/** A connection whose oldest command is overdue for so long is given up, whoever waits behind it. */
+const LOST_AFTER_MS = 3_000;
+
 /** How often deadlines are looked at while something waits. */
 const DEADLINE_TICK_MS = 25;
 
@@ -71,7 +74,8 @@ interface Link {
  * given to the next worker, in its order, and nothing else is sent meanwhile.
  *
  * A command that is given up (deadline, cancellation) keeps its place among those in flight, so that its late answer is not taken
- * for another's. A connection that is overdue and on which nobody waits any more is closed.
+ * for another's. A connection that is overdue is closed when nobody waits on it any more, and after a while in any case: an answer that was lost would otherwise
+ * hold it for as long as somebody keeps asking.
  */
 export class CommandQueue {
   readonly #options: CommandQueueOptions;
@@ -267,7 +271,9 @@ export class CommandQueue {
     for (const link of [...this.#links]) {
       const [oldest] = link.inFlight;
       if (oldest === undefined || oldest.expiresAt > now) continue;
-      if ([...link.inFlight].every((entry) => entry.settled)) link.worker.prompt.close("no answer in time");
+      const lost = now - oldest.expiresAt >= LOST_AFTER_MS;
+      if (lost || [...link.inFlight].every((entry) => entry.settled))
+        link.worker.prompt.close("no answer in time");
     }
   }
 

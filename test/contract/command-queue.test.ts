@@ -10,7 +10,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { DomainError } from "../../src/lib/errors.ts";
 import { startHaproxy, type TestHaproxy } from "../support/haproxy.ts";
 import { type ScriptedSocket, startScriptedSocket } from "../support/scripted-socket.ts";
-import { waitFor } from "../support/wait.ts";
+import { eventually, waitFor } from "../support/wait.ts";
 
 /** One of the two that the suite runs against. */
 interface Worker {
@@ -264,6 +264,22 @@ describe("command queue over a hostile socket", () => {
     queue.aim({ kind: "none", reason: "down", retryAfterMs: 1 });
     await waitFor("the connection to be closed", () => socket.connections.size === 0);
     socket.thaw();
+  });
+
+  test("a connection that answers nothing any more is given up, however many go on asking", async () => {
+    assert.equal((await queue.run("x\n")).text, "");
+    const [silent] = socket.connections;
+    assert.ok(silent);
+    socket.react = () => ({ kind: "raw", bytes: "" });
+    // There is always somebody who has not waited long yet.
+    const asking = setInterval(() => void queue.run("y\n", { timeoutMs: 500 }).catch(() => {}), 100);
+    try {
+      await waitFor("the connection to be closed", () => !socket.connections.has(silent));
+    } finally {
+      clearInterval(asking);
+    }
+    socket.react = () => "fine\n";
+    await eventually(async () => assert.equal((await queue.run("z\n")).text, "fine"));
   });
 
   test("any order of cuts, silence, cancellations and answers gives each command its own answer or an error", async () => {

@@ -1,0 +1,85 @@
+import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+
+/** What a proxy does with what the server says. */
+export type ProxyMood =
+  | "pass"
+  /** Says nothing more. */
+  | "stuck"
+  /** Closes connections at once. */
+  | "cut"
+  /** Gives every answer a byte at a time. */
+  | "slow"
+  /** Gives half of an answer, and closes. */
+  | "half";
+
+/** Stands in front of a unix socket and can misbehave. */
+export interface UnixProxy {
+  mood: ProxyMood;
+  /** Connections that are open now. */
+  readonly connections: number;
+  stop(): Promise<void>;
+}
+
+/** Listens at `path` for the server at `target`, which need not be there yet. */
+export async function startUnixProxy(path: string, target: string): Promise<UnixProxy> {
+  const clients = new Set<Socket>();
+  const proxy = {
+    mood: "pass" as ProxyMood,
+    get connections() {
+      return clients.size;
+    },
+    async stop() {
+      for (const client of clients) client.destroy();
+      const closed = once(server, "close");
+      server.close();
+      await closed;
+      rmSync(path, { force: true });
+    },
+  };
+  const server = createServer((client) => {
+    if (proxy.mood === "cut") return void client.destroy();
+    clients.add(client);
+    const upstream = connect(target);
+    client.pipe(upstream);
+    upstream.on("data", (chunk) => answer(client, chunk));
+    for (const socket of [client, upstream]) socket.on("error", () => {});
+    client.on("close", () => {
+      clients.delete(client);
+      upstream.destroy();
+    });
+    upstream.on("close", () => client.end());
+  });
+  const answer = (client: Socket, chunk: Buffer) => {
+    switch (proxy.mood) {
+      case "pass":
+        client.write(chunk);
+        break;
+      case "stuck":
+        break;
+      case "cut":
+        client.destroy();
+        break;
+      case "slow":
+        trickle(client, chunk);
+        break;
+      case "half":
+        client.end(chunk.subarray(0, chunk.length / 2));
+        break;
+    }
+  };
+  server.listen(path);
+  await once(server, "listening");
+  return proxy;
+}
+
+/** A byte every 50 ms. */
+function trickle(client: Socket, chunk: Buffer): void {
+  let at = 0;
+  const timer = setInterval(() => {
+    if (at < chunk.length && !client.destroyed) client.write(chunk.subarray(at, ++at));
+    else clearInterval(timer);
+  }, 50);
+  client.once("close", () => clearInterval(timer));
+}
