@@ -1,7 +1,10 @@
-import type { CheckOutcome } from "../haproxy/check.ts";
-import { checkConfiguration } from "../haproxy/check.ts";
+import { readFile } from "node:fs/promises";
+import { type CheckOutcome, checkConfiguration } from "../haproxy/check.ts";
+import { readIfThere } from "../lib/durable-file.ts";
 import { readTls } from "../rpc/read-tls.ts";
+import { parseTokens } from "../rpc/token-file.ts";
 import type { Settings } from "../settings/settings.ts";
+import { SettingsError } from "../settings/settings-error.ts";
 
 /** What `haplane check` needs beside its settings. */
 export interface CheckIo {
@@ -19,6 +22,7 @@ export interface CheckIo {
  */
 export async function runCheck({ settings, haproxyBinary, out }: CheckIo): Promise<boolean> {
   if (settings.tls !== undefined) await readTls(settings.tls);
+  await checkTokens(settings.tokensFile);
   out("settings: can be used\n");
   if (haproxyBinary === undefined) {
     out("configuration: not checked, since no haproxy was found; --haproxy FILE says where it is\n");
@@ -28,6 +32,13 @@ export async function runCheck({ settings, haproxyBinary, out }: CheckIo): Promi
   const outcome = await checkConfiguration(program, settings.config);
   out(describe(outcome, settings.config.join(", ")));
   return outcome.ok;
+}
+
+/** Throws a SettingsError for lines that are no tokens. */
+async function checkTokens(file: string): Promise<void> {
+  const { problems } = parseTokens((await readIfThere({ readFile }, file))?.toString() ?? "");
+  if (problems.length > 0)
+    throw new SettingsError(problems.map(({ line, problem }) => `${file}:${line}: ${problem}`).join("\n"));
 }
 
 function describe({ ok, messages, failure }: CheckOutcome, files: string): string {

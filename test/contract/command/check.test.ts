@@ -39,6 +39,10 @@ test("settings that cannot be used end with 2, and the place", () => {
   const read = runHaplane(["check"], { HAPLANE_SETTINGS: settings });
   assert.equal(read.code, 2);
   assert.match(read.error, /bad\.yaml:1:7: grpc is "here"/);
+  const tokens = file("tokens", "# none\nmesh root sha256:00\n");
+  const listed = runHaplane(["check", `--tokens-file=${tokens}`]);
+  assert.equal(listed.code, 2);
+  assert.match(listed.error, /tokens:2: is not `NAME ROLE sha256:HASH`/);
   const tls = runHaplane(["check", `--tls-certificate=${dir}/none`, `--tls-key=${dir}/none`]);
   assert.equal(tls.code, 2);
   assert.match(tls.error, /none cannot be read/);
