@@ -4,10 +4,22 @@ import { eventNow } from "./server-event.ts";
 
 const STATES = {
   open: TransactionState.OPEN,
+  staged: TransactionState.OPEN,
   committed: TransactionState.COMMITTED,
   aborted: TransactionState.ABORTED,
   expired: TransactionState.EXPIRED,
 };
+
+const TYPES = {
+  open: EventType.ADDED,
+  staged: EventType.UPDATED,
+  committed: EventType.REMOVED,
+  aborted: EventType.REMOVED,
+  expired: EventType.REMOVED,
+};
+
+/** A transaction of many writes tells after each of at most so many resources: all of them each time would be quadratic. */
+const MAX_WHILE_OPEN = 100;
 
 /** What became of a transaction. */
 export interface TransactionStep {
@@ -26,11 +38,14 @@ export function tellTransaction(now: number, step: TransactionStep): Operation {
   const { name, state, author, resources, revision = 0 } = step;
   const draft = {
     kind: EventKind.TRANSACTION,
-    type: state === "open" ? EventType.ADDED : EventType.REMOVED,
+    type: TYPES[state],
     resource: name,
     payload: {
       case: "transaction" as const,
-      value: { state: STATES[state], resources: [...resources] },
+      value: {
+        state: STATES[state],
+        resources: state === "staged" ? resources.slice(0, MAX_WHILE_OPEN) : [...resources],
+      },
     },
   };
   return { kind: "append-events", events: [eventNow(draft, now, { author, revision })] };

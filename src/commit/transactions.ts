@@ -199,7 +199,10 @@ export class Transactions<D, I, C extends Staged<D>, O> {
     const open = this.#begun(stored, this.#subject.document);
     this.#open.set(stored.name, open);
     try {
-      await store.write([{ kind: "put-transaction", transaction: stored }, this.#told(open, "open", owner)]);
+      await store.write([
+        { kind: "put-transaction", transaction: stored },
+        this.#told(asTold(open), "open", owner),
+      ]);
     } catch (error) {
       this.#open.delete(stored.name);
       throw error;
@@ -245,6 +248,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       await store.write([
         this.#staging(name, open.staged.length + 1, write),
         { kind: "put-transaction", transaction: renewed },
+        this.#told({ stored: renewed, guarded: [...open.guarded.values(), ...guards] }, "staged", user.name),
       ]);
       open.stored = renewed;
       open.document = changed.document;
@@ -281,7 +285,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       if (!validateOnly) {
         this.#end(open);
         // Where the commit did not do it. When this is lost, the transaction conflicts with itself at its next commit, and expires.
-        const told = open.told ? [] : [this.#told(open, "committed", user.name)];
+        const told = open.told ? [] : [this.#told(asTold(open), "committed", user.name)];
         await store.write([{ kind: "delete-transaction", name }, ...told]).catch(() => {});
       }
       return outcome;
@@ -298,7 +302,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       this.#end(open);
       await this.#options.store.write([
         { kind: "delete-transaction", name },
-        this.#told(open, "aborted", user.name),
+        this.#told(asTold(open), "aborted", user.name),
       ]);
     });
   }
@@ -312,13 +316,13 @@ export class Transactions<D, I, C extends Staged<D>, O> {
         open.told = true;
         return [
           { kind: "delete-transaction", name: stored.name },
-          this.#told(open, "committed", user.name, revision),
+          this.#told(asTold(open), "committed", user.name, revision),
           ...(along?.put(revision) ?? []),
         ];
       },
       remove: () => [
         { kind: "put-transaction", transaction: stored },
-        this.#told(open, "open", stored.owner),
+        this.#told(asTold(open), "open", stored.owner),
         ...staged.map((write, index) => this.#staging(stored.name, index + 1, write)),
         ...(along?.remove() ?? []),
       ],
@@ -326,12 +330,13 @@ export class Transactions<D, I, C extends Staged<D>, O> {
   }
 
   #told(
-    { stored: { name }, guarded }: Open<D, I>,
+    { stored: { name }, guarded }: Told,
     state: TransactionStep["state"],
     author: string,
     revision = 0,
   ): Operation {
-    const resources = [...guarded.values()].filter(({ written }) => written).map((guard) => guard.name);
+    const written = guarded.filter((guard) => guard.written).map((guard) => guard.name);
+    const resources = [...new Set(written)];
     return tellTransaction(this.#options.clock.now(), { name, state, author, resources, revision });
   }
 
@@ -521,4 +526,14 @@ export class Transactions<D, I, C extends Staged<D>, O> {
       this.#sweepLater();
     });
   }
+}
+
+/** What is told of a transaction. */
+interface Told {
+  readonly stored: StoredTransaction;
+  readonly guarded: readonly Guarded[];
+}
+
+function asTold<D, I>({ stored, guarded }: Open<D, I>): Told {
+  return { stored, guarded: [...guarded.values()] };
 }

@@ -116,6 +116,7 @@ backend web
         });
       assert.deepEqual(steps, [
         ["ADDED", "OPEN", []],
+        ["UPDATED", "OPEN", ["backends/web/servers/b"]],
         ["REMOVED", "COMMITTED", ["backends/web/servers/b"]],
       ]);
       assert.equal(ended.author, "admin");

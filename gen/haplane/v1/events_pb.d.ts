@@ -497,7 +497,7 @@ export declare type FileEvent = Message<"haplane.v1.FileEvent"> & {
 export declare const FileEventSchema: GenMessage<FileEvent>;
 
 /**
- * A transaction was begun (the event's type is ADDED) or has ended (REMOVED); the event's resource is its name.
+ * A transaction was begun (the event's type is ADDED), had a write staged (UPDATED) or has ended (REMOVED); the event's resource is its name.
  *
  * @generated from message haplane.v1.TransactionEvent
  */
@@ -510,7 +510,7 @@ export declare type TransactionEvent = Message<"haplane.v1.TransactionEvent"> & 
   state: TransactionState;
 
   /**
-   * Names of the resources that it writes.
+   * Names of the resources that it writes; at most 100 of them while it is open.
    *
    * @generated from field: repeated string resources = 2;
    */
@@ -747,7 +747,7 @@ export enum EventKind {
   FILE = 6,
 
   /**
-   * A transaction, of the configuration or of a SPOE file, was begun or has ended.
+   * A transaction, of the configuration or of a SPOE file, was begun, had a write staged, or has ended.
    *
    * @generated from enum value: EVENT_KIND_TRANSACTION = 7;
    */
