@@ -24,7 +24,7 @@ export interface Runtime {
   /** `show stat`: frontends, backends, servers and listeners, with every column that HAProxy prints. */
   stats(options?: CallOptions): Promise<StatsTable>;
   /** `show servers state`, of one backend or of all. */
-  serverStates(backend?: string, options?: CallOptions): Promise<readonly ServerState[]>;
+  serverStates(backend?: string, options?: StatesOptions): Promise<readonly ServerState[]>;
   /** The servers of all backends as they are now, in rows that are read later, as they are come to: for somebody who has no time to read them yet. */
   captureServerStates(options?: CallOptions): Promise<Iterable<ServerState>>;
   /**
@@ -45,6 +45,12 @@ export interface Runtime {
   execute(words: readonly string[], options?: ExecuteOptions): Promise<string>;
 }
 
+/** How the states of servers are read. */
+export interface StatesOptions extends CallOptions {
+  /** Reads them behind the changes that were asked for before, without waiting for their answers. Default: beside them. */
+  readonly behindChanges?: boolean;
+}
+
 /** A command of a user's. */
 export interface ExecuteOptions extends CallOptions {
   /** Lines that follow the command; see `encodePieceCommand`. */
@@ -57,9 +63,12 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
   async function read<T>(
     words: string[],
     parse: (answer: string, workerPid: number) => T | undefined,
-    options: CallOptions,
+    { behindChanges = false, ...options }: StatesOptions,
   ): Promise<T> {
-    const answer = await reads.run(encodeCommand(words), { ...options, readOnly: true });
+    const answer = await (behindChanges ? changes : reads).run(encodeCommand(words), {
+      ...options,
+      readOnly: true,
+    });
     const what = words.join(" ");
     if (isRefusal(answer)) throw refusal(what, answer);
     const parsed = parse(answer.text, answer.workerPid);

@@ -36,7 +36,7 @@ export function statsChanges(before: StatsTable, after: StatsTable): StatsChange
       former = byKey.get(key);
     }
     if (former !== undefined) kept += 1;
-    if (former === undefined || !isSame(former, row)) changed.push(at);
+    if (former === undefined || former === there || !isSame(former, row)) changed.push(at);
   }
   if (kept === old.length) return { changed, removed: [] };
   const present = new Set(rows.map(keyOf));

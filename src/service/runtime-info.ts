@@ -1,4 +1,4 @@
-import { create, ScalarType } from "@bufbuild/protobuf";
+import { create, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ProcessState } from "../../gen/haplane/v1/events_pb.js";
 import { type Info, InfoSchema } from "../../gen/haplane/v1/runtime_info_pb.js";
@@ -28,7 +28,7 @@ export function infoMessage(lines: ProcessInfo["fields"]): Info {
   const message = create(InfoSchema);
   const values = message as unknown as Record<string, unknown>;
   for (const [name, value] of Object.entries(lines)) {
-    const field = FIELDS.get(MISSPELT[name] ?? fieldName(name));
+    const field = fieldOf(name);
     const read = field?.fieldKind === "scalar" ? readAs(field.scalar, value) : undefined;
     if (field === undefined || read === undefined) message.other[name] = String(value);
     else values[field.localName] = read;
@@ -37,6 +37,14 @@ export function infoMessage(lines: ProcessInfo["fields"]): Info {
 }
 
 const FIELDS = new Map(InfoSchema.fields.map((field) => [field.name, field]));
+
+/** By HAProxy's names, as they come: they are always the same. */
+const known = new Map<string, DescField | undefined>();
+
+function fieldOf(name: string): DescField | undefined {
+  if (!known.has(name)) known.set(name, FIELDS.get(MISSPELT[name] ?? fieldName(name)));
+  return known.get(name);
+}
 
 /** Names that were corrected in a later version. */
 const MISSPELT: Readonly<Record<string, string>> = { TotalSplicdedBytesOut: "total_spliced_bytes_out" };

@@ -37,6 +37,8 @@ import { statsEncoder } from "./stats-encoder.ts";
 const BACKEND = "backends/{backend}";
 /** AIP-159: a dash reads across all parents. */
 const ALL = "-";
+/** Kind, backend, server, and the one thing that is set. */
+const ONE_COMMAND_KEYS = 4;
 /** Of the column `type`. */
 const SERVER_TYPE = 2;
 const DRAIN_MS = { default: 10_000, max: 3_600_000 };
@@ -109,8 +111,15 @@ export async function setServer(tools: RuntimeTools, request: SetServerRequest, 
   const persistent = request.persist ? persistentSet(tools.commit.document, path, request) : undefined;
   const persisted = persistent ? await persist(tools.configuration, caller, [persistent]) : NOT_PERSISTED;
   // Also after it was persisted: what was set at runtime before may differ from both configurations.
-  await changeServer(tools, setChange(path, request, present), signal);
-  return { server: await readServer(tools, path, signal), ...persisted };
+  const change = setChange(path, request, present);
+  // One command and the look at what it did go to HAProxy together; several are sent one after another.
+  const isOneCommand = Object.keys(change).length === ONE_COMMAND_KEYS;
+  const changing = changeServer(tools, change, signal);
+  const reading = isOneCommand ? readState(tools, path, signal, true) : undefined;
+  await Promise.allSettled([changing, reading]);
+  await changing;
+  const state = await (reading ?? readState(tools, path, signal));
+  return { server: serverMessage(tools.commit.document, state), ...persisted };
 }
 
 /** Changes many servers, pipelined. */
@@ -189,17 +198,22 @@ async function readServer(tools: RuntimeTools, path: ServerPath, signal: AbortSi
   return serverMessage(tools.commit.document, await readState(tools, path, signal));
 }
 
-async function readState(tools: RuntimeTools, path: ServerPath, signal: AbortSignal) {
-  const states = await serverStates(tools, path.backend, signal);
+async function readState(tools: RuntimeTools, path: ServerPath, signal: AbortSignal, behindChanges = false) {
+  const states = await serverStates(tools, path.backend, signal, behindChanges);
   const state = states.find(({ server }) => server === path.server);
   if (state === undefined)
     throw notFound("server", formatName("backends", path.backend, "servers", path.server));
   return state;
 }
 
-async function serverStates({ haproxy }: RuntimeTools, backend: string | undefined, signal: AbortSignal) {
+async function serverStates(
+  { haproxy }: RuntimeTools,
+  backend: string | undefined,
+  signal: AbortSignal,
+  behindChanges = false,
+) {
   try {
-    return await haproxy.runtime.serverStates(backend, { signal });
+    return await haproxy.runtime.serverStates(backend, { signal, behindChanges });
   } catch (error) {
     const isMissing =
       error instanceof DomainError &&

@@ -11,7 +11,8 @@ interface Column {
   readonly name: string;
   /** Unknown columns and values go to the map of others. */
   readonly kind: "number" | "text" | "type" | "other";
-  readonly tag: Uint8Array;
+  /** Field number and wire type, encoded: one byte, or two with the first of them in the lower half. */
+  readonly tag: number;
   /** The greatest number that the field holds. */
   readonly most: number;
 }
@@ -59,11 +60,10 @@ function planColumn(name: string): Column | undefined {
   return column("number", WireType.Varint);
 }
 
-function tagOf(no: number, wireType: number): Uint8Array {
-  let value = no * 8 + wireType;
-  const bytes: number[] = [];
-  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
-  return Uint8Array.from([...bytes, value]);
+/** Field numbers are below 2,048. */
+function tagOf(no: number, wireType: WireType): number {
+  const tag = no * 8 + wireType;
+  return tag < 128 ? tag : (tag % 128) + 128 + 256 * Math.floor(tag / 128);
 }
 
 // One buffer for all rows: encoding never waits, so there is one row at a time.
@@ -117,8 +117,9 @@ function writeNumber({ tag, most }: Column, row: string, at: number, end: number
   return true;
 }
 
-function writeTag(tag: Uint8Array): void {
-  for (const byte of tag) scratch[position++] = byte;
+function writeTag(tag: number): void {
+  scratch[position++] = tag & 255;
+  if (tag > 255) scratch[position++] = tag >> 8;
 }
 
 function writeVarint(value: number): void {
