@@ -2824,7 +2824,7 @@ export declare const ActivityCounterSchema: GenMessage<ActivityCounter>;
  */
 export declare type ExecuteRequest = Message<"haplane.v1.ExecuteRequest"> & {
   /**
-   * The command, in HAProxy's own syntax: words with blanks between them, a backslash before a blank, a backslash, `<` or `;` that belongs to a word. One line, one command.
+   * The command, in HAProxy's own syntax: words with blanks between them, a backslash before a blank, a backslash, `<` or `;` that belongs to a word. One line, one command. It may hold a secret, so that logs have its first two words only.
    *
    * @generated from field: string command = 1;
    */

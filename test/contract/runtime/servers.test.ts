@@ -120,24 +120,24 @@ for (const stack of STACKS) {
       const client = world.client(stack);
       const cases = [
         [
-          client.setServer({ name: A, weight: 257, port: 70_000, address: "localhost" }),
+          () => client.setServer({ name: A, weight: 257, port: 70_000, address: "localhost" }),
           ["address", "port", "weight"],
         ],
-        [client.setServer({ name: A, adminState: AdminState.DRAIN, persist: true }), ["admin_state"]],
-        [client.setServer({ name: A, health: HealthOverride.UP, persist: true }), ["health"]],
-        [client.setServer({ name: "backends/app" }), ["name"]],
+        [() => client.setServer({ name: A, adminState: AdminState.DRAIN, persist: true }), ["admin_state"]],
+        [() => client.setServer({ name: A, health: HealthOverride.UP, persist: true }), ["health"]],
+        [() => client.setServer({ name: "backends/app" }), ["name"]],
         [
-          client.batchSetServers({ requests: [{ name: A }, { name: A, weight: 300 }] }),
+          () => client.batchSetServers({ requests: [{ name: A }, { name: A, weight: 300 }] }),
           ["requests[1].weight"],
         ],
-        [client.batchSetServers({ requests: [{ name: "x" }] }), ["requests[0].name"]],
-        [client.batchSetServers({}), ["requests"]],
-        [client.addServer({ name: A }), ["address", "port"]],
-        [client.setFrontend({ name: "web", maxconn: 1 }), ["name"]],
-        [client.setFrontend({ name: "frontends/web", maxconn: 0 }), ["maxconn"]],
+        [() => client.batchSetServers({ requests: [{ name: "x" }] }), ["requests[0].name"]],
+        [() => client.batchSetServers({}), ["requests"]],
+        [() => client.addServer({ name: A }), ["address", "port"]],
+        [() => client.setFrontend({ name: "web", maxconn: 1 }), ["name"]],
+        [() => client.setFrontend({ name: "frontends/web", maxconn: 0 }), ["maxconn"]],
       ] as const;
       for (const [call, fields] of cases) {
-        const failure = await failureOf(call);
+        const failure = await failureOf(call());
         assert.deepEqual([failure.code, failure.fields], ["InvalidArgument", fields]);
       }
     });
