@@ -128,7 +128,7 @@ test("numbers of versions are never used anew, however a file goes and comes bac
   await writeFile(second.at("a.conf"), "# by hand\n");
   assert.equal((await second.files.get("a.conf")).version, 7);
   const events = await durableEvents(second.world.store, EventKind.FILE);
-  const { ADDED, REMOVED } = EventType;
+  const { ADDED, UPDATED, REMOVED } = EventType;
   assert.deepEqual(
     events.map(({ type }) => type),
     [ADDED, REMOVED, ADDED, REMOVED, ADDED, REMOVED, ADDED],
@@ -164,7 +164,7 @@ test("an edit and a removal by hand are versions without being asked for, also w
   assert.deepEqual([gone?.number, gone?.sha256], [2, ""]);
 });
 
-test("watchers are told of a transaction when it is begun, and what became of it, with its revision", async (t) => {
+test("watchers are told of a transaction when it is begun, of each write, and what became of it, with its revision", async (t) => {
   const { files, transactions, world } = await spoeWorld(t);
   await files.upload(upload(""));
   const own = await transactions.of("a.conf");
@@ -182,9 +182,10 @@ test("watchers are told of a transaction when it is begun, and what became of it
     const { state, resources } = event.payload.value;
     return [event.resource, event.type, state, Number(event.revision), resources.join()];
   });
-  const { ADDED, REMOVED } = EventType;
+  const { ADDED, UPDATED, REMOVED } = EventType;
   assert.deepEqual(told, [
     [first.name, ADDED, OPEN, 0, ""],
+    [first.name, UPDATED, OPEN, 0, "spoe/a.conf/scopes/one"],
     [first.name, REMOVED, COMMITTED, committed?.revision, "spoe/a.conf/scopes/one"],
     [second.name, ADDED, OPEN, 0, ""],
     [second.name, REMOVED, ABORTED, 0, ""],
