@@ -128,7 +128,7 @@ test("numbers of versions are never used anew, however a file goes and comes bac
   await writeFile(second.at("a.conf"), "# by hand\n");
   assert.equal((await second.files.get("a.conf")).version, 7);
   const events = await durableEvents(second.world.store, EventKind.FILE);
-  const { ADDED, UPDATED, REMOVED } = EventType;
+  const { ADDED, REMOVED } = EventType;
   assert.deepEqual(
     events.map(({ type }) => type),
     [ADDED, REMOVED, ADDED, REMOVED, ADDED, REMOVED, ADDED],
