@@ -3,8 +3,8 @@ import { readCertificateFile, readCertificates } from "./certificate.ts";
 import type { LiveFiles, LiveSslFiles, SslPart } from "./live.ts";
 import { attempt, type LiveOutcome } from "./live-outcome.ts";
 import type { ManagedDirectory } from "./managed-directory.ts";
-import { writePem } from "./pem.ts";
-import { keysOf, ownersOf, type SideFile, sideFileOf } from "./side-files.ts";
+import { isPrivateKey, writePem } from "./pem.ts";
+import { ownersOf, readKeyBeside, type SideFile, sideFileOf } from "./side-files.ts";
 
 /** Where the certificates are, and what runs. */
 export interface TlsTarget {
@@ -52,10 +52,9 @@ export async function certificateParts(
   name: string,
 ): Promise<{ readonly parts: readonly SslPart[]; readonly fingerprint: string }> {
   const text = await textOf(directory, name);
-  let beside: string | undefined;
-  for (const key of keysOf(name)) beside ??= (await directory.read(key))?.toString("latin1");
+  const beside = await readKeyBeside(name, (other) => directory.read(other));
   const { certificates, blocks, key } = readCertificateFile(text, beside, 0);
-  const hasKey = blocks.some(({ label }) => label.endsWith("PRIVATE KEY"));
+  const hasKey = blocks.some(isPrivateKey);
   const own = hasKey || key === undefined ? "" : String(key.export({ type: "pkcs8", format: "pem" }));
   return {
     parts: [{ path: directory.pathOf(name), text: writePem(blocks) + own }],

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { invalidContent } from "./invalid-content.ts";
-import { isCertificate, isPrivateKey, type PemBlock, readPem } from "./pem.ts";
+import { isCertificate, isPrivateKey, namesPrivateKey, type PemBlock, readPem } from "./pem.ts";
 
 /** What a PEM file of the kind `certificates` holds. */
 export interface CertificateFile {
@@ -13,9 +13,16 @@ export interface CertificateFile {
 /** Blocks that HAProxy reads beside certificates and keys. */
 const PARAMETERS = ["DH PARAMETERS", "EC PARAMETERS"];
 
-/** Reads the certificates of a PEM text. Throws `FIELD_INVALID` when there are none, or one is broken. */
+/** Reads the certificates of a PEM text. Throws `FIELD_INVALID` when it is no PEM, or one is broken. */
 export function readCertificates(text: string): readonly X509Certificate[] {
   return readBlocks(text).filter(isCertificate).map(readCertificate);
+}
+
+/** Checks certificates of authorities. Throws `FIELD_INVALID` for a private key among them as well: nobody needs it there, and the file is no secret. */
+export function checkAuthorities(text: string): void {
+  if (readCertificates(text).length === 0) throw invalidContent("holds no certificate");
+  if (namesPrivateKey(text))
+    throw invalidContent("holds a private key, which belongs into a file of the kind certificates");
 }
 
 /**

@@ -1,10 +1,10 @@
-import { readCertificateFile, readCertificates, readPrivateKey } from "./certificate.ts";
+import { checkAuthorities, readCertificateFile, readPrivateKey } from "./certificate.ts";
 import { readCrtList } from "./crt-list.ts";
 import { invalidContent } from "./invalid-content.ts";
 import type { FileKind } from "./kinds.ts";
 import { checkPatternLines } from "./pattern-lines.ts";
-import { readPem } from "./pem.ts";
-import { keysOf, ownersOf, type SideFile, sideFileOf } from "./side-files.ts";
+import { namesPrivateKey, readPem } from "./pem.ts";
+import { keysOf, ownersOf, readKeyBeside, type SideFile, sideFileOf } from "./side-files.ts";
 import type { StagedFile } from "./staged-file.ts";
 
 /** What a check looks at. */
@@ -25,12 +25,12 @@ export async function checkContent(check: ContentCheck): Promise<void> {
     case "certificates":
       return checkCertificate(check);
     case "ca":
-      if (readCertificates(await textOf(staged)).length === 0) throw invalidContent("holds no certificate");
-      return;
+      return checkAuthorities(await textOf(staged));
     case "crl":
       return checkRevocationLists(await textOf(staged));
     case "crt-lists":
-      return checkCrtList(check);
+      readCrtList(await textOf(staged));
+      return;
     case "maps":
     case "acls":
       return checkPatternLines(staged.pieces());
@@ -39,24 +39,17 @@ export async function checkContent(check: ContentCheck): Promise<void> {
 }
 
 async function checkCertificate(check: ContentCheck): Promise<void> {
-  const { name, staged, now } = check;
+  const { name, staged, read, now } = check;
   const side = sideFileOf(name);
   if (side !== undefined) return checkSideFile(side, check);
-  await readCertificateFileOf(await textOf(staged), check, now);
-}
-
-async function readCertificateFileOf(text: string, { name, read }: ContentCheck, now: number): Promise<void> {
-  let beside: Buffer | undefined;
-  for (const key of keysOf(name)) beside ??= await read(key);
-  readCertificateFile(text, beside?.toString("latin1"), now);
+  readCertificateFile(await textOf(staged), await readKeyBeside(name, read), now);
 }
 
 async function checkSideFile(side: SideFile, check: ContentCheck): Promise<void> {
   const { staged } = check;
   if (side === "key") await checkKeyBeside(await textOf(staged), check);
-  else if (side === "issuer") {
-    if (readCertificates(await textOf(staged)).length === 0) throw invalidContent("holds no certificate");
-  } else if (side === "ocsp") checkOcspResponse(await staged.read());
+  else if (side === "issuer") checkAuthorities(await textOf(staged));
+  else if (side === "ocsp") checkOcspResponse(await staged.read());
   else checkTimestamps(await staged.read());
 }
 
@@ -65,7 +58,7 @@ async function checkKeyBeside(text: string, { name, read }: ContentCheck): Promi
   readPrivateKey(text);
   for (const owner of ownersOf(name)) {
     const certificate = (await read(owner))?.toString("latin1");
-    if (certificate !== undefined && keysOf(owner).includes(name) && !/PRIVATE KEY/.test(certificate))
+    if (certificate !== undefined && keysOf(owner).includes(name) && !namesPrivateKey(certificate))
       readCertificateFile(certificate, text, 0);
   }
 }
@@ -106,10 +99,6 @@ function derSequence(bytes: Buffer): Buffer | undefined {
   if (lengthBytes > 4 || bytes.length < 2 + lengthBytes) return undefined;
   const length = lengthBytes === 0 ? short : bytes.readUIntBE(2, lengthBytes);
   return bytes.length === 2 + lengthBytes + length ? bytes.subarray(2 + lengthBytes) : undefined;
-}
-
-async function checkCrtList({ staged }: ContentCheck): Promise<void> {
-  readCrtList(await textOf(staged));
 }
 
 async function textOf(staged: StagedFile): Promise<string> {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { FileFacts } from "./known-files.ts";
 import type { ManagedDirectory } from "./managed-directory.ts";
-import { isPrivateKey, readPem, writePem } from "./pem.ts";
+import { isPrivateKey, namesPrivateKey, readPem, writePem } from "./pem.ts";
+import { sideFileOf } from "./side-files.ts";
 import type { Content, PiecePrefix } from "./stored-file.ts";
 
 /** Large, since what a message costs beside its bytes is the same for all sizes. */
@@ -26,14 +27,15 @@ export function wholeContent(directory: ManagedDirectory, facts: FileFacts): Sen
   };
 }
 
-/** The content of a file that may hold a private key: without it. */
+/** The content of a file in which a private key may be: without it. One in DER, or in wide characters, does not say that it is one: only what is known to hold none is sent as it is. */
 export async function contentWithoutKeys(directory: ManagedDirectory, facts: FileFacts): Promise<Sendable> {
   const bytes = (await directory.read(facts.name)) ?? Buffer.alloc(0);
-  const blocks = readPem(bytes.toString("latin1"));
-  // What is no PEM, or a broken one, is shown only where no key can be in it.
-  const isOpen = !/PRIVATE KEY/.test(bytes.toString("latin1"));
-  if (isOpen) return ofBytes(bytes, false);
-  const shown = (blocks ?? []).filter((block) => !isPrivateKey(block));
+  const text = bytes.toString("latin1");
+  const blocks = readPem(text) ?? [];
+  const side = sideFileOf(facts.name);
+  const isPlain = blocks.length > 0 && !namesPrivateKey(text) && !text.includes("\0");
+  if (isPlain || side === "ocsp" || side === "sctl") return ofBytes(bytes, false);
+  const shown = blocks.filter((block) => !isPrivateKey(block));
   return ofBytes(Buffer.from(writePem(shown), "latin1"), true);
 }
 

@@ -15,8 +15,10 @@ export interface KindRules {
   readonly setting: string;
   /** Directory below the root; HAProxy reads every file in a directory of certificates as one, so other kinds have one of their own. */
   readonly below: string;
-  /** Only its owner may read it (0600), and no one gets its content back whole. */
+  /** Only its owner may read it (0600). */
   readonly secret: boolean;
+  /** Private keys in it are left out of what is sent. */
+  readonly hidesKeys: boolean;
   /** The most that is taken. What HAProxy keeps in memory in one piece is bounded so that garbage is refused early. */
   readonly maxBytes: number;
   /** For people. */
@@ -29,31 +31,36 @@ const MIB = 1024 * 1024;
 export const KINDS: Readonly<Record<FileKind, KindRules>> = {
   certificates: {
     ...{ root: "sslCerts", setting: "--ssl-certs-dir", below: "" },
-    ...{ secret: true, maxBytes: MIB, description: "managed SSL file" },
+    ...{ secret: true, hidesKeys: true, maxBytes: MIB, description: "managed SSL file" },
   },
   ca: {
     ...{ root: "sslCerts", setting: "--ssl-certs-dir", below: "ca" },
-    ...{ secret: false, maxBytes: 16 * MIB, description: "managed CA file" },
+    ...{ secret: false, hidesKeys: true, maxBytes: 16 * MIB, description: "managed CA file" },
   },
   crl: {
     ...{ root: "sslCerts", setting: "--ssl-certs-dir", below: "crl" },
-    ...{ secret: false, maxBytes: 64 * MIB, description: "managed CRL file" },
+    ...{ secret: false, hidesKeys: false, maxBytes: 64 * MIB, description: "managed CRL file" },
   },
   "crt-lists": {
     ...{ root: "sslCerts", setting: "--ssl-certs-dir", below: "crt-lists" },
-    ...{ secret: false, maxBytes: 64 * MIB, description: "managed certificate list" },
+    ...{ secret: false, hidesKeys: false, maxBytes: 64 * MIB, description: "managed certificate list" },
   },
   maps: {
     ...{ root: "maps", setting: "--maps-dir", below: "" },
-    ...{ secret: false, maxBytes: 1024 * MIB, description: "managed map file" },
+    ...{ secret: false, hidesKeys: false, maxBytes: 1024 * MIB, description: "managed map file" },
   },
   acls: {
     ...{ root: "maps", setting: "--maps-dir", below: "acls" },
-    ...{ secret: false, maxBytes: 1024 * MIB, description: "managed ACL file" },
+    ...{ secret: false, hidesKeys: false, maxBytes: 1024 * MIB, description: "managed ACL file" },
   },
   general: {
     ...{ root: "general", setting: "--general-dir", below: "" },
-    ...{ secret: false, maxBytes: 16 * 1024 * MIB, description: "managed general use file" },
+    ...{
+      secret: false,
+      hidesKeys: false,
+      maxBytes: 16 * 1024 * MIB,
+      description: "managed general use file",
+    },
   },
 };
 

@@ -34,6 +34,11 @@ export function isPrivateKey({ label }: PemBlock): boolean {
   return label.endsWith("PRIVATE KEY");
 }
 
+/** Whether a text says that it holds a private key, however broken that is. */
+export function namesPrivateKey(text: string): boolean {
+  return text.includes("PRIVATE KEY");
+}
+
 /** Whether a block is a certificate. */
 export function isCertificate({ label }: PemBlock): boolean {
   return label === "CERTIFICATE" || label === "X509 CERTIFICATE" || label === "TRUSTED CERTIFICATE";

@@ -14,6 +14,16 @@ export function ownersOf(name: string): readonly string[] {
   return stem === undefined ? [] : [stem, `${stem}.crt`];
 }
 
+/** The text of the key that lies beside a certificate; undefined when there is none. */
+export async function readKeyBeside(
+  name: string,
+  read: (name: string) => Promise<Buffer | undefined>,
+): Promise<string | undefined> {
+  let beside: Buffer | undefined;
+  for (const key of keysOf(name)) beside ??= await read(key);
+  return beside?.toString("latin1");
+}
+
 /** The names that the key of a certificate may have, the first that is there counts. */
 export function keysOf(name: string): readonly string[] {
   return [`${name}.key`, ...(name.endsWith(".crt") ? [`${name.slice(0, -4)}.key`] : [])];

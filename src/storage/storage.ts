@@ -189,7 +189,7 @@ export function createStorage(options: StorageOptions): Storage {
       const directory = directories[kind];
       const facts = await find(kind, name, etag);
       const [file] = await describe([{ kind, facts }]);
-      const content = KINDS[kind].secret
+      const content = KINDS[kind].hidesKeys
         ? await contentWithoutKeys(directory, facts)
         : wholeContent(directory, facts);
       return { file: file!, ...content };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createPrivateKey, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "node:tls";
@@ -216,6 +216,29 @@ describe("certificates", () => {
     await put("alone.key", issued.key);
     assert.equal(String((await downloadOf(client, { name: "files/certificates/alone.key" })).bytes), "");
     assert.ok(!haplane.log().includes(keyBody) && !haplane.log().includes("PRIVATE KEY"));
+  });
+
+  test("secret: nothing comes back of a key in another form, nor from among authorities", async () => {
+    const { key } = authority.issue(["other.test"]);
+    const der = createPrivateKey(key).export({ type: "pkcs8", format: "der" });
+    const ca = authority.certificate + key;
+    for (const [path, content] of [
+      ["der.key", der],
+      ["wide.pem", Buffer.from(key, "utf16le")],
+      ["ca/signing.pem", ca],
+    ] as const)
+      writeFileSync(join(directory(), path), content);
+    const shown = async (name: string) => {
+      const { header, bytes } = await downloadOf(client, { name });
+      return [header.redacted, String(bytes)];
+    };
+    assert.deepEqual(await shown("files/certificates/der.key"), [true, ""]);
+    assert.deepEqual(await shown("files/certificates/wide.pem"), [true, ""]);
+    assert.deepEqual(await shown("files/ca/signing.pem"), [true, authority.certificate]);
+    const stored = client.putFile({ kind: FileKind.CA, storageName: "ca.pem", data: Buffer.from(ca) });
+    assert.equal((await failureOf(stored)).reason, "FIELD_INVALID");
+    assert.equal((await failureOf(put("site.pem.issuer", ca))).reason, "FIELD_INVALID");
+    for (const path of ["der.key", "wide.pem", "ca/signing.pem"]) rmSync(join(directory(), path));
   });
 
   test("a key beside its certificate counts, and has to belong to it", async () => {
