@@ -13,6 +13,7 @@ import { invalidContent } from "./invalid-content.ts";
 import { FILE_KINDS, type FileKind, KINDS } from "./kinds.ts";
 import type { FileFacts } from "./known-files.ts";
 import type { LiveFiles, PatternFile, ReloadFiles, ReplaceByReload } from "./live.ts";
+import { needing } from "./needed.ts";
 import { createPatternSync } from "./pattern-sync.ts";
 import { type ConfigurationReferrers, createReferrers } from "./referrers.ts";
 import type { StagedFile } from "./staged-file.ts";
@@ -198,10 +199,9 @@ export function createStorage(options: StorageOptions): Storage {
       if (readOnly) throw notWritten();
       const startedAt = clock.monotonic();
       const facts = await find(kind, name, etag);
-      const referrers = (await referrersOf())(kind, name).filter(
-        ({ path }) => path !== directories[kind].path,
-      );
-      if (referrers.length > 0 && !force) throw inUse(kind, name, referrers);
+      const referrers = (await referrersOf())(kind, name);
+      const needy = force ? [] : await needing(directories[kind], kind, name, referrers);
+      if (needy.length > 0) throw inUse(kind, name, needy);
       const applied = await apply.remove({ kind, facts, mode, author });
       onChange({ type: "removed", kind, facts, author, notAfter: undefined });
       return { ...applied, tookMs: clock.monotonic() - startedAt };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { DomainError } from "../../../src/lib/errors.ts";
 import { createAuthority } from "../../support/certificates.ts";
 import { handshake } from "../../support/handshake.ts";
 import { judgingHaproxys } from "../../support/judging-haproxys.ts";
@@ -67,3 +68,33 @@ frontend www
     );
     assert.equal(await world.reload(), 2);
   });
+
+test("what HAProxy could not start without is kept: a directory's last certificate, and a key that one counts on", async () => {
+  const port = await freePort();
+  const [split, whole] = [authority.issue(["split.test"]), issue("whole.test")];
+  await using world = await storageWorld(
+    ({ sslCerts }) => `frontend www
+  mode http
+  timeout client 5s
+  bind 127.0.0.1:${port} ssl crt ${sslCerts}
+`,
+    async ({ sslCerts }) => {
+      await writeFile(join(sslCerts, "split.pem"), split.certificate);
+      await writeFile(join(sslCerts, "split.pem.key"), split.key);
+    },
+  );
+  const { storage } = await world.begin();
+  const remove = (name: string) =>
+    storage.delete("certificates", name, { etag: "", force: false, apply: "auto", author: "test" });
+  const isKept = (name: string) =>
+    assert.rejects(remove(name), (error: DomainError) => error.reason === "RESOURCE_IN_USE", name);
+  await isKept("split.pem.key");
+  await isKept("split.pem");
+  await store(storage, { kind: "certificates", name: "whole.pem" }, whole.bundle);
+  await isKept("split.pem.key");
+  await remove("split.pem");
+  await world.reload();
+  await remove("split.pem.key");
+  await isKept("whole.pem");
+  await world.reload();
+});
