@@ -1,4 +1,13 @@
-import { chmodSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { suiteApt } from "./apt.mjs";
 import { findProgram, isExecutable, readSystem, run } from "./host.mjs";
@@ -22,7 +31,7 @@ const NOT_TO_RUN = [
  */
 export function otherHaproxy(suite) {
   return {
-    isPresent: (host) => isExecutable(join(directoryOf(host, suite), "haproxy")),
+    isPresent: (host) => isStartable(join(directoryOf(host, suite), "haproxy")),
 
     async install(host) {
       const without = `The tests run without the HAProxy of Debian ${suite}:`;
@@ -48,6 +57,19 @@ export function otherHaproxy(suite) {
       }
     },
   };
+}
+
+/** Says to the loader what HAProxy is to take for its own path, which a master runs anew in every reload. */
+const OWN_PATH = '--argv0 "$0"';
+
+/**
+ * Whether a starter is there, and not one of an earlier set-up whose HAProxy died in every reload.
+ *
+ * @param {string} starter
+ * @returns {boolean}
+ */
+function isStartable(starter) {
+  return isExecutable(starter) && readFileSync(starter, "utf8").includes(OWN_PATH);
 }
 
 /**
@@ -108,7 +130,7 @@ function writeStarter(unpacked) {
     starter,
     `#!/bin/sh
 root=\${0%/*}
-exec "$root/${loader}" --argv0 "$0" --library-path "${path}" "$root/usr/sbin/haproxy" "$@"
+exec "$root/${loader}" ${OWN_PATH} --library-path "${path}" "$root/usr/sbin/haproxy" "$@"
 `,
   );
   chmodSync(starter, 0o755);
