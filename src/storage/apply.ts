@@ -11,7 +11,7 @@ import type { FileFacts } from "./known-files.ts";
 import type { LiveFiles, Referrer, ReloadFiles, ReplaceByReload } from "./live.ts";
 import type { LiveOutcome } from "./live-outcome.ts";
 import type { ReferrersOf } from "./referrers.ts";
-import type { Content as StagedContent, StagedFile } from "./staged-file.ts";
+import type { ContentFacts, StagedFile } from "./staged-file.ts";
 import type { ApplyMode, FileApplied } from "./stored-file.ts";
 
 /** What bringing HAProxy to a file needs. */
@@ -33,7 +33,7 @@ export interface Replacement {
   readonly mode: ApplyMode;
   readonly author: string;
   readonly staged: StagedFile;
-  readonly content: StagedContent;
+  readonly content: ContentFacts;
   /** What the name stands for now. */
   readonly former: FileFacts | undefined;
 }

@@ -5,7 +5,7 @@ import { isFileName } from "./file-name.ts";
 import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
 import type { FileFacts, KnownFiles } from "./known-files.ts";
 import {
-  type Content,
+  type ContentFacts,
   type FileAttributes,
   RESERVED,
   STAGED_PREFIX,
@@ -50,7 +50,7 @@ export async function install(
   place: Place,
   name: string,
   staged: StagedFile,
-  content: Content,
+  content: ContentFacts,
   former: FileFacts | undefined,
 ): Promise<Installed> {
   const { directory, fs, known, attributes } = place;

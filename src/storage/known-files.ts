@@ -3,10 +3,10 @@ import { type BigIntStats, constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { ifThere, type StorageFs } from "./file-system.ts";
-import type { Content } from "./staged-file.ts";
+import type { ContentFacts } from "./staged-file.ts";
 
 /** What is known of a file. The same object for as long as the file does not change. */
-export interface FileFacts extends Content {
+export interface FileFacts extends ContentFacts {
   readonly name: string;
   /** Absolute path. */
   readonly path: string;
@@ -44,7 +44,7 @@ export class KnownFiles {
   }
 
   /** Keeps what is known without reading the file. */
-  remember(name: string, stat: BigIntStats, content: Content): FileFacts {
+  remember(name: string, stat: BigIntStats, content: ContentFacts): FileFacts {
     const facts: FileFacts = {
       ...content,
       name,
@@ -82,7 +82,7 @@ export class KnownFiles {
     return (await this.#hash(link))?.sha256 === former.sha256;
   }
 
-  async #hash(path: string): Promise<Content | undefined> {
+  async #hash(path: string): Promise<ContentFacts | undefined> {
     const handle = await openRegular(this.#fs, path);
     if (handle === undefined) return undefined;
     try {

@@ -19,7 +19,7 @@ import { checkFileName, isFileName } from "./file-name.ts";
 import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
 import { findInterrupted, type Installed, type Interrupted, install, type Place } from "./install.ts";
 import { type FileFacts, KnownFiles, openRegular } from "./known-files.ts";
-import { type Content, type FileAttributes, StagedFile } from "./staged-file.ts";
+import { type ContentFacts, type FileAttributes, StagedFile } from "./staged-file.ts";
 
 /** Who owns the files and their directory; undefined: whoever haplane runs as. */
 export interface Owner {
@@ -138,7 +138,7 @@ export class ManagedDirectory {
   install(
     name: string,
     staged: StagedFile,
-    content: Content,
+    content: ContentFacts,
     former: FileFacts | undefined,
   ): Promise<Installed> {
     this.pathOf(name);

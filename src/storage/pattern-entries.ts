@@ -2,6 +2,7 @@ import { DomainError } from "../lib/errors.ts";
 import { KeyedSerial } from "../lib/keyed-serial.ts";
 import type { Directories } from "./directories.ts";
 import { type EntryEdit, editPatterns } from "./edit-patterns.ts";
+import { noFile } from "./file-errors.ts";
 import type { FileFacts } from "./known-files.ts";
 import type { LiveFiles, PatternEntry } from "./live.ts";
 import { type PatternKind, readPatterns, writePatternLine } from "./pattern-lines.ts";
@@ -55,10 +56,8 @@ export function createPatternEntries(
 
   const find = async (kind: EntriesKind, name: string, etag: string): Promise<FileFacts> => {
     const facts = await directories[kind].check(name, { etag });
-    if (facts !== undefined) return facts;
-    throw new DomainError("RESOURCE_NOT_FOUND", `there is no file ${kind}/${name}`, {
-      resource: { type: "file", name: `files/${kind}/${name}` },
-    });
+    if (facts === undefined) throw noFile(kind, name);
+    return facts;
   };
   const textOf = async (kind: EntriesKind, name: string) =>
     ((await directories[kind].read(name)) ?? Buffer.alloc(0)).toString("utf8");

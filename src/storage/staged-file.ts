@@ -25,8 +25,8 @@ export interface FileAttributes {
   readonly gid: number | undefined;
 }
 
-/** What a sealed file holds. */
-export interface Content {
+/** How much a file holds, and what that is known by. */
+export interface ContentFacts {
   readonly size: number;
   /** Hexadecimal. */
   readonly sha256: string;
@@ -75,7 +75,7 @@ export class StagedFile {
   }
 
   /** Makes what was written durable, with its attributes. Nothing can be written afterwards; it can be read until it is closed. */
-  async seal({ mode, uid, gid }: FileAttributes): Promise<Content> {
+  async seal({ mode, uid, gid }: FileAttributes): Promise<ContentFacts> {
     const handle = this.#handle;
     await Promise.all(this.#underWay);
     if (uid !== undefined || gid !== undefined) await handle.chown(uid ?? -1, gid ?? -1);

@@ -1,6 +1,5 @@
 import type { Logger } from "pino";
 import type { Clock } from "../lib/clock.ts";
-import { DomainError } from "../lib/errors.ts";
 import { type ApplyOptions, createApply } from "./apply.ts";
 import { checkContent } from "./check-content.ts";
 import { contentWithoutKeys, wholeContent } from "./content.ts";
@@ -8,6 +7,7 @@ import type { Directories } from "./directories.ts";
 import { createExpiryWatch, type Expiry } from "./expiry.ts";
 import type { OnFileChange } from "./file-change.ts";
 import { certificatesOf } from "./file-details.ts";
+import { inUse, noFile, notWritten, tooLarge } from "./file-errors.ts";
 import { writing } from "./file-system.ts";
 import { invalidContent } from "./invalid-content.ts";
 import { FILE_KINDS, type FileKind, KINDS } from "./kinds.ts";
@@ -230,34 +230,4 @@ async function receive(
 
 function isPatterns(kind: FileKind): boolean {
   return kind === "maps" || kind === "acls";
-}
-
-function tooLarge(maxBytes: number): DomainError {
-  return new DomainError("LIMIT_EXCEEDED", `a file of this kind has at most ${maxBytes} bytes`, {
-    metadata: { limit: `${maxBytes} bytes` },
-  });
-}
-
-function notWritten(): DomainError {
-  return new DomainError("NOT_SUPPORTED", "haplane only looks (--read-only): it stores no files", {
-    metadata: { needs: "a start without --read-only" },
-  });
-}
-
-function noFile(kind: FileKind, name: string): DomainError {
-  return new DomainError("RESOURCE_NOT_FOUND", `there is no file ${kind}/${name}`, {
-    resource: { type: "file", name: `files/${kind}/${name}` },
-  });
-}
-
-function inUse(kind: FileKind, name: string, referrers: StoredFile["referrers"]): DomainError {
-  const violations = referrers.map(({ directive, file, line, resource }) => ({
-    field: resource === "" ? `${file}:${line}` : resource,
-    description: `names it in ${directive} (${file}:${line})`,
-  }));
-  const [first] = violations;
-  return new DomainError("RESOURCE_IN_USE", `${first?.field} ${first?.description}`, {
-    violations,
-    resource: { type: "file", name: `files/${kind}/${name}` },
-  });
 }
