@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventKind, type EventSchema, EventType } from "../../gen/haplane/v1/events_pb.js";
 import type { FileChange } from "../storage/file-change.ts";
+import { fileName } from "../storage/kinds.ts";
 import type { StoredFile } from "../storage/stored-file.ts";
 
 const TYPES: Record<FileChange["type"], EventType> = {
@@ -18,7 +19,7 @@ export function fileEvent(change: FileChange, now: number): MessageInitShape<typ
     kind: EventKind.FILE,
     type: TYPES[type],
     time: timestampFromMs(now),
-    resource: `files/${kind}/${facts.name}`,
+    resource: fileName(kind, facts.name),
     author,
     payload: {
       case: "file",
@@ -40,7 +41,7 @@ export function presentFile({ kind, facts, certificates }: StoredFile): MessageI
     kind: EventKind.FILE,
     type: EventType.CURRENT,
     time: timestampFromMs(modifyTime),
-    resource: `files/${kind}/${name}`,
+    resource: fileName(kind, name),
     payload: {
       case: "file",
       value: {

@@ -53,7 +53,7 @@ export interface SpoeTools {
 export async function openSpoe(parts: SpoeParts): Promise<SpoeTools> {
   const { commit, haproxy, store, clock, logger, path, owner, readOnly } = parts;
   const directory = await ManagedDirectory.open({
-    ...{ path, setting: "--spoe-dir", readOnly },
+    ...{ path, setting: "--spoe-dir", readOnly, nameOf: fileName },
     owner: await findOwner(owner),
   });
   const etags = createEtags(store.etagKey);

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { CertificateSchema, FileSchema } from "../../gen/haplane/v1/storage_pb.js";
+import { fileName } from "../storage/kinds.ts";
 import type { CertificateFacts, StoredFile } from "../storage/stored-file.ts";
 import { toFileKind } from "./storage-kinds.ts";
 
@@ -8,7 +9,7 @@ import { toFileKind } from "./storage-kinds.ts";
 export function toFile(file: StoredFile): MessageInitShape<typeof FileSchema> {
   const { kind, facts, description, referrers, certificates, pattern } = file;
   return {
-    name: `files/${kind}/${facts.name}`,
+    name: fileName(kind, facts.name),
     kind: toFileKind(kind),
     storageName: facts.name,
     path: facts.path,

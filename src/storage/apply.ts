@@ -6,7 +6,7 @@ import type { Directories } from "./directories.ts";
 import { changedMeanwhile } from "./expected.ts";
 import { createFollow } from "./follow.ts";
 import { forgetFile } from "./forget-file.ts";
-import { FILE_KINDS, type FileKind } from "./kinds.ts";
+import { FILE_KINDS, type FileKind, fileName } from "./kinds.ts";
 import type { FileFacts } from "./known-files.ts";
 import type { LiveFiles, Referrer, ReloadFiles, ReplaceByReload } from "./live.ts";
 import type { LiveOutcome } from "./live-outcome.ts";
@@ -94,11 +94,12 @@ export function createApply(options: ApplyOptions): Apply {
     const { attributes, path: directory } = directories[kind];
     const { mode, uid = -1, gid = -1 } = attributes;
     const path = join(directory, name);
+    const resource = fileName(kind, name);
     const guard = (found: Uint8Array | undefined) => {
       if (found === undefined ? former !== undefined : sha256Of(found) !== former?.sha256)
-        throw changedMeanwhile(path);
+        throw changedMeanwhile(path, resource);
     };
-    return { path, mode, owner: { uid, gid }, guard, resource: `files/${kind}/${name}`, author };
+    return { path, mode, owner: { uid, gid }, guard, resource, author };
   };
 
   /** Replaces the file and reloads, as one. */
@@ -145,7 +146,8 @@ export function createApply(options: ApplyOptions): Apply {
         return { facts: former, applied: await bring(kind, name, mode, await formerText(kind, name)) };
       const applied = await replaceBy(replacement);
       const facts = await directories[kind].facts(name);
-      if (facts?.sha256 !== content.sha256) throw changedMeanwhile(directories[kind].pathOf(name));
+      if (facts?.sha256 !== content.sha256)
+        throw changedMeanwhile(directories[kind].pathOf(name), fileName(kind, name));
       if (applied.via !== "none") followed.set(facts.path, facts.etag);
       return { facts, applied };
     },

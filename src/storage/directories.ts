@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { StorageFs } from "./file-system.ts";
-import { FILE_KINDS, type FileKind, KINDS, type RootDirectories } from "./kinds.ts";
+import { FILE_KINDS, type FileKind, fileName, KINDS, type RootDirectories } from "./kinds.ts";
 import { ManagedDirectory } from "./managed-directory.ts";
 import { findOwner, type OwnerSettings } from "./owner.ts";
 
@@ -26,6 +26,7 @@ export async function openDirectories(options: DirectoriesOptions): Promise<Dire
     const { root, below, setting, secret } = KINDS[kind];
     directories[kind] = await ManagedDirectory.open({
       ...{ path: resolve(roots[root], below), setting, secret, owner, readOnly },
+      nameOf: (name) => fileName(kind, name),
       ...(fs && { fs }),
     });
   }

@@ -1,7 +1,10 @@
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { DomainError } from "../lib/errors.ts";
 import { ifThere, type StorageFs } from "./file-system.ts";
 import type { FileFacts } from "./known-files.ts";
+
+/** Gives the resource name of a file, for errors. */
+export type ResourceNames = (name: string) => string;
 
 /** Guards of a write. */
 export interface Expected {
@@ -11,14 +14,15 @@ export interface Expected {
   readonly absent?: boolean;
 }
 
-/** Throws `ETAG_MISMATCH`, `RESOURCE_EXISTS` or `RESOURCE_NOT_FOUND` unless a file is as expected. `facts`, which are returned, are what is known of it. */
+/** Throws `ETAG_MISMATCH`, `RESOURCE_EXISTS` or `RESOURCE_NOT_FOUND` unless a file is as expected. `facts`, which are returned, are what is known of it; `nameOf` gives resource names. */
 export async function checkExpected(
   fs: StorageFs,
   path: string,
   facts: FileFacts | undefined,
   { etag = "", absent = false }: Expected,
+  nameOf: ResourceNames,
 ): Promise<FileFacts | undefined> {
-  const resource = { type: "file", name: path };
+  const resource = { type: "file", name: nameOf(basename(path)) };
   if (facts === undefined) {
     const there = await ifThere(fs.lstat(path));
     if (there !== undefined)
@@ -26,7 +30,7 @@ export async function checkExpected(
         resource,
       });
     if (etag !== "") throw new DomainError("RESOURCE_NOT_FOUND", `there is no ${path}`, { resource });
-    await checkCase(fs, path);
+    await checkCase(fs, path, nameOf);
     return undefined;
   }
   if (absent) throw new DomainError("RESOURCE_EXISTS", `${path} is there already`, { resource });
@@ -39,7 +43,7 @@ export async function checkExpected(
 }
 
 /** Two names that differ in case only are one file on other systems, and a trap on this one. */
-async function checkCase(fs: StorageFs, path: string): Promise<void> {
+async function checkCase(fs: StorageFs, path: string, nameOf: ResourceNames): Promise<void> {
   const [directory, name] = [dirname(path), basename(path)];
   const lower = name.toLowerCase();
   const clash = (await fs.readdir(directory)).find(
@@ -47,14 +51,14 @@ async function checkCase(fs: StorageFs, path: string): Promise<void> {
   );
   if (clash === undefined) return;
   throw new DomainError("RESOURCE_EXISTS", `${clash} is there already, a name that differs in case only`, {
-    resource: { type: "file", name: join(directory, clash) },
+    resource: { type: "file", name: nameOf(clash) },
   });
 }
 
 /** Says that somebody else was quicker. */
-export function changedMeanwhile(path: string): DomainError {
+export function changedMeanwhile(path: string, resource: string): DomainError {
   return new DomainError("ETAG_MISMATCH", `${path} was changed by somebody else in the meantime`, {
-    resource: { type: "file", name: path },
+    resource: { type: "file", name: resource },
     metadata: { sent: "", current: "" },
   });
 }

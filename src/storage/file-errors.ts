@@ -1,5 +1,5 @@
 import { DomainError } from "../lib/errors.ts";
-import type { FileKind } from "./kinds.ts";
+import { type FileKind, fileName } from "./kinds.ts";
 import type { Referrer } from "./live.ts";
 
 /** A file has more bytes than one of its kind may have. */
@@ -19,7 +19,7 @@ export function notWritten(): DomainError {
 /** There is no file of the name. */
 export function noFile(kind: FileKind, name: string): DomainError {
   return new DomainError("RESOURCE_NOT_FOUND", `there is no file ${kind}/${name}`, {
-    resource: { type: "file", name: `files/${kind}/${name}` },
+    resource: { type: "file", name: fileName(kind, name) },
   });
 }
 
@@ -32,6 +32,6 @@ export function inUse(kind: FileKind, name: string, referrers: readonly Referrer
   const [first] = violations;
   return new DomainError("RESOURCE_IN_USE", `${first?.field} ${first?.description}`, {
     violations,
-    resource: { type: "file", name: `files/${kind}/${name}` },
+    resource: { type: "file", name: fileName(kind, name) },
   });
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { changedMeanwhile } from "./expected.ts";
+import { changedMeanwhile, type ResourceNames } from "./expected.ts";
 import { isFileName } from "./file-name.ts";
 import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
 import type { FileFacts, KnownFiles } from "./known-files.ts";
@@ -18,6 +18,7 @@ export interface Place {
   readonly fs: StorageFs;
   readonly known: KnownFiles;
   readonly attributes: FileAttributes;
+  readonly nameOf: ResourceNames;
 }
 
 /** A file that is in place and not yet kept. */
@@ -53,7 +54,7 @@ export async function install(
   content: ContentFacts,
   former: FileFacts | undefined,
 ): Promise<Installed> {
-  const { directory, fs, known, attributes } = place;
+  const { directory, fs, known, attributes, nameOf } = place;
   const path = join(directory, name);
   const link = join(directory, `${FORMER_PREFIX}${randomBytes(6).toString("hex")}-${name}${RESERVED}`);
   return writing(directory, async () => {
@@ -74,7 +75,7 @@ export async function install(
       isInPlace = true;
       await syncDirectory(fs, directory);
       if (former !== undefined && !(await known.isLinkTo(link, former))) {
-        throw changedMeanwhile(path);
+        throw changedMeanwhile(path, nameOf(name));
       }
       const stat = await fs.lstat(path, { bigint: true });
       const facts = known.remember(name, stat, content);

@@ -64,5 +64,10 @@ export const KINDS: Readonly<Record<FileKind, KindRules>> = {
   },
 };
 
+/** Resource name of a file. */
+export function fileName(kind: FileKind, name: string): string {
+  return `files/${kind}/${name}`;
+}
+
 /** Every kind. */
 export const FILE_KINDS = Object.keys(KINDS) as readonly FileKind[];

@@ -14,7 +14,7 @@ import * as nodeFs from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError } from "../lib/errors.ts";
 import { KeyedSerial } from "../lib/keyed-serial.ts";
-import { checkExpected, type Expected } from "./expected.ts";
+import { checkExpected, type Expected, type ResourceNames } from "./expected.ts";
 import { checkFileName, isFileName } from "./file-name.ts";
 import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
 import { findInterrupted, type Installed, type Interrupted, install, type Place } from "./install.ts";
@@ -36,6 +36,8 @@ export interface DirectoryOptions {
   /** Only its owner may read its files (0600); others have 0640. */
   readonly secret?: boolean;
   readonly owner?: Owner;
+  /** Gives the resource names of its files. Default: their paths. */
+  readonly nameOf?: ResourceNames;
   /** Nothing is made or tried; the directory may be missing. */
   readonly readOnly?: boolean;
   /** Default: Node's. */
@@ -47,11 +49,14 @@ export class ManagedDirectory {
   readonly path: string;
   /** What a new file gets. */
   readonly attributes: FileAttributes;
+  readonly #nameOf: ResourceNames;
   readonly #fs: StorageFs;
   readonly #known: KnownFiles;
   readonly #serials = new KeyedSerial();
 
-  private constructor({ path, secret = false, owner, fs = nodeFs }: DirectoryOptions) {
+  private constructor(options: DirectoryOptions) {
+    const { path, secret = false, owner, fs = nodeFs, nameOf = (name) => join(path, name) } = options;
+    this.#nameOf = nameOf;
     this.path = path;
     this.attributes = { mode: secret ? 0o600 : 0o640, uid: owner?.uid, gid: owner?.gid };
     this.#fs = fs;
@@ -131,7 +136,7 @@ export class ManagedDirectory {
 
   /** Throws `ETAG_MISMATCH`, `RESOURCE_EXISTS` or `RESOURCE_NOT_FOUND` unless a file is as expected. Returns what is known of it. */
   async check(name: string, expected: Expected): Promise<FileFacts | undefined> {
-    return checkExpected(this.#fs, this.pathOf(name), await this.facts(name), expected);
+    return checkExpected(this.#fs, this.pathOf(name), await this.facts(name), expected, this.#nameOf);
   }
 
   /** Puts a sealed file in place of `former`, which `check` has found; see `install`. */
@@ -184,7 +189,7 @@ export class ManagedDirectory {
       const former = await this.check(name, etag === undefined ? {} : { etag });
       if (former === undefined)
         throw new DomainError("RESOURCE_NOT_FOUND", `there is no ${path}`, {
-          resource: { type: "file", name: path },
+          resource: { type: "file", name: this.#nameOf(name) },
         });
       await writing(this.path, async () => {
         await this.#fs.unlink(path);
@@ -200,7 +205,10 @@ export class ManagedDirectory {
   }
 
   get #place(): Place {
-    return { directory: this.path, fs: this.#fs, known: this.#known, attributes: this.attributes };
+    return {
+      ...{ directory: this.path, fs: this.#fs, known: this.#known },
+      ...{ attributes: this.attributes, nameOf: this.#nameOf },
+    };
   }
 }
 

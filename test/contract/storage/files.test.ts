@@ -102,8 +102,14 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] as const satisfies re
       const put = (text: string, more: object = {}) =>
         client.putFile({ kind: GENERAL, storageName: "p.lua", data: Buffer.from(text), ...more });
       const { file } = await put("a", { createOnly: true });
-      assert.equal((await failureOf(put("b", { createOnly: true }))).reason, "RESOURCE_EXISTS");
-      assert.equal((await failureOf(put("b", { etag: "other" }))).reason, "ETAG_MISMATCH");
+      const there = await failureOf(put("b", { createOnly: true }));
+      assert.deepEqual([there.reason, there.resource], ["RESOURCE_EXISTS", "files/general/p.lua"]);
+      const stale = await failureOf(put("b", { etag: "other" }));
+      assert.deepEqual([stale.reason, stale.resource], ["ETAG_MISMATCH", "files/general/p.lua"]);
+      const missing = await failureOf(put("b", { storageName: "q.lua", etag: "other" }));
+      assert.deepEqual([missing.reason, missing.resource], ["RESOURCE_NOT_FOUND", "files/general/q.lua"]);
+      const clash = await failureOf(put("b", { storageName: "P.lua" }));
+      assert.deepEqual([clash.reason, clash.resource], ["RESOURCE_EXISTS", "files/general/p.lua"]);
       assert.equal((await failureOf(put("b", { sha256: sha256Of("a") }))).reason, "FIELD_INVALID");
       const { file: second } = await put("b", { etag: file!.etag, sha256: sha256Of("b") });
       assert.notEqual(second!.etag, file!.etag);
