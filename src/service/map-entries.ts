@@ -9,6 +9,7 @@ import { paginate } from "../rpc/page-token.ts";
 import type { PatternEntry } from "../storage/live.ts";
 import type { EntriesKind, PatternEntries } from "../storage/pattern-entries.ts";
 import { fileOf } from "./storage-kinds.ts";
+import { outOfOrder, readHeader } from "./stream-header.ts";
 
 /** The map or ACL file that a field names. Throws `FIELD_INVALID`. */
 export function entriesFileOf(
@@ -68,22 +69,13 @@ export interface EntriesUpload {
 
 /** Reads the header of a stream of entries, and leaves them to be asked for. Throws `FIELD_INVALID` for parts out of order. */
 export async function readEntries(requests: AsyncIterable<ReplaceMapEntriesRequest>): Promise<EntriesUpload> {
-  const iterator = requests[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  const part = first.done === true ? undefined : first.value.part;
-  if (part?.case !== "header") throw outOfOrder("must be the header in the first message");
+  const { header, rest } = await readHeader(requests);
 
   async function* entries(): AsyncGenerator<readonly PatternEntry[]> {
-    for (;;) {
-      const { done, value } = await iterator.next();
-      if (done === true) return;
-      if (value.part.case !== "entries") throw outOfOrder("must be entries after the first message");
-      yield value.part.value.entries.map(entryOf);
+    for await (const { part } of rest) {
+      if (part.case !== "entries") throw outOfOrder("must be entries after the first message");
+      yield part.value.entries.map(entryOf);
     }
   }
-  return { header: part.value, entries: entries() };
-}
-
-function outOfOrder(description: string) {
-  return fieldsInvalid([{ field: "part", description }]);
+  return { header, entries: entries() };
 }

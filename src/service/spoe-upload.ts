@@ -3,21 +3,17 @@ import type { SpoeUploadFileHeader, SpoeUploadFileRequest } from "../../gen/hapl
 import { DomainError } from "../lib/errors.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
 import { MAX_BYTES } from "../spoe/file-errors.ts";
+import { outOfOrder, readHeader } from "./stream-header.ts";
 import { checkSha256 } from "./upload.ts";
 
 /** Reads an upload to its end. Throws `FIELD_INVALID` for parts out of order and a checksum that is another, `LIMIT_EXCEEDED` when there is more than a file may have. */
 export async function readSpoeUpload(
   requests: AsyncIterable<SpoeUploadFileRequest>,
 ): Promise<{ readonly header: SpoeUploadFileHeader; readonly bytes: Buffer }> {
-  let header: SpoeUploadFileHeader | undefined;
+  const { header, rest } = await readHeader(requests);
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const { part } of requests) {
-    if (header === undefined) {
-      if (part.case !== "header") throw outOfOrder("must be the header in the first message");
-      header = part.value;
-      continue;
-    }
+  for await (const { part } of rest) {
     if (part.case !== "data") throw outOfOrder("must be data after the first message");
     size += part.value.length;
     if (size > MAX_BYTES)
@@ -26,7 +22,6 @@ export async function readSpoeUpload(
       });
     pieces.push(part.value);
   }
-  if (header === undefined) throw outOfOrder("must be the header in the first message");
   const bytes = Buffer.concat(pieces);
   const { sha256 } = header;
   if (sha256 !== "") {
@@ -38,8 +33,4 @@ export async function readSpoeUpload(
       ]);
   }
   return { header, bytes };
-}
-
-function outOfOrder(description: string): DomainError {
-  return fieldsInvalid([{ field: "part", description }]);
 }
