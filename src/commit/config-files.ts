@@ -131,7 +131,7 @@ export class ConfigFiles {
     for (const { file } of steps) await file.discard();
   }
 
-  /** Puts what was staged in place. When one of several files turns out to be somebody else's, or cannot be replaced, those replaced before it are put back. */
+  /** Puts what was staged in place. When one of several files turns out to be somebody else's, those replaced before it are put back. When one cannot be replaced this rejects, and those before it are the caller's to undo. */
   async place({ steps }: StagedFiles): Promise<Written> {
     let placed = 0;
     try {
