@@ -8,6 +8,7 @@ import { type Edit, prepare, remembered, withApply } from "./edit.ts";
 import { requireUsable } from "./file-state.ts";
 import type { History } from "./history.ts";
 import type { NeedsReload } from "./judgement.ts";
+import { lostSocket } from "./lost-socket.ts";
 import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import type { RuntimeLane } from "./runtime-lane.ts";
@@ -57,7 +58,8 @@ export class ChangeLane {
     const edit = guarded({ ...request, edit: remembered(request.edit) }, history);
     if (request.validateOnly === true) {
       const { before, after, classification, warnings } = await this.#trials.try(edit);
-      return { ...this.#outcome(before, after, classification, start), warnings };
+      const outcome = this.#outcome(before, after, classification, start);
+      return { ...outcome, warnings: [...outcome.warnings, ...warnings] };
     }
     if (request.check === true) await this.#trials.checkText(edit);
     for (let attempt = 1; ; attempt++) {
@@ -195,7 +197,7 @@ export class ChangeLane {
         commands: commands.flatMap(describeCommand),
         reload: undefined,
       },
-      ...{ tookMs: clock.monotonic() - start, before, after, warnings: [] },
+      ...{ tookMs: clock.monotonic() - start, before, after, warnings: lostSocket(before, after) },
     };
   }
 }

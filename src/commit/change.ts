@@ -33,6 +33,6 @@ export interface ChangeOutcome {
   /** The document that the change was made on, and the one it led to. */
   readonly before: Document;
   readonly after: Document;
-  /** What HAProxy warns of; only when its check was run. */
+  /** What HAProxy warns of, only when its check was run; and that the change takes HAProxy's last socket for commands away. */
   readonly warnings: readonly ConfigurationAlert[];
 }

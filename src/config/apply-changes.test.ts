@@ -110,6 +110,12 @@ const EDITED: readonly Edited[] = [
     becomes: [["  .if 1\n", "  acl x always_true\n  .if 1\n"]],
   },
   {
+    what: "a directive of a section that a block follows which holds the next one",
+    text: "backend web\n  option httpchk\n  server a :1\n\n.if 1\nbackend other\n.endif\n",
+    changes: [{ update: { resource: { name: "backends/web", backend: { timeoutServer: "7s" } } } }],
+    becomes: [["  option httpchk\n", "  option httpchk\n  timeout server 7s\n"]],
+  },
+  {
     what: "a new global, above the block that the file begins with",
     text: ".if 1\nbackend web\n.endif\n",
     changes: [{ create: { resource: { name: "global", global: { maxconn: 5 } } } }],

@@ -18,7 +18,8 @@ export function placeLine(
   const { syntax } = directive;
   const family = lastOf(reading, (other) => other.syntax.keyword[0] === syntax.keyword[0]);
   const first = Math.min(firstDependent(codec, section, directive), firstUse(section, defined));
-  const limit = placeBeforeBlock(section, first);
+  // Where nothing depends on it, a block behind the section's own lines is no limit.
+  const limit = first === Number.POSITIVE_INFINITY ? first : placeBeforeBlock(section, first);
   if (family !== undefined && family < limit) return family + 1;
   if (limit !== Number.POSITIVE_INFINITY) return limit;
   const rank = codec.directives.indexOf(directive);

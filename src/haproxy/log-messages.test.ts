@@ -52,6 +52,18 @@ test("what haproxy -c prints becomes messages with their places", () => {
   assert.deepEqual(parseLogMessages(output, 12703), []);
 });
 
+test("the words with which a check ends belong to no warning", () => {
+  const output = `[WARNING]  (1) : config : backend 'b' has no server.
+  a second line
+Warnings were found.
+Configuration file is valid
+`;
+  assert.deepEqual(
+    parseLogMessages(output).map(({ message }) => message),
+    ["backend 'b' has no server.\n  a second line"],
+  );
+});
+
 test("the alert that names why HAProxy ended is the last one before the goodbye", () => {
   const reason = (output: string) => fatalAlert(parseLogMessages(output));
   assert.equal(

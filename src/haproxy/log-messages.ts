@@ -17,6 +17,9 @@ const PLACE = /^(?:config\s*:\s*)?(?:[Pp]arsing\s+)?\[([^\]]+):(\d+)\]\s*:?\s*(.
 /** What follows every alert and says nothing of its own. */
 const EPILOGUE = /^(?:Error\(s\) found in configuration file|Fatal errors found in configuration)/;
 
+/** With these lines a check ends that found no fault; they stand behind the last message, and are no part of it. */
+const VERDICT = /^(?:Warnings were found\.|Configuration file is valid)$/;
+
 const LEVELS = { ALERT: "alert", WARNING: "warning", NOTICE: "notice" } as const;
 
 /** What the master says of every death of a worker. */
@@ -34,7 +37,7 @@ export function parseLogMessages(output: string, exceptPid?: number): LogMessage
     const [, level, pid, text] = HEAD.exec(line) ?? [];
     if (text !== undefined)
       messages.push({ level: LEVELS[level as keyof typeof LEVELS], pid: Number(pid), text });
-    else if (line.trim() !== "" && last !== undefined) last.text += `\n${line}`;
+    else if (line.trim() !== "" && !VERDICT.test(line) && last !== undefined) last.text += `\n${line}`;
   }
   return messages
     .filter(({ pid }) => pid !== exceptPid)

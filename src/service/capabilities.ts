@@ -3,7 +3,7 @@ import type { GetCapabilitiesResponseSchema } from "../../gen/haplane/v1/configu
 import type { CommitStatus } from "../commit/commit.ts";
 import type { CommitPolicy } from "../commit/policy.ts";
 import { stateFileOf } from "../commit/state-file.ts";
-import { directiveReader } from "../config/section-lines.ts";
+import { hasAdminSocket } from "../config/admin-socket.ts";
 import type { Capabilities } from "../haproxy/capabilities.ts";
 import type { Document } from "../text/document.ts";
 
@@ -56,16 +56,3 @@ export function capabilitiesAnswer({
     restrictions: restrictions.filter((restriction) => restriction !== false),
   };
 }
-
-/** Whether a line of `global` opens a socket on which everything is allowed. */
-function hasAdminSocket(document: Document): boolean {
-  return document
-    .list("global")
-    .some((section) =>
-      statsLines(section).some(
-        ([kind, , ...words]) => kind === "socket" && words[words.lastIndexOf("level") + 1] === "admin",
-      ),
-    );
-}
-
-const statsLines = directiveReader("stats");

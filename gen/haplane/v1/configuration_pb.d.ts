@@ -619,7 +619,7 @@ export declare type Applied = Message<"haplane.v1.Applied"> & {
   runtimeCommands: string[];
 
   /**
-   * What HAProxy warns of, where its check was run.
+   * What HAProxy warns of, where its check was run; and, from haplane, that the configuration loses its last stats socket with the level admin: every change costs a reload from then on.
    *
    * @generated from field: repeated haplane.v1.ConfigurationMessage warnings = 6;
    */

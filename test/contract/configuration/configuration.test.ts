@@ -144,6 +144,17 @@ for (const stack of STACKS) {
       assert.notEqual(text(), old);
     });
 
+    test("a write that takes the last socket for commands away says what that costs", async () => {
+      const { applied } = await client.update({
+        resource: { name: "global", kind: { case: "global", value: {} } },
+        updateMask: { paths: ["stats_sockets"] },
+        options: { validateOnly: true },
+      });
+      const [warning] = applied!.warnings;
+      assert.match(warning!.message, /no stats socket with the level admin any more/);
+      assert.equal(warning!.resource, "global");
+    });
+
     test("an alert names the file as its owner knows it, and no copy of it", async () => {
       const frontend = { name: "listens/web", kind: { case: "listen" as const, value: {} } };
       const { code, message } = await failureOf(client.create({ resource: frontend }));
