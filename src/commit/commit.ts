@@ -5,7 +5,7 @@ import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
 import { removeBackend } from "../config/remove-backend.ts";
 import { backendSection, numberAfter, serversOf } from "../config/server.ts";
-import { addBackend, editServer } from "../config/server-edits.ts";
+import { addBackend, addServers } from "../config/server-edits.ts";
 import type {
   ChangeResult,
   NewBackend,
@@ -21,6 +21,7 @@ import type { FileSystem } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
+import { asDomainError } from "./as-domain-error.ts";
 import { type FileWrite, isSame } from "./attached-files.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { ChangeLane } from "./change-lane.ts";
@@ -40,7 +41,7 @@ import { formerContent, recover } from "./recovery.ts";
 import type { ReloadDone } from "./reload-group.ts";
 import { ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { requireReplaceable } from "./replaceable.ts";
-import { asDomainError, RuntimeLane } from "./runtime-lane.ts";
+import { RuntimeLane } from "./runtime-lane.ts";
 import { standBack } from "./stand-in.ts";
 import { createStateFile } from "./state-file.ts";
 import { createHandover, type Handover } from "./worker-handover.ts";
@@ -419,8 +420,7 @@ function backendEdit({ name, defaults, servers }: NewBackend, author: string): E
 
 function serversEdit(backend: string, servers: readonly NewServer[], author: string): Edit {
   return {
-    apply: (document) =>
-      servers.reduce((to, server) => editServer(to, backend, { kind: "add", ...server }), document),
+    apply: (document) => addServers(document, backend, servers),
     resources: servers.map((server) => formatName("backends", backend, "servers", server.name)),
     author,
     message: `adds ${servers.length} servers to ${formatName("backends", backend)}`,

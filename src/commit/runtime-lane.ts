@@ -1,19 +1,16 @@
 import { setImmediate } from "node:timers/promises";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
-import { defaultServerWords } from "../config/defaults.ts";
-import { formatName } from "../config/name.ts";
-import { backendSection, type ConfiguredServer, findServer, numberAfter } from "../config/server.ts";
-import { editServer, serverWords } from "../config/server-edits.ts";
 import type { ChangeResult, ServerChange } from "../discovery/target.ts";
-import type { ServerChange as Command, ServerOutcome } from "../haproxy/server-change.ts";
+import type { ServerOutcome } from "../haproxy/server-change.ts";
 import { DomainError } from "../lib/errors.ts";
-import type { Document } from "../text/document.ts";
-import { addition, alignBackend, removal, type Scope } from "./alignment.ts";
+import { alignBackend, type Scope } from "./alignment.ts";
+import { asDomainError } from "./as-domain-error.ts";
 import { mergeTouched, type RuntimeCommand, type TouchedServers, touchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
+import { makeServerChanges } from "./make-server-changes.ts";
 import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
-import { eventNow, type ServerEventFacts, serverEvent } from "./server-event.ts";
+import { eventNow, serverEvent } from "./server-event.ts";
 
 /** What the lane is given. */
 export interface RuntimeLaneOptions
@@ -97,19 +94,7 @@ export class RuntimeLane {
     author: string,
   ): Promise<readonly ChangeResult[]> {
     const { working, clock, publishEphemeral } = this.#options;
-    const results: ChangeResult[] = [];
-    const made: (Plan & { readonly index: number })[] = [];
-    const inherited = inheritedWords(working.current, backend);
-    for (const [index, change] of changes.entries()) {
-      try {
-        const { edit, facts, command } = plan(working.current, backend, change, inherited, author);
-        working.applyLive(edit);
-        made.push({ index, edit, facts, command });
-        results[index] = { ok: true };
-      } catch (error) {
-        results[index] = { ok: false, error: asDomainError(error) };
-      }
-    }
+    const { made, results } = makeServerChanges(working, backend, changes, author);
     if (made.length > 0) {
       const now = clock.now();
       publishEphemeral(made.map(({ facts }) => eventNow(serverEvent(facts, true), now, { author })));
@@ -294,111 +279,10 @@ export class RuntimeLane {
   }
 }
 
-/** What a change means for the document and for the worker. */
-interface Plan {
-  readonly edit: Edit;
-  readonly facts: ServerEventFacts;
-  readonly command: Command;
-}
-
-/** What `default-server` lines give every server of a backend; changes of servers leave it as it is. */
-function inheritedWords(document: Document, backend: string): readonly string[] {
-  const section = backendSection(document, backend);
-  return section === undefined ? [] : defaultServerWords(document, section);
-}
-
-function plan(
-  document: Document,
-  backend: string,
-  change: ServerChange,
-  inherited: readonly string[],
-  author: string,
-): Plan {
-  const section = backendSection(document, backend);
-  const resource = formatName("backends", backend, "servers", change.name);
-  const present = (section && findServer(section, change.name)) ?? {
-    name: change.name,
-    address: "",
-    port: 0,
-    weight: undefined,
-  };
-  const planned = (facts: ServerEventFacts, verb: string, command: Command): Plan => ({
-    edit: {
-      apply: (on) => editServer(on, backend, change),
-      resources: [resource],
-      author,
-      message: `${verb} ${resource}`,
-      servers: [facts],
-    },
-    facts,
-    command,
-  });
-  switch (change.kind) {
-    case "add": {
-      const server = {
-        ...change,
-        disabled: change.disabled ?? false,
-        words: serverWords(change),
-      } satisfies ConfiguredServer;
-      return planned({ type: "added", backend, server }, "adds", addition(backend, server, inherited));
-    }
-    case "remove":
-      return planned(
-        { type: "removed", backend, server: present },
-        "removes",
-        removal(backend, change.name, change.drainMs),
-      );
-    case "set-address": {
-      const { address, port } = change;
-      const server = { ...present, address, port };
-      return planned({ type: "updated", backend, server }, "moves", {
-        kind: "set",
-        backend,
-        server: change.name,
-        address,
-        port,
-      });
-    }
-    case "fill": {
-      const { address, port, weight } = change;
-      const server = { ...present, address, port, weight, disabled: false };
-      const weighs = (present.weight ?? numberAfter(inherited, "weight") ?? 1) !== weight;
-      return planned({ type: "updated", backend, server }, "fills", {
-        ...{ kind: "set", backend, server: change.name, address, port, state: "ready" },
-        ...(weighs && { weight }),
-      });
-    }
-    case "free":
-      return planned({ type: "updated", backend, server: { ...present, disabled: true } }, "frees", {
-        kind: "set",
-        backend,
-        server: change.name,
-        state: "maint",
-      });
-    case "set-weight": {
-      const { weight } = change;
-      const server = { ...present, weight };
-      return planned({ type: "updated", backend, server }, "weighs", {
-        kind: "set",
-        backend,
-        server: change.name,
-        weight,
-      });
-    }
-  }
-}
-
 function cancelled(): DomainError {
   return new DomainError("CANCELLED", "whoever wanted the change no longer does");
 }
 
-function isDone(command: Command, outcome: ServerOutcome): boolean {
+function isDone(command: RuntimeCommand, outcome: ServerOutcome): boolean {
   return outcome.ok || (command.kind === "delete" && outcome.error.reason === "RESOURCE_NOT_FOUND");
-}
-
-/** What a promise was rejected with, as an error of the domain. */
-export function asDomainError(error: unknown): DomainError {
-  return error instanceof DomainError
-    ? error
-    : new DomainError("HAPROXY_UNAVAILABLE", "HAProxy could not be asked", { cause: error });
 }

@@ -81,6 +81,19 @@ export class WorkingDocument {
     this.goesLive(edit);
   }
 
+  /** Makes several edits that the running worker is being told; `together` does what they do one after another, and sooner. Throws what that throws, and then changes nothing. */
+  applyAllLive(edits: readonly Edit[], together: Edit["apply"]): void {
+    const before = this.#current;
+    const after = together(before);
+    this.#running = this.#running === before ? after : edits.reduce(applyTo, this.#running);
+    this.#current = after;
+    this.#last = undefined;
+    for (const edit of edits) {
+      this.#edits.push(edit);
+      this.#untold.add(edit);
+    }
+  }
+
   /** Says that the worker was told an edit, or never will be. */
   told(edit: Edit): void {
     this.#untold.delete(edit);
@@ -161,6 +174,10 @@ export class WorkingDocument {
       );
     }
   }
+}
+
+function applyTo(document: Document, edit: Edit): Document {
+  return applyIfPossible(edit, document);
 }
 
 function applyIfPossible(edit: Edit, document: Document): Document {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { Document } from "../text/document.ts";
 import { fixedWords, serversOf } from "./server.ts";
-import { addBackend, editServer, type ServerEdit } from "./server-edits.ts";
+import { addBackend, addServers, editServer, removeServers, type ServerEdit } from "./server-edits.ts";
 
 const parse = (text: string) => Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(text) }]);
 const print = (document: Document) => document.print(0).toString();
@@ -198,3 +199,66 @@ for (const [word, address, port] of [
     const [server] = serversOf(parse(`backend web\n  server a ${word}\n`).list("backend")[0]!);
     assert.deepEqual([server!.address, server!.port], [address, port]);
   });
+
+test("many servers are added and removed as one after another would be", () => {
+  const names = ["a", "b", "c", "d", "e", "f", "g"];
+  const line = (name: string) =>
+    fc.constantFrom(`  server ${name} 127.0.0.1:1\n`, `\tserver ${name} [::1]:2 check # it\n`);
+  const other = fc.constantFrom(
+    "",
+    "\n",
+    "  # more\n",
+    "  .if 1\n  option abortonclose\n  .endif\n",
+    "  balance leastconn\n",
+  );
+  const text = fc
+    .tuple(
+      fc.subarray(names),
+      fc.array(other, { minLength: 8, maxLength: 8 }),
+      fc.constantFrom("", "backend api\n"),
+    )
+    .chain(([present, others, behind]) =>
+      fc
+        .tuple(...present.map(line))
+        .map(
+          (lines) => `backend web\n${lines.map((each, i) => each + others[i]).join("")}${others[7]}${behind}`,
+        ),
+    );
+  const cut = (whole: string, endsOpen: boolean) => (endsOpen ? whole.replace(/\n$/, "") : whole);
+  const outcome = (make: () => Document): string => {
+    try {
+      return print(make());
+    } catch (error) {
+      return (error as { reason: string }).reason;
+    }
+  };
+  fc.assert(
+    fc.property(
+      text,
+      fc.boolean(),
+      fc.array(fc.constantFrom(...names, "x", "y"), { minLength: 1 }),
+      (whole, endsOpen, chosen) => {
+        const document = parse(cut(whole, endsOpen));
+        const drafts = chosen.map((name, i) => ({
+          name,
+          address: "10.0.0.1",
+          port: 80,
+          weight: 1,
+          id: i + 1,
+        }));
+        assert.equal(
+          outcome(() => addServers(document, "web", drafts)),
+          outcome(() =>
+            drafts.reduce((to, draft) => editServer(to, "web", { kind: "add", ...draft }), document),
+          ),
+        );
+        assert.equal(
+          outcome(() => removeServers(document, "web", chosen)),
+          outcome(() =>
+            chosen.reduce((to, name) => editServer(to, "web", { kind: "remove", name }), document),
+          ),
+        );
+      },
+    ),
+  );
+});

@@ -59,11 +59,10 @@ export type ServerEdit =
  * Throws `RESOURCE_NOT_FOUND`, `RESOURCE_EXISTS`, `FIELD_INVALID`.
  */
 export function editServer(document: Document, backend: string, edit: ServerEdit): Document {
-  const section = backendSection(document, backend);
-  if (section === undefined) throw missing("backend", formatName("backends", backend));
+  const section = requireBackend(document, backend);
   switch (edit.kind) {
     case "add":
-      return addServer(document, section, edit);
+      return addServers(document, backend, [edit]);
     case "set-address":
       return rewriteServer(document, section, edit.name, (words) =>
         words.with(2, hostPort(edit.address, edit.port)),
@@ -81,6 +80,46 @@ export function editServer(document: Document, backend: string, edit: ServerEdit
     case "remove":
       return deleteLines(document, section, requireServer(section, edit.name), 1).document;
   }
+}
+
+/** The document with more servers in a backend, as `editServer` adds them one after another; the text is edited once for all. Throws as that does. */
+export function addServers(document: Document, backend: string, drafts: readonly ServerDraft[]): Document {
+  const section = requireBackend(document, backend);
+  const fresh = new Set<string>();
+  for (const { name } of drafts) {
+    if (fresh.has(name) || section.lines.find("server", name).length > 0) throw exists(section, name);
+    fresh.add(name);
+  }
+  return insertLines(document, section, placeForServer(section), drafts.map(serverLine)).document;
+}
+
+/** The document without servers of a backend, as `editServer` removes them one after another; lines that follow each other are deleted at once. Throws as that does. */
+export function removeServers(document: Document, backend: string, names: readonly string[]): Document {
+  let section = requireBackend(document, backend);
+  const indexes = new Set<number>();
+  for (const name of names) {
+    const index = requireServer(section, name);
+    if (indexes.has(index)) throw missingServer(section, name);
+    indexes.add(index);
+  }
+  let left = document;
+  // From the end, so that what is still to be deleted stays where it is.
+  for (const { start, count } of stretchesOf([...indexes].sort((a, b) => b - a)))
+    ({ document: left, section } = deleteLines(left, section, start, count));
+  return left;
+}
+
+/** Descending indexes as stretches of lines. */
+function stretchesOf(indexes: readonly number[]): { readonly start: number; readonly count: number }[] {
+  const stretches: { start: number; count: number }[] = [];
+  for (const index of indexes) {
+    const last = stretches.at(-1);
+    if (last?.start === index + 1) {
+      last.start = index;
+      last.count += 1;
+    } else stretches.push({ start: index, count: 1 });
+  }
+  return stretches;
 }
 
 /** The words of a server's line behind its address. */
@@ -113,14 +152,17 @@ export function addBackend(
   return insertSection(document, placement, header, servers.map(serverLine)).document;
 }
 
-function addServer(document: Document, section: Section, draft: ServerDraft): Document {
-  if (section.lines.find("server", draft.name).length > 0) {
-    const name = formatName("backends", section.name, "servers", draft.name);
-    throw new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, {
-      resource: { type: "server", name },
-    });
-  }
-  return insertLines(document, section, placeForServer(section), [serverLine(draft)]).document;
+function requireBackend(document: Document, backend: string): Section {
+  const section = backendSection(document, backend);
+  if (section === undefined) throw missing("backend", formatName("backends", backend));
+  return section;
+}
+
+function exists(section: Section, server: string): DomainError {
+  const name = formatName("backends", section.name, "servers", server);
+  return new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, {
+    resource: { type: "server", name },
+  });
 }
 
 /** Behind the last server, so that `default-server` lines above it hold for it; else behind the section's last own line. */
@@ -179,7 +221,11 @@ function withoutSettings(words: readonly string[], changes: object): string[] {
 function requireServer(section: Section, name: string): number {
   const index = indexOfServer(section, name);
   if (index !== undefined) return index;
-  throw missing("server", formatName("backends", section.name, "servers", name));
+  throw missingServer(section, name);
+}
+
+function missingServer(section: Section, name: string): DomainError {
+  return missing("server", formatName("backends", section.name, "servers", name));
 }
 
 function serverLine(draft: ServerDraft): string {
