@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import * as nodeFs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { ifThere, syncDirectory } from "./files.ts";
 
 /** The operations that writing durably needs; tests pass their own to stop between two of them. */
 export type FileSystem = Pick<
@@ -89,7 +90,7 @@ export async function stageFile(
   const suffix = randomBytes(6).toString("hex");
   const temporary = join(directory, `.${basename(target)}.haplane-new-${suffix}${UNREAD}`);
   const former = join(directory, `.${basename(target)}.haplane-${FORMER}${suffix}${UNREAD}`);
-  const discard = () => unlinkIfThere(fs, temporary);
+  const discard = () => ifThere(fs.unlink(temporary));
   try {
     await writeSynced(fs, temporary, content, attributes);
   } catch (error) {
@@ -115,7 +116,7 @@ export async function stageFile(
         return { kind: "foreign" };
       } finally {
         if (!isPlaced) await discard();
-        if (expected !== undefined) await unlinkIfThere(fs, former);
+        if (expected !== undefined) await ifThere(fs.unlink(former));
       }
     },
   };
@@ -139,7 +140,7 @@ export function stageRemoval(path: string, fs: FileSystem = nodeFs): StagedFile 
       await fs.rename(path, former);
       await syncDirectory(fs, directory);
       if (await holds(fs, former, expected)) {
-        await unlinkIfThere(fs, former);
+        await ifThere(fs.unlink(former));
         return { kind: "replaced" };
       }
       await fs.rename(former, path);
@@ -177,10 +178,7 @@ export async function holds(
   path: string,
   expected: Uint8Array | undefined,
 ): Promise<boolean> {
-  const file = await fs.open(path, constants.O_RDONLY).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
+  const file = await ifThere(fs.open(path, constants.O_RDONLY));
   if (file === undefined || expected === undefined) {
     await file?.close();
     return file === undefined && expected === undefined;
@@ -211,12 +209,7 @@ export async function readIfThere(
   fs: Pick<FileSystem, "readFile">,
   path: string,
 ): Promise<Buffer | undefined> {
-  try {
-    return await fs.readFile(path);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+  return ifThere(fs.readFile(path));
 }
 
 interface Attributes {
@@ -242,46 +235,17 @@ async function writeSynced(
 }
 
 async function attributesOf(fs: FileSystem, path: string, otherwise: Attributes): Promise<Attributes> {
-  try {
-    const stat = await fs.stat(path);
-    return { mode: stat.mode & 0o7777, owner: { uid: stat.uid, gid: stat.gid } };
-  } catch (error) {
-    if (isMissing(error)) return otherwise;
-    throw error;
-  }
+  const stat = await ifThere(fs.stat(path));
+  return stat === undefined
+    ? otherwise
+    : { mode: stat.mode & 0o7777, owner: { uid: stat.uid, gid: stat.gid } };
 }
 
 async function resolveLink(fs: FileSystem, path: string): Promise<string> {
-  try {
-    return await fs.realpath(path);
-  } catch (error) {
-    if (isMissing(error)) return path;
-    throw error;
-  }
-}
-
-async function syncDirectory(fs: FileSystem, path: string): Promise<void> {
-  const directory = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
-async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
-  try {
-    await fs.unlink(path);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-  }
+  return (await ifThere(fs.realpath(path))) ?? path;
 }
 
 /** Whether an error says that what was to be read is a directory. */
 export function isDirectory(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "EISDIR";
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === "ENOENT";
 }

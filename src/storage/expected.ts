@@ -1,6 +1,7 @@
 import { basename, dirname } from "node:path";
 import { DomainError } from "../lib/errors.ts";
-import { ifThere, type StorageFs } from "./file-system.ts";
+import { ifThere } from "../lib/files.ts";
+import type { StorageFs } from "./file-system.ts";
 import type { FileFacts } from "./known-files.ts";
 
 /** Gives the resource name of a file, for errors. */

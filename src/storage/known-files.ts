@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { type BigIntStats, constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { ifThere, type StorageFs } from "./file-system.ts";
+import { ifThere } from "../lib/files.ts";
+import type { StorageFs } from "./file-system.ts";
 import type { ContentFacts } from "./staged-file.ts";
 
 /** What is known of a file. The same object for as long as the file does not change. */

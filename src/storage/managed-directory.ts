@@ -13,10 +13,11 @@
 import * as nodeFs from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError } from "../lib/errors.ts";
+import { ifThere, syncDirectory } from "../lib/files.ts";
 import { KeyedSerial } from "../lib/keyed-serial.ts";
 import { checkExpected, type Expected, type ResourceNames } from "./expected.ts";
 import { checkFileName, isFileName } from "./file-name.ts";
-import { ifThere, type StorageFs, syncDirectory, writing } from "./file-system.ts";
+import { type StorageFs, writing } from "./file-system.ts";
 import { findInterrupted, type Installed, type Interrupted, install, type Place } from "./install.ts";
 import { type FileFacts, KnownFiles, openRegular } from "./known-files.ts";
 import { type ContentFacts, type FileAttributes, StagedFile } from "./staged-file.ts";

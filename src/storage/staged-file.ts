@@ -2,7 +2,8 @@ import { createHash, type Hash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { ifThere, type StorageFs } from "./file-system.ts";
+import { ifThere } from "../lib/files.ts";
+import type { StorageFs } from "./file-system.ts";
 
 /**
  * Ends the names of what lies beside the files for a while: where a bind names the directory, HAProxy loads every file in it as a certificate, hidden ones too, but not those that end so (configuration manual, `crt`).
