@@ -110,6 +110,21 @@ const EDITED: readonly Edited[] = [
     becomes: [["  .if 1\n", "  acl x always_true\n  .if 1\n"]],
   },
   {
+    what: "a rule with a ! that is joined to the word behind it, which stays so",
+    text: "backend web\n  tcp-check expect min-recv 5   !string ERR # no\n",
+    changes: [
+      {
+        update: {
+          resource: {
+            name: "backends/web",
+            backend: { tcpCheckRules: [{ expect: { minRecv: 7, negated: true, string: "ERR" } }] },
+          },
+        },
+      },
+    ],
+    becomes: [["min-recv 5", "min-recv 7"]],
+  },
+  {
     what: "a directive of a section that a block follows which holds the next one",
     text: "backend web\n  option httpchk\n  server a :1\n\n.if 1\nbackend other\n.endif\n",
     changes: [{ update: { resource: { name: "backends/web", backend: { timeoutServer: "7s" } } } }],

@@ -32,4 +32,6 @@ export interface OrderEntry {
   readonly inner: Order | undefined;
   /** For words that no field stands for: how many there were. */
   readonly words: number;
+  /** The keyword was joined to the word behind it. */
+  readonly joined?: boolean;
 }

@@ -57,6 +57,11 @@ function flagParameter(syntax: WordSyntax): Parameter {
   if ((no !== undefined) !== hasPresence(field))
     throw new GrammarError(field, "a flag is a bool; an optional bool needs a word for false (no)");
   const spellings = [keyword, ...aliases, ...(no === undefined ? [] : [no])];
+  if (syntax.joins && (spellings.length > 1 || keyword.length > 1))
+    throw new GrammarError(
+      field,
+      "a keyword that may be joined to the word behind it is one word, without other spellings",
+    );
   const isSet = (message: Fields) =>
     no === undefined ? slot.get(message) === true : slot.get(message) !== undefined;
   return {

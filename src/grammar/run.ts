@@ -33,6 +33,8 @@ export class Run implements Step {
   readonly #holders = new Map<string, RankedParameter[]>();
   readonly #table = new Map<string, Parameter>();
   readonly #prefixes: (readonly [string, Parameter])[] = [];
+  /** The flag whose keyword may be joined to the word behind it. */
+  readonly #joining: Parameter | undefined;
   readonly #oneofs = new Map<Parameter, string>();
   readonly #fallbacks: readonly { readonly oneof: string; readonly step: Step }[];
   readonly #unmodelled: ((message: Fields) => string[]) | undefined;
@@ -65,6 +67,12 @@ export class Run implements Step {
       }
       for (const prefix of parameter.prefixes) this.#prefixes.push([prefix, parameter]);
     }
+    this.#joining = parameters.find(({ syntax }) => syntax.joins);
+    if (this.#joining !== undefined && unmodelled !== undefined)
+      throw new GrammarError(
+        unmodelled.field,
+        "beside a flag that may be joined to the word behind it no words are unknown",
+      );
     this.#fallbacks = choices.flatMap(({ oneof, fallback }) =>
       fallback === undefined ? [] : [{ oneof: oneof.localName, step: fallback.step }],
     );
@@ -115,10 +123,19 @@ export class Run implements Step {
     this.#writeInOrder(message, out, order.entries);
   }
 
-  #readKnown(message: Fields, words: Words, from: number, end: number, order: Order | undefined): number {
+  #readKnown(message: Fields, given: Words, from: number, end: number, order: Order | undefined): number {
     const met: Parameter[] = [];
+    let words = given;
     let at = from;
     while (at < end) {
+      const joining = this.#joinedTo(words[at]!.value);
+      if (joining !== undefined && !met.includes(joining)) {
+        const [keyword] = joining.syntax.keyword;
+        joining.read(message, [{ value: keyword! }], 0, 1, undefined);
+        order?.entries.push({ part: joining, spelling: undefined, inner: undefined, words: 0, joined: true });
+        met.push(joining);
+        words = words.with(at, { value: words[at]!.value.slice(keyword!.length) });
+      }
       const parameter = this.#find(words[at]!.value);
       if (parameter === undefined || (!parameter.repeats && met.includes(parameter))) break;
       const oneof = this.#oneofs.get(parameter);
@@ -197,6 +214,14 @@ export class Run implements Step {
     return twice;
   }
 
+  /** The flag whose keyword a word begins with that goes on with a member of a choice, which is what the flag is about. */
+  #joinedTo(word: string): Parameter | undefined {
+    const [keyword] = this.#joining?.syntax.keyword ?? [];
+    if (keyword === undefined || word === keyword || !word.startsWith(keyword)) return undefined;
+    const behind = this.#find(word.slice(keyword.length));
+    return behind !== undefined && this.#oneofs.has(behind) ? this.#joining : undefined;
+  }
+
   #find(word: string): Parameter | undefined {
     const exact = this.#table.get(word);
     if (exact !== undefined) return exact;
@@ -229,6 +254,7 @@ export class Run implements Step {
       written.set(parameter, Math.max(to, written.get(parameter) ?? 0));
     };
     const present = this.#present(message);
+    let joinedAt = -1;
     entries.forEach((entry, index) => {
       if (entry.part === this) {
         const take = unknown.length === met ? entry.words : unknown.length - unknownAt;
@@ -242,6 +268,7 @@ export class Run implements Step {
       const count = parameter.count(message);
       const isLast = !entries.slice(index + 1).some(({ part }) => part === parameter);
       const next = (written.get(parameter) ?? 0) + 1;
+      if (entry.joined === true) joinedAt = out.length;
       write(parameter, entry, Math.min(count, next));
       if (isLast) write(parameter, undefined, count);
     });
@@ -250,6 +277,7 @@ export class Run implements Step {
     out.push(...unknown.slice(unknownAt));
     for (const parameter of present)
       if (parameter.last) write(parameter, undefined, parameter.count(message));
+    if (joinedAt >= 0) out.splice(joinedAt, 2, out.slice(joinedAt, joinedAt + 2).join(""));
   }
 }
 

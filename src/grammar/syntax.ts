@@ -70,6 +70,8 @@ export interface WordSyntax extends FieldSyntax {
   readonly suffix: string;
   /** Its place among others of this kind means something. */
   readonly ordered: boolean;
+  /** The keyword of the flag may be joined to the word behind it. */
+  readonly joins: boolean;
 }
 
 /** A kind of section. */
@@ -151,6 +153,7 @@ function readWord(field: DescField): WordSyntax {
     place: option?.place.case ?? "keyword",
     suffix: option?.place.case === "suffix" ? option.place.value : "",
     ordered: option?.ordered ?? false,
+    joins: option?.joins ?? false,
   };
 }
 

@@ -397,6 +397,13 @@ export declare type Word = Message<"haplane.grammar.v1.Word"> & {
    * @generated from field: bool ordered = 19;
    */
   ordered: boolean;
+
+  /**
+   * The keyword of a flag may be joined to the word behind it, `!string` for `! string`. Where it stands so it stays so; it is never written anew in this way.
+   *
+   * @generated from field: bool joins = 20;
+   */
+  joins: boolean;
 };
 
 /**
