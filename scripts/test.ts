@@ -5,6 +5,7 @@
 
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -12,6 +13,9 @@ const PATTERN = "{src,test,scripts,bench}/**/*.test.{ts,mjs}";
 
 /** For one test and for one file, in milliseconds. Far above what any needs: it ends what hangs. */
 const TIMEOUT = 300_000;
+
+/** How many files run at once. Many of them wait for HAProxy, Consul or the disk most of the time, so two fit on any machine. */
+const CONCURRENCY = Math.max(2, availableParallelism() - 1);
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const args = process.argv.slice(2);
@@ -29,7 +33,13 @@ if (files.length === 0) {
   console.error(`${why} The tests are ${PATTERN} (${all.length} files).`);
   process.exitCode = 1;
 } else {
-  const runner = ["--test", "--test-reporter=spec", `--test-timeout=${TIMEOUT}`, ...options];
+  const runner = [
+    "--test",
+    "--test-reporter=spec",
+    `--test-timeout=${TIMEOUT}`,
+    `--test-concurrency=${CONCURRENCY}`,
+    ...options,
+  ];
   const child = spawn(process.execPath, [...runner, ...files], { cwd: root, stdio: "inherit" });
   // Ctrl-C reaches the runner too, and it ends its files; wait for that.
   process.on("SIGINT", () => {});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
@@ -143,7 +143,11 @@ suite("HAProxy", async () => {
   return {
     statsSocket: haproxy.statsSocket,
     pid,
-    freeze: () => process.kill(pid, "SIGSTOP"),
+    freeze() {
+      process.kill(pid, "SIGSTOP");
+      // The signal is there at once, and takes effect a moment later, in which the worker could still answer.
+      while (!/\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, "latin1")));
+    },
     thaw: () => process.kill(pid, "SIGCONT"),
     stop: () => haproxy.stop(),
   };

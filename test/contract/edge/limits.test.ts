@@ -38,7 +38,7 @@ for (const stack of stacks) {
     });
 
     test("the size of an upload, and how long it rests", async (t) => {
-      const edge = await startEdge({ edgeLimits: { maxUploadBytes: 100, uploadIdleMs: 50 } });
+      const edge = await startEdge({ edgeLimits: { maxUploadBytes: 100, uploadIdleMs: 400 } });
       t.after(() => edge.close());
       const client = stack.open(edge.places[stack.place]);
       t.after(() => client.close());
