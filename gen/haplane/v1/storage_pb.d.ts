@@ -1429,7 +1429,8 @@ export declare const Storage: GenService<{
     output: typeof ListFilesResponseSchema;
   },
   /**
-   * Removes a file. Fails with NOT_FOUND, and with FAILED_PRECONDITION (RESOURCE_IN_USE) while something names it, unless forced.
+   * Removes a file. Fails with NOT_FOUND, and with FAILED_PRECONDITION (RESOURCE_IN_USE) while something names it, or while HAProxy could not start
+   * without it (the last certificate of a directory that a bind names, a key that a certificate there counts on), unless forced.
    *
    * @generated from rpc haplane.v1.Storage.DeleteFile
    */
