@@ -1283,7 +1283,7 @@ export enum FileKind {
   CERTIFICATE = 1,
 
   /**
-   * Certificates of authorities (`ca-file`), PEM.
+   * Certificates of authorities (`ca-file`), PEM. One with a private key is refused.
    *
    * @generated from enum value: FILE_KIND_CA = 2;
    */
@@ -1371,7 +1371,7 @@ export declare const ApplyModeSchema: GenEnum<ApplyMode>;
  *
  * A write checks the content for its kind, replaces the file in one step that survives a power loss, and brings HAProxy to it: by commands to the running worker where it has the file and takes the
  * change, else by a reload where the configuration names the file. It is answered when HAProxy runs it. When it fails, the file and HAProxy are as before.
- * Private keys never come back, in no answer, event, log or error.
+ * Private keys of certificates never come back, in no answer, event, log or error. Store them as certificates: general files, maps and ACL files are sent as they are to whoever may download them.
  *
  * @generated from service haplane.v1.Storage
  */
@@ -1398,7 +1398,7 @@ export declare const Storage: GenService<{
     output: typeof PutFileResponseSchema;
   },
   /**
-   * Streams a file's content: first what it is, then its bytes. Of a file with a private key only the certificates are sent, with a size and a checksum of their own.
+   * Streams a file's content: first what it is, then its bytes. Of a certificate or CA file with a private key only the certificates are sent, with a size and a checksum of their own.
    * Fails with NOT_FOUND, and with ABORTED when the etag is not the present one.
    *
    * @generated from rpc haplane.v1.Storage.DownloadFile

@@ -274,7 +274,7 @@ export const ApplyMode = /*@__PURE__*/
  *
  * A write checks the content for its kind, replaces the file in one step that survives a power loss, and brings HAProxy to it: by commands to the running worker where it has the file and takes the
  * change, else by a reload where the configuration names the file. It is answered when HAProxy runs it. When it fails, the file and HAProxy are as before.
- * Private keys never come back, in no answer, event, log or error.
+ * Private keys of certificates never come back, in no answer, event, log or error. Store them as certificates: general files, maps and ACL files are sent as they are to whoever may download them.
  *
  * @generated from service haplane.v1.Storage
  */
