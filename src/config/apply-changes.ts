@@ -390,7 +390,7 @@ function pathsOf(path: string, value: string): WritePaths {
 
 function exists(id: ResourceId): DomainError {
   const name = writeResourceId(id);
-  return new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, {
+  return new DomainError("RESOURCE_EXISTS", `${name} is there already`, {
     resource: { type: id.child?.kind.case ?? id.kind.field, name },
   });
 }

@@ -160,7 +160,7 @@ function requireBackend(document: Document, backend: string): Section {
 
 function exists(section: Section, server: string): DomainError {
   const name = formatName("backends", section.name, "servers", server);
-  return new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, {
+  return new DomainError("RESOURCE_EXISTS", `${name} is there already`, {
     resource: { type: "server", name },
   });
 }

@@ -1,5 +1,5 @@
 import { access, constants, lstat, realpath, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
 /** Whether a file of the configuration can be read, and replaced by another of the same name. */
@@ -17,7 +17,7 @@ export async function lookAtConfigFile(path: string, readOnly: boolean): Promise
         `${path} is mounted into its directory by itself, so that it cannot be replaced in one step`,
         "mount the directory instead of the file",
       );
-    const what = target === path ? path : `${path}, a link to ${target},`;
+    const what = target === resolve(path) ? path : `${path}, a link to ${target},`;
     return ok(`${what} can be read and replaced`);
   } catch (error) {
     return problem(

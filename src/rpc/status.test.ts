@@ -90,6 +90,7 @@ const facts: {
       alerts: [
         { file: "haproxy.cfg", line: 7, message: "unknown keyword" },
         { file: "haproxy.cfg", line: 9, message: "no such backend", resource: "frontends/web" },
+        { file: "", line: 0, message: "unknown backend" },
       ],
     },
     expect: ({ precondition }) => {
@@ -102,6 +103,7 @@ const facts: {
         [
           ["ALERT", "haproxy.cfg:7", "unknown keyword"],
           ["ALERT", "frontends/web", "no such backend"],
+          ["ALERT", "", "unknown backend"],
         ],
       );
     },

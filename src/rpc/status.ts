@@ -153,7 +153,7 @@ function violations(facts: Facts, code: Code): Detail[] {
   const found = bounded([
     ...facts.alerts.map((alert) => ({
       type: "ALERT",
-      subject: alert.resource ?? `${alert.file}:${alert.line}`,
+      subject: alert.resource ?? (alert.file === "" ? "" : `${alert.file}:${alert.line}`),
       description: alert.message,
     })),
     ...facts.violations.map(({ field, description }) => ({ type: "FIELD", subject: field, description })),

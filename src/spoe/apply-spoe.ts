@@ -222,7 +222,7 @@ function inScope(error: DomainError, scope: string): DomainError {
 }
 
 function exists(type: string, name: string): DomainError {
-  return new DomainError("RESOURCE_EXISTS", `there is a ${name} already`, { resource: { type, name } });
+  return new DomainError("RESOURCE_EXISTS", `${name} is there already`, { resource: { type, name } });
 }
 
 function notFound(name: string): DomainError {

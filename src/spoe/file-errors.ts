@@ -20,7 +20,7 @@ export function fileNotFound(name: string): DomainError {
 
 /** A file that was to be made is there. */
 export function fileExists(name: string): DomainError {
-  return new DomainError("RESOURCE_EXISTS", `there is a ${fileName(name)} already`, about(name));
+  return new DomainError("RESOURCE_EXISTS", `${fileName(name)} is there already`, about(name));
 }
 
 /** The file would have, or has, more bytes than one may. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { diagnose } from "../../src/doctor/diagnose.ts";
 import { runDoctor } from "../../src/doctor/run-doctor.ts";
@@ -63,6 +63,9 @@ describe("what is wrong with a machine is told, with what to do", () => {
   test("nothing, where all is well", async () => {
     assert.deepEqual(await troubles(), []);
     assert.deepEqual(await troubles({ config: path("link.cfg") }), []);
+    const words = async (config: string) => (await found({ config })).map(({ what }) => what).join("\n");
+    assert.match(await words(path("link.cfg")), /link\.cfg, a link to /);
+    assert.doesNotMatch(await words(relative(process.cwd(), haproxy.config)), /a link to/);
   });
 
   const port = () => `127.0.0.1:${(taken.address() as { port: number }).port}`;
