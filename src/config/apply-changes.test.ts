@@ -110,6 +110,32 @@ const EDITED: readonly Edited[] = [
     becomes: [["  .if 1\n", "  acl x always_true\n  .if 1\n"]],
   },
   {
+    what: "a section goes with the comments among its lines; those above its header and behind its last line stay",
+    text: "# top\n\n# about one\nbackend one\n  # its server\n  server a :1\n  # the end of one\n\n# about two\nbackend two\n",
+    changes: [{ delete: { name: "backends/one" } }],
+    becomes: [["backend one\n  # its server\n  server a :1\n", ""]],
+  },
+  {
+    what: "a rule beside one whose value has a line break",
+    text: 'backend web\n  http-request set-header x "a\\nb"\n  http-request set-header y 1\n',
+    changes: [
+      {
+        update: {
+          resource: {
+            name: "backends/web",
+            backend: {
+              httpRequestRules: [
+                { setHeader: { name: "x", format: "a\nb" } },
+                { setHeader: { name: "y", format: "2" } },
+              ],
+            },
+          },
+        },
+      },
+    ],
+    becomes: [["set-header y 1", "set-header y 2"]],
+  },
+  {
     what: "a rule with a ! that is joined to the word behind it, which stays so",
     text: "backend web\n  tcp-check expect min-recv 5   !string ERR # no\n",
     changes: [

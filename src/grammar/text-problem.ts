@@ -18,7 +18,7 @@ export function textProblem({ type, separator }: FieldSyntax, value: string): st
     return undefined;
   }
   if (type !== Type.PAYLOAD && CONTROL.test(value))
-    return "must not hold control characters, such as a line break";
+    return "must not hold control characters, such as a line break, which are written in the text of the file only";
   const parts = parseValue(value);
   if (parts === undefined)
     return 'must refer to the environment as "${NAME}"; a "${" that stands for itself is written "$${"';

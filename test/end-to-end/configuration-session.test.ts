@@ -72,6 +72,7 @@ function checkPrinted(stdout: string, time: string): void {
     [7, /"name":"frontends\/shop","type":"TYPE_UPDATED"/],
     [8, /RESOURCE_IN_USE/],
     [9, /\+ {4}server three/],
+    [13, /"line": ?2,\s*"message": ?"balance only supports/],
     [10, /"message":"rolls back|"diff":"---/],
   ];
   for (const [block, said] of expected) assert.match(printed[block] ?? "", said, `block ${block}, ${time}`);
