@@ -124,7 +124,10 @@ export class ChangeLane {
     const { before, after, classification, edit, revision } = written;
     const outcome = { ...this.#outcome(before, after, classification, start), revision };
     const followed = await runtime
-      .follow(touchedServers(classification.servers), classification.commands, "reload")
+      .follow(touchedServers(classification.servers), classification.commands, {
+        unanswered: "reload",
+        told: (backend, server) => working.toldOf([edit], backend, server),
+      })
       .catch((error: unknown) => ({ kind: "failed" as const, error }));
     working.told(edit);
     written.told();

@@ -169,7 +169,7 @@ export async function writeAndReload(
     }
 
     options.onReloading();
-    const underWay = touchedServers([...working.untold].flatMap(({ servers }) => servers));
+    const underWay = touchedServers(working.untold);
     const untold = mergeTouched([underWay, ...group.map((request) => request.untold)]);
     const planned: PlannedReload = { before: working.running, after, untold };
     const legacy = await handover.before(planned);

@@ -1,12 +1,15 @@
 import { setImmediate } from "node:timers/promises";
 import type { Event } from "../../gen/haplane/v1/events_pb.js";
+import { backendSection, findServer } from "../config/server.ts";
 import type { ChangeResult, ServerChange } from "../discovery/target.ts";
-import type { ServerOutcome } from "../haproxy/server-change.ts";
+import type { ServerChange as Command, ServerOutcome } from "../haproxy/server-change.ts";
+import type { ServerState } from "../haproxy/server-states.ts";
 import { DomainError } from "../lib/errors.ts";
 import { alignBackend, type Scope } from "./alignment.ts";
 import { asDomainError } from "./as-domain-error.ts";
 import { mergeTouched, type RuntimeCommand, type TouchedServers, touchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
+import { adminStateOf } from "./given-back.ts";
 import { makeServerChanges } from "./make-server-changes.ts";
 import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
@@ -38,6 +41,22 @@ const COMPARE_AGAIN_MS = 1_000;
 
 /** Changes that are made in one turn of the event loop: some milliseconds' worth. */
 const BATCH = 100;
+
+/** How the worker is made to follow. */
+export interface FollowOptions {
+  /** Default: `later`. */
+  readonly unanswered?: Unanswered;
+  /** Called when the worker has taken all that was to be said of one server; others may take longer. */
+  readonly told: (backend: string, server: string) => void;
+}
+
+/** How a backend is compared. */
+interface AlignOptions extends Required<FollowOptions> {
+  readonly scope: Scope;
+  readonly touched: TouchedServers;
+  /** Servers that the worker is not to have had before: one that is there all the same, in maintenance, is being removed, with the words and connections of its former life. */
+  readonly added: readonly string[];
+}
 
 const BY_COMMANDS: Followed = { kind: "commands" };
 
@@ -99,9 +118,16 @@ export class RuntimeLane {
       const now = clock.now();
       publishEphemeral(made.map(({ facts }) => eventNow(serverEvent(facts, true), now, { author })));
     }
+    const editsOf = new Map<string, Edit[]>();
+    for (const { edit, facts } of made) {
+      const edits = editsOf.get(facts.server.name);
+      if (edits === undefined) editsOf.set(facts.server.name, [edit]);
+      else edits.push(edit);
+    }
     const followed = await this.follow(
       new Map([[backend, new Set(made.map(({ facts }) => facts.server.name))]]),
       made.map(({ command }) => command),
+      { told: (of, name) => working.toldOf(editsOf.get(name) ?? [], of, name) },
     ).finally(() => {
       for (const { edit } of made) working.told(edit);
     });
@@ -117,7 +143,7 @@ export class RuntimeLane {
   async follow(
     touched: TouchedServers,
     commands: readonly RuntimeCommand[],
-    unanswered: Unanswered = "later",
+    { unanswered = "later", told }: FollowOptions,
   ): Promise<Followed> {
     const { haproxy } = this.#options;
     if (haproxy.state.kind !== "running") return BY_COMMANDS;
@@ -129,7 +155,7 @@ export class RuntimeLane {
       (command) => command.kind === "maxconn" || !doubted.includes(command.backend),
     );
     const failed = new Set(doubted);
-    for (const command of await this.#refusedOf(certain)) {
+    for (const command of await this.#refusedOf(certain, told)) {
       if (command.kind === "maxconn")
         return this.#reload(
           `HAProxy does not take maxconn ${command.maxconn} for ${command.frontend}`,
@@ -139,12 +165,13 @@ export class RuntimeLane {
     }
     for (const backend of failed) {
       const names = touched.get(backend) ?? new Set();
-      const followed = await this.#align(
-        backend,
-        { names, membership: doubted.includes(backend) },
-        touched,
-        unanswered,
-      );
+      const followed = await this.#align(backend, {
+        scope: { names, membership: doubted.includes(backend) },
+        ...{ touched, unanswered, told },
+        added: commands.flatMap((command) =>
+          command.kind === "add" && command.backend === backend ? command.server : [],
+        ),
+      });
       if (followed.kind !== "commands") return followed;
     }
     return BY_COMMANDS;
@@ -178,8 +205,12 @@ export class RuntimeLane {
         const scope = { names: touched.get(backend) ?? new Set<string>(), membership };
         return alignBackend(working.current, backend, byBackend.get(backend) ?? [], scope);
       });
-      const outcomes = commands.length === 0 ? [] : await haproxy.runtime.applyServers(commands);
-      const failed = outcomes.find((outcome, index) => !isDone(commands[index]!, outcome));
+      // Who hands over between workers does not wait for connections to end, and nobody waits for a comparison of all.
+      const removals = membership ? [] : commands.filter(({ kind }) => kind === "delete");
+      if (removals.length > 0) void this.#remove(removals, touched);
+      const awaited = commands.filter((command) => !removals.includes(command));
+      const outcomes = awaited.length === 0 ? [] : await this.#apply(awaited);
+      const failed = outcomes.find((outcome, index) => !isDone(awaited[index]!, outcome));
       if (failed === undefined || failed.ok) {
         if (membership) this.#doubted = false;
         return undefined;
@@ -191,11 +222,40 @@ export class RuntimeLane {
     }
   }
 
+  /** Removes servers without anybody waiting; where HAProxy does not take it a reload does. */
+  async #remove(removals: readonly Command[], untold: TouchedServers): Promise<void> {
+    const outcomes = await this.#apply(removals).catch(() => {
+      this.#doubted = true;
+      return [];
+    });
+    const failed = outcomes.find((outcome, index) => !isDone(removals[index]!, outcome));
+    if (failed !== undefined && !failed.ok && failed.error.reason !== "CANCELLED")
+      await this.#reload(failed.error.message, untold);
+  }
+
+  /** Sends commands about servers. A removal that waits for connections ends when the server is to be there again, be it by an edit that a reload brings. */
+  #apply(
+    commands: readonly Command[],
+    onOutcome?: (index: number, outcome: ServerOutcome) => void,
+  ): Promise<readonly ServerOutcome[]> {
+    const { haproxy, working } = this.#options;
+    return haproxy.runtime.applyServers(commands, {
+      ...(onOutcome && { onOutcome }),
+      isWanted: ({ backend, server }) => {
+        const section = backendSection(working.current, backend);
+        return section === undefined || findServer(section, server) === undefined;
+      },
+    });
+  }
+
   /** Sends commands, servers' pipelined; answers those that were not taken. */
-  async #refusedOf(commands: readonly RuntimeCommand[]): Promise<RuntimeCommand[]> {
+  async #refusedOf(
+    commands: readonly RuntimeCommand[],
+    told: FollowOptions["told"],
+  ): Promise<RuntimeCommand[]> {
     const { runtime } = this.#options.haproxy;
     const servers = commands.filter((command) => command.kind !== "maxconn");
-    const outcomes = servers.length === 0 ? [] : await runtime.applyServers(servers);
+    const outcomes = servers.length === 0 ? [] : await this.#apply(servers, teller(servers, told));
     const refused: RuntimeCommand[] = servers.filter((command, index) => !isDone(command, outcomes[index]!));
     for (const command of commands) {
       if (command.kind !== "maxconn") continue;
@@ -209,17 +269,26 @@ export class RuntimeLane {
   /** Compares a backend's servers in the worker with the document and sends what differs. A worker that does not answer starts from the file and is compared when it runs, so that counts as done. */
   async #align(
     backend: string,
-    scope: Scope,
-    touched: TouchedServers,
-    unanswered: Unanswered,
+    { scope, touched, unanswered, added, told }: AlignOptions,
   ): Promise<Followed> {
     const { haproxy, working } = this.#options;
     if (haproxy.state.kind !== "running") return BY_COMMANDS;
     let reason: string;
     try {
       const states = await haproxy.runtime.serverStates(backend);
+      const returning = states.find(
+        (state) =>
+          added.includes(state.server) && adminStateOf(state) === "maint" && !this.#isDisabled(state),
+      );
+      if (returning !== undefined)
+        return this.#reload(
+          `server ${backend}/${returning.server} is there again before its connections have ended`,
+          touched,
+        );
       const commands = alignBackend(working.current, backend, states, scope);
-      const outcomes = commands.length === 0 ? [] : await haproxy.runtime.applyServers(commands);
+      const different = new Set(commands.map(({ server }) => server));
+      for (const name of scope.names) if (!different.has(name)) told(backend, name);
+      const outcomes = commands.length === 0 ? [] : await this.#apply(commands, teller(commands, told));
       const failed = outcomes.find((outcome, index) => !isDone(commands[index]!, outcome));
       if (failed === undefined || failed.ok) {
         if (scope.membership) this.#compared.add(backend);
@@ -237,6 +306,12 @@ export class RuntimeLane {
     return this.#reload(reason, touched);
   }
 
+  /** Whether the document wants a server in maintenance. */
+  #isDisabled({ backend, server }: ServerState): boolean {
+    const section = backendSection(this.#options.working.current, backend);
+    return section !== undefined && findServer(section, server)?.disabled === true;
+  }
+
   /** The worker runs but does not answer, so nobody knows what it took: it is compared until it answers. */
   #compareLater(touched: TouchedServers): Followed {
     this.#doubted = true;
@@ -251,7 +326,11 @@ export class RuntimeLane {
     const touched = this.#unanswered;
     this.#unanswered = new Map();
     for (const [backend, names] of touched) {
-      await this.#align(backend, { names, membership: true }, new Map([[backend, names]]), "later");
+      await this.#align(backend, {
+        scope: { names, membership: true },
+        touched: new Map([[backend, names]]),
+        ...{ unanswered: "later", added: [], told: () => {} },
+      });
     }
   }
 
@@ -277,6 +356,20 @@ export class RuntimeLane {
       return { kind: "failed", error: asDomainError(error) };
     }
   }
+}
+
+/** Calls `told` once the last command about a server was taken; never for one of which a command was refused. */
+function teller(commands: readonly Command[], told: FollowOptions["told"]) {
+  const left = new Map<string, number>();
+  const keyOf = ({ backend, server }: Command) => `${backend}/${server}`;
+  for (const command of commands) left.set(keyOf(command), (left.get(keyOf(command)) ?? 0) + 1);
+  return (index: number, outcome: ServerOutcome) => {
+    const command = commands[index]!;
+    if (!isDone(command, outcome)) return;
+    const rest = left.get(keyOf(command))! - 1;
+    left.set(keyOf(command), rest);
+    if (rest === 0) told(command.backend, command.server);
+  };
 }
 
 function cancelled(): DomainError {

@@ -1,5 +1,6 @@
 import type { Document } from "../text/document.ts";
 import type { Edit } from "./edit.ts";
+import type { ServerEventFacts } from "./server-event.ts";
 
 /** A place in the sequence of edits; edits made from then on are "since" it. */
 export type Position = number;
@@ -30,7 +31,7 @@ export class WorkingDocument {
   #edits: Edit[] = [];
   #first: Position = 0;
   readonly #pins = new Set<Pinned>();
-  readonly #untold = new Set<Edit>();
+  readonly #untold = new Map<Edit, readonly ServerEventFacts[]>();
   /** The last edit, with the documents before and after it. */
   #last: { readonly edit: Edit; readonly before: Document; readonly after: Document } | undefined;
 
@@ -62,14 +63,14 @@ export class WorkingDocument {
     this.#edits.push(edit);
   }
 
-  /** Edits that the running worker is being told: what it has of their servers is not known until it has answered. */
-  get untold(): Iterable<Edit> {
-    return this.#untold;
+  /** What the running worker is being told of servers: what it has of them is not known until it has answered. */
+  get untold(): readonly ServerEventFacts[] {
+    return [...this.#untold.values()].flat();
   }
 
   /** Says that the running worker is being told an edit that was made; `told` says that it has been. */
   goesLive(edit: Edit): void {
-    this.#untold.add(edit);
+    this.#untold.set(edit, edit.servers);
     const last = this.#last;
     if (last?.edit === edit && last.before === this.#running) this.#running = last.after;
     else this.#running = applyIfPossible(edit, this.#running);
@@ -90,13 +91,22 @@ export class WorkingDocument {
     this.#last = undefined;
     for (const edit of edits) {
       this.#edits.push(edit);
-      this.#untold.add(edit);
+      this.#untold.set(edit, edit.servers);
     }
   }
 
   /** Says that the worker was told an edit, or never will be. */
   told(edit: Edit): void {
     this.#untold.delete(edit);
+  }
+
+  /** Says that the worker was told what some edits say of one server. Others of them may take longer: one that is removed waits for its connections to end. */
+  toldOf(edits: Iterable<Edit>, backend: string, name: string): void {
+    for (const edit of edits) {
+      const untold = this.#untold.get(edit);
+      const isOther = (facts: ServerEventFacts) => facts.backend !== backend || facts.server.name !== name;
+      if (untold !== undefined) this.#untold.set(edit, untold.filter(isOther));
+    }
   }
 
   /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */

@@ -37,20 +37,30 @@ const ADDRESS_SET = /changed from|no need to change|nothing changed/;
 /** Why `del server` fails for now: there are connections or requests left. */
 const IN_USE = /still has|attached to it|has connections/i;
 
+/** What those who apply changes may want to say and to know. */
+export interface ApplyOptions extends CallOptions {
+  /** Told of each change as soon as it is settled, which may be long before the last one is. */
+  readonly onOutcome?: (index: number, outcome: ServerOutcome) => void;
+  /** Asked before a deletion is tried again, be it because its server is still in use or because the worker is another one by now. Where it says false the deletion ends with `CANCELLED`. Default: always true. */
+  readonly isWanted?: (change: DeleteServer) => boolean;
+}
+
 /** Applies changes; see `Runtime.applyServers`. */
 export function applyServers(
   run: RunCommand,
   clock: Clock,
   changes: readonly ServerChange[],
-  options: CallOptions,
+  { onOutcome, isWanted, ...options }: ApplyOptions,
 ): Promise<readonly ServerOutcome[]> {
   const lastOfServer = new Map<string, Promise<unknown>>();
-  const outcomes = changes.map((change) => {
+  const outcomes = changes.map(async (change, index) => {
     const key = `${change.backend}/${change.server}`;
     const before = lastOfServer.get(key);
     const outcome = before === undefined ? settle(change) : before.then(() => settle(change));
     lastOfServer.set(key, outcome);
-    return outcome;
+    const settled = await outcome;
+    onOutcome?.(index, settled);
+    return settled;
   });
   return Promise.all(outcomes);
 
@@ -72,7 +82,10 @@ export function applyServers(
         await take(worker, change);
         return worker.pid;
       } catch (error) {
-        if (error === WORKER_CHANGED && attempt < MAX_ATTEMPTS) continue;
+        if (error === WORKER_CHANGED && attempt < MAX_ATTEMPTS) {
+          requireWanted(change);
+          continue;
+        }
         // A change that was begun on a former worker may have reached the new one by way of its file.
         if (attempt > 1 && isInFile(change, error)) return worker.pid;
         throw error === WORKER_CHANGED ? tooManyReloads() : error;
@@ -83,7 +96,12 @@ export function applyServers(
   function take(worker: OneWorker, change: ServerChange): Promise<void> {
     if (change.kind === "add") return addServer(worker, change);
     if (change.kind === "set") return setServer(worker, change);
-    return deleteServer(worker, change, clock, options.signal);
+    return deleteServer(worker, change, { clock, signal: options.signal, requireWanted });
+  }
+
+  function requireWanted(change: ServerChange): void {
+    if (change.kind !== "delete" || isWanted === undefined || isWanted(change)) return;
+    throw new DomainError("CANCELLED", `server ${change.backend}/${change.server} is to be there again`);
   }
 }
 
@@ -146,11 +164,18 @@ async function setServer(worker: OneWorker, change: SetServer): Promise<void> {
   }
 }
 
+/** What a deletion waits with. */
+interface DeletionOptions {
+  readonly clock: Clock;
+  readonly signal: AbortSignal | undefined;
+  /** Throws when nobody wants it any more. */
+  readonly requireWanted: (change: DeleteServer) => void;
+}
+
 async function deleteServer(
   worker: OneWorker,
   change: DeleteServer,
-  clock: Clock,
-  signal: AbortSignal | undefined,
+  { clock, signal, requireWanted }: DeletionOptions,
 ): Promise<void> {
   const name = `${change.backend}/${change.server}`;
   const drainMs = change.drainMs ?? DEFAULT_DRAIN_MS;
@@ -198,6 +223,7 @@ async function deleteServer(
         releaseAt = clock.monotonic() + release.next();
       }
       await pauseFor(Math.min(pause.next(), left), signal);
+      requireWanted(change);
     }
   }
 

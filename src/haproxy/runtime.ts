@@ -1,7 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 import { type Answer, isRefusal, refusal } from "./answer.ts";
-import { applyServers } from "./apply-servers.ts";
+import { type ApplyOptions, applyServers } from "./apply-servers.ts";
 import type { CallOptions } from "./call-options.ts";
 import { encodeCommand, encodePieceCommand } from "./command.ts";
 import { type ProcessInfo, parseInfo } from "./info.ts";
@@ -32,7 +32,7 @@ export interface Runtime {
    * a failure does not stop the others. Deletions wait for their server to become unused without holding anything up.
    * `timeoutMs` is for each command, not for the whole.
    */
-  applyServers(changes: readonly ServerChange[], options?: CallOptions): Promise<readonly ServerOutcome[]>;
+  applyServers(changes: readonly ServerChange[], options?: ApplyOptions): Promise<readonly ServerOutcome[]>;
   /** Certificates, CA files, CRLs and crt-lists. */
   readonly sslFiles: SslFiles;
   /** Maps and ACL files. */

@@ -105,7 +105,11 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
         .flatMap(([name, servers]) => states(name, servers));
     },
     captureServerStates: () => runtime.serverStates(),
-    applyServers: async (changes) => changes.map(apply),
+    applyServers: async (changes, { onOutcome } = {}) => {
+      const outcomes = changes.map(apply);
+      for (const [index, outcome] of outcomes.entries()) onOutcome?.(index, outcome);
+      return outcomes;
+    },
     execute: async () => "",
     sslFiles: createSslFiles(silent, silent),
     patternFiles: createPatternFiles(silent, silent),
