@@ -10,6 +10,7 @@ import { languageOf } from "./languages.ts";
 import { type Reference, referencesIn } from "./line-references.ts";
 import { type Located, namedSections, writeResourceId } from "./locate.ts";
 import { heirsOf } from "./place-section.ts";
+import { SERVER_SECTIONS } from "./server.ts";
 
 /** A reference, and the value that it is part of. */
 interface PlacedReference extends Reference {
@@ -167,7 +168,7 @@ function exists(
 ): boolean {
   switch (target) {
     case "backend":
-      return document.find(["backend", "listen"], name).length > 0;
+      return document.find(SERVER_SECTIONS, name).length > 0;
     case "server":
       return serverExists(document, section, name);
     case "table":
@@ -180,7 +181,7 @@ function exists(
 /** Whether there is a server `name` in the section, or `backend/server`. Servers of templates have names that only HAProxy knows. */
 function serverExists(document: Document, section: Section, name: string): boolean {
   const slash = name.indexOf("/");
-  const sections = slash < 0 ? [section] : document.find(["backend", "listen"], name.slice(0, slash));
+  const sections = slash < 0 ? [section] : document.find(SERVER_SECTIONS, name.slice(0, slash));
   return sections.some((holder) => {
     const kind = languageOf(document).kindOfKeyword(holder.keyword);
     const child = kind?.children.find((candidate) => candidate.case === "server");

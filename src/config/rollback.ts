@@ -5,7 +5,7 @@ import { ownEnd, placeBehindBlock } from "../text/extent.ts";
 import type { LineText } from "../text/line-text.ts";
 import type { Section } from "../text/section.ts";
 import type { Owns } from "./desired-changes.ts";
-import { backendSection } from "./server.ts";
+import { backendSection, SERVER_SECTIONS } from "./server.ts";
 
 /**
  * What a configuration is to be when it is made what it once was: the former document, in which the backends of service discovery have their present servers, since those follow a registry and
@@ -13,12 +13,11 @@ import { backendSection } from "./server.ts";
  */
 export function rolledBack(former: Document, present: Document, owns: Owns): Document {
   let result = former;
-  for (const section of present.list("backend", "listen")) {
+  for (const section of present.list(...SERVER_SECTIONS)) {
     if (!owns(section.name) || backendSection(present, section.name) !== section) continue;
     const target = backendSection(result, section.name);
     if (target !== undefined) result = withServersOf(result, target, section);
-    else if (result.find(["backend", "listen"], section.name).length === 0)
-      result = withSection(result, section);
+    else if (result.find(SERVER_SECTIONS, section.name).length === 0) result = withSection(result, section);
   }
   const same = result.parts.every((_, part) => result.print(part).equals(present.print(part)));
   return same ? present : result;

@@ -16,6 +16,7 @@ import {
   type ConfiguredServer,
   findServer,
   indexOfServer,
+  SERVER_SECTIONS,
   serverKind,
   typedLine,
 } from "./server.ts";
@@ -141,7 +142,7 @@ export function addBackend(
   servers: readonly ServerDraft[],
   defaults = "",
 ): Document {
-  if (document.find(["backend", "listen"], name).length > 0) {
+  if (document.find(SERVER_SECTIONS, name).length > 0) {
     throw new DomainError("RESOURCE_EXISTS", `there is a backend ${name} already`, {
       resource: { type: "backend", name: formatName("backends", name) },
     });

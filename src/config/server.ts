@@ -29,7 +29,7 @@ export interface ConfiguredServer {
 }
 
 /** Keywords of the sections that can have servers under a backend's name. */
-const SERVER_SECTIONS: readonly string[] = ["backend", "listen"];
+export const SERVER_SECTIONS: readonly string[] = ["backend", "listen"];
 
 /**
  * The section of a backend, also when it is a `listen`; undefined when there is none, or when the name stands more than once or inside a conditional block, so that it is not known
