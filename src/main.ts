@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import type { Logger } from "pino";
 import { systemClock } from "./lib/clock.ts";
 import { DomainError } from "./lib/errors.ts";
@@ -28,6 +29,10 @@ interface Running {
   reload(settings: Settings): Promise<void>;
   stop(): Promise<void>;
 }
+
+// V8's space for new objects may grow to 128 MB, which one burst of answers fills, and which is not given back soon. The flag that bounds it counts only before there is a heap; this one is read whenever
+// the space is to grow. 5,000 servers that come and go cost as much CPU with it as without.
+setFlagsFromString("--semi-space-growth-factor=1");
 
 const [command, ...argv] = process.argv.slice(2);
 process.exitCode = await main(command, argv);
