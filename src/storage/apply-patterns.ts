@@ -41,11 +41,15 @@ export async function applyPatterns(target: PatternsTarget, name: string): Promi
     const canReplace = file.kind === "acl" || wanted.every(({ value }) => value !== "");
     if (changes.length <= MAX_CHANGES || !canReplace) {
       const count = await live.patternFiles.change(file, changes);
-      return [`# ${count} commands: set, del and add ${file.kind} ${file.path}`];
+      return [`# ${counted(count)}: set, del and add ${file.kind} ${file.path}`];
     }
     const count = await live.patternFiles.replace(file, wanted);
-    return [`# ${count} commands: prepare, add and commit ${file.kind} ${file.path}`];
+    return [`# ${counted(count)}: prepare, add and commit ${file.kind} ${file.path}`];
   });
+}
+
+function counted(commands: number): string {
+  return commands === 1 ? "1 command" : `${commands} commands`;
 }
 
 /** The map or ACL file of a path that the worker has. */

@@ -102,9 +102,11 @@ function readKey(blocks: readonly PemBlock[]): KeyObject | undefined {
 function mismatch(certificates: readonly X509Certificate[], key: KeyObject) {
   const place = certificates.findIndex((certificate) => certificate.checkPrivateKey(key));
   return place === -1
-    ? invalidContent("holds a private key that does not belong to its certificate")
+    ? invalidContent(
+        "does not belong together with its private key, in it or beside it; store both in one file to change both",
+      )
     : invalidContent(
-        `begins with another certificate than that of its key, which is the ${place + 1}. in it`,
+        `begins with another certificate than that of its key, which is certificate ${place + 1} in it`,
       );
 }
 
@@ -113,7 +115,7 @@ function checkChain(certificates: readonly X509Certificate[]): void {
     const issuer = certificates[index + 1];
     if (issuer === undefined || certificate.checkIssued(issuer)) continue;
     throw invalidContent(
-      `has its chain out of order: the ${index + 2}. certificate is not the issuer of the one before it`,
+      `has its chain out of order: certificate ${index + 2} is not the issuer of the one before it`,
     );
   }
 }

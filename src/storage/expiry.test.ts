@@ -50,4 +50,7 @@ test("a certificate is told of once when its end is near, once when it has come,
   await hours(1);
   assert.equal(changes.length, 3);
   assert.equal((await watch.list()).length, 1);
+  await writeFile(join(path, "a.pem"), certificate(1));
+  watch.look();
+  await waitFor("a certificate that was just stored to be told of", async () => changes.length === 4);
 });

@@ -25,6 +25,8 @@ export interface ExpiryOptions {
 /** Tells of certificates that are near their end. */
 export interface ExpiryWatch {
   start(): void;
+  /** Looks at once, because a certificate has been stored. */
+  look(): void;
   stop(): Promise<void>;
   /** The end of every certificate. Reads only files that have changed. */
   list(): Promise<readonly Expiry[]>;
@@ -32,7 +34,7 @@ export interface ExpiryWatch {
 
 const PERIOD_MS = 3_600_000;
 
-/** Looks at the start and every hour. Each content is told of twice at most: when its end is near, and when it has come. */
+/** Looks at the start, every hour and when it is asked to. Each content is told of twice at most: when its end is near, and when it has come. */
 export function createExpiryWatch(options: ExpiryOptions): ExpiryWatch {
   const { directories, noticeMs, onChange, clock, logger } = options;
   const told = new WeakMap<FileFacts, "near" | "over">();
@@ -63,17 +65,23 @@ export function createExpiryWatch(options: ExpiryOptions): ExpiryWatch {
     }
   };
 
+  const lookAgain = (): void => {
+    looking = looking
+      .then(look)
+      .catch((error: unknown) => logger.warn({ err: error }, "certificates cannot be read"));
+  };
+
   const start = (): void => {
-    looking = look()
-      .catch((error: unknown) => logger.warn({ err: error }, "certificates cannot be read"))
-      .finally(() => {
-        if (!stopped) cancel = clock.after(PERIOD_MS, start);
-      });
+    lookAgain();
+    void looking.then(() => {
+      if (!stopped) cancel = clock.after(PERIOD_MS, start);
+    });
   };
 
   return {
     start,
     list,
+    look: lookAgain,
     async stop() {
       stopped = true;
       cancel();

@@ -115,12 +115,14 @@ export function createStorage(options: StorageOptions): Storage {
           ...{ staged, content, former },
         });
         const [file] = await describe([{ kind, facts: applied.facts }]);
-        if (applied.facts !== former)
+        if (applied.facts !== former) {
           onChange({
             ...{ kind, facts: applied.facts, author: request.author },
             type: former === undefined ? "added" : "updated",
             notAfter: file!.certificates[0]?.notAfter,
           });
+          if (kind === "certificates") expiry.look();
+        }
         const tookMs = clock.monotonic() - startedAt;
         return { file: file!, applied: { ...applied.applied, tookMs } satisfies FileApplied };
       });

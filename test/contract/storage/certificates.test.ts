@@ -260,23 +260,24 @@ describe("certificates", () => {
     assert.equal(served.fingerprint256, issued.fingerprint256);
   });
 
-  test("a change of a file is an event, and the end of a certificate a metric", async (t) => {
+  test("a change of a file is an event, that its certificate ends soon is another, and its end a metric", async (t) => {
     const issued = authority.issue(["event.test"], { notAfter: new Date(Date.now() + 86_400_000) });
     const { transport, close } = adminTransport(haplane, "Connect");
     t.after(close);
     const given = new AbortController();
     const watch = createClient(Events, transport).watch(
-      { kinds: [EventKind.FILE] },
+      { kinds: [EventKind.FILE], resourcePrefixes: ["files/certificates/event.pem"] },
       { signal: given.signal },
     );
     const seen: Event[] = [];
     for await (const { events } of watch) {
       if (events.length === 0 && seen.length === 0) await put("event.pem", bundle(issued));
       seen.push(...events);
-      if (seen.length > 0) break;
+      if (seen.length > 1) break;
     }
     given.abort();
-    const [event] = seen;
+    const [event, ending] = seen;
+    assert.equal(ending!.payload.case === "file" && ending!.payload.value.expiring, true);
     assert.deepEqual(
       [event!.resource, event!.type, event!.author],
       ["files/certificates/event.pem", EventType.ADDED, "admin"],
