@@ -58,6 +58,16 @@ export function findServer(section: Section, name: string): ConfiguredServer | u
   return index === undefined ? undefined : readServer(section.lines.at(index)!);
 }
 
+/** One server that a `server-template` line of a section makes; undefined when none makes one of this name. */
+export function findTemplatedServer(section: Section, name: string): ConfiguredServer | undefined {
+  for (const { prefix, low, high, ...shared } of templatesOf(section)) {
+    const suffix = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+    const isMade = /^(0|[1-9]\d*)$/.test(suffix) && Number(suffix) >= low && Number(suffix) <= high;
+    if (isMade) return { name, ...shared };
+  }
+  return undefined;
+}
+
 /** The servers of a section by name; undefined stands for a name that more than one has. */
 export function serversByName(section: Section): ReadonlyMap<string, ConfiguredServer | undefined> {
   const servers = new Map<string, ConfiguredServer | undefined>();
@@ -72,6 +82,22 @@ function readServer(line: Line): ConfiguredServer | undefined {
   const settings = isPlain(words) ? settingsOf(words) : (typedSettings(line) ?? settingsOf(words));
   return { name, ...splitAddress(address), words, ...settings };
 }
+
+/** What a `server-template` line makes: a server for each number of the range, with the number behind the prefix. */
+interface Template extends Omit<ConfiguredServer, "name"> {
+  readonly prefix: string;
+  readonly low: number;
+  readonly high: number;
+}
+
+const templatesOf: (section: Section) => readonly Template[] = sectionReader((line) => {
+  if (line.firstWords(1)[0]?.value !== "server-template") return undefined;
+  const [, prefix, range = "", address, ...words] = line.words.map((word) => word.value);
+  const bounds = /^(?:(\d+)-)?(\d+)$/.exec(range);
+  if (prefix === undefined || address === undefined || bounds === null) return undefined;
+  const [low, high] = [Number(bounds[1] ?? 1), Number(bounds[2])];
+  return { prefix, low, high, ...splitAddress(address), words, ...settingsOf(words) };
+});
 
 type Settings = Pick<ConfiguredServer, "weight" | "id" | "disabled" | "fixed">;
 

@@ -11,7 +11,7 @@ import {
 } from "../../gen/haplane/v1/runtime_pb.js";
 import { defaultServerWords } from "../config/defaults.ts";
 import { formatName } from "../config/name.ts";
-import { backendSection, findServer, numberAfter } from "../config/server.ts";
+import { backendSection, findServer, findTemplatedServer, numberAfter } from "../config/server.ts";
 import type { ServerAdminFlags, ServerCheckState, ServerState } from "../haproxy/server-states.ts";
 import type { Document } from "../text/document.ts";
 
@@ -32,7 +32,7 @@ export function serverMessage(document: Document, state: ServerState): ServerMes
     id: state.serverId,
     configured: configured !== undefined,
     ...(configured && { configuration: configured }),
-    runtimeOnly: configured === undefined ? [] : differences(state, adminState, configured),
+    runtimeOnly: configured === undefined ? [] : differences(state, configured),
     initialWeight: state.initialWeight,
     adminReasons: REASONS.filter(([flag]) => state.admin[flag]).map(([, reason]) => reason),
     check: checkMessage(state.check),
@@ -51,22 +51,29 @@ type Configured = MessageInitShape<typeof ConfiguredServerSchema> & {
 
 function configuredServer(document: Document, backend: string, name: string): Configured | undefined {
   const section = backendSection(document, backend);
-  const server = section && findServer(section, name);
+  const server = section && (findServer(section, name) ?? findTemplatedServer(section, name));
   if (section === undefined || server === undefined) return undefined;
   const weight = server.weight ?? numberAfter(defaultServerWords(document, section), "weight") ?? 1;
   const adminState = server.disabled ? AdminState.MAINT : AdminState.READY;
   return { address: server.address, port: server.port, weight, adminState };
 }
 
-function differences(state: ServerState, adminState: AdminState, configured: Configured): string[] {
-  // Where the address is a name, DNS decides.
-  const isName = state.fqdn !== "";
+function differences(state: ServerState, configured: Configured): string[] {
+  // Where the address is a name, DNS decides on it, and of a service record on port and weight too.
+  const isService = configured.address.startsWith("_");
+  const isName = isService || state.fqdn !== "";
   return [
     ...(isName || state.address === configured.address ? [] : ["address"]),
-    ...(state.port === configured.port ? [] : ["port"]),
-    ...(state.weight === configured.weight ? [] : ["weight"]),
-    ...(adminState === configured.adminState ? [] : ["admin_state"]),
+    ...(isService || state.port === configured.port ? [] : ["port"]),
+    ...(isService || state.weight === configured.weight ? [] : ["weight"]),
+    ...(toldState(state.admin) === configured.adminState ? [] : ["admin_state"]),
   ];
+}
+
+/** What it was told itself: neither what it has from another server nor that its name has no address. */
+function toldState({ forcedMaint, forcedDrain }: ServerAdminFlags): AdminState {
+  if (forcedMaint) return AdminState.MAINT;
+  return forcedDrain ? AdminState.DRAIN : AdminState.READY;
 }
 
 const OPERATIONAL: Record<ServerState["operational"], OperationalState> = {

@@ -345,7 +345,7 @@ export declare type Server = Message<"haplane.v1.Server"> & {
   id: number;
 
   /**
-   * Whether the configuration has it too; false for one that was added at runtime only.
+   * Whether the configuration has it too, by a line of its own or by a `server-template`; false for one that was added at runtime only.
    *
    * @generated from field: bool configured = 8;
    */
@@ -359,7 +359,8 @@ export declare type Server = Message<"haplane.v1.Server"> & {
   configuration?: ConfiguredServer | undefined;
 
   /**
-   * The fields of this message that the running server has otherwise than the configuration says: `address`, `port`, `weight`, `admin_state`. They were set at runtime only, or by HAProxy (DNS, an agent).
+   * The fields of this message that the running server has otherwise than the configuration says: `address`, `port`, `weight`, `admin_state`. They were set at runtime only, or by an agent.
+   * Not what DNS gives where the address is a name, nor an administrative state that comes from a tracked server or from a name without an address.
    *
    * @generated from field: repeated string runtime_only = 10;
    */
