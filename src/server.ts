@@ -10,6 +10,7 @@ import { fileReferences } from "./config/file-references.ts";
 import { templateWords } from "./config/server-template.ts";
 import { findUser, listUsers } from "./config/userlist.ts";
 import { createSources } from "./discovery/create-sources.ts";
+import { watchServices } from "./discovery/service-changes.ts";
 import type { Sources } from "./discovery/sources.ts";
 import { createEventHub } from "./events/create-event-hub.ts";
 import { PresentState } from "./events/present-state.ts";
@@ -37,6 +38,7 @@ import { processEvent } from "./service/process-event.ts";
 import { runtimeService } from "./service/runtime.ts";
 import { watchServerStatus } from "./service/server-status.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
+import { serviceChangeEvent, serviceEvent } from "./service/service-event.ts";
 import { sourceChangeEvent, sourceEvent } from "./service/source-event.ts";
 import { spoeService } from "./service/spoe.ts";
 import { storageService } from "./service/storage.ts";
@@ -175,6 +177,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   starting.defer(sources.subscribe((change) => publish([sourceChangeEvent(change, clock.now())])));
   await sources.start();
   starting.defer(() => sources.stop());
+  const services = watchServices({ sources, clock }, (changes) =>
+    publish(changes.map((change) => serviceChangeEvent(change, clock.now()))),
+  );
+  starting.defer(() => services.close());
 
   const configuration = await openConfiguration({
     ...{ commit, haproxy, store, sources, clock },
@@ -236,6 +242,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...sources
       .list()
       .map((source) => create(EventSchema, sourceEvent(source, EventType.CURRENT, clock.now()))),
+    ...services
+      .begin()
+      .map((service) => create(EventSchema, serviceEvent(service, EventType.CURRENT, clock.now()))),
     ...[...configuration.transactions.list(), ...(await spoe.transactions.list())].map(presentTransaction),
   ]);
   starting.defer(watchServerStatus({ haproxy, hub, clock }));

@@ -24,6 +24,7 @@ export function createSources(options: SourcesOptions): Sources {
   const { target, store, clock, logger } = options;
   const sources = new Map<string, Source>();
   const listeners = new Set<(change: SourceChange) => void>();
+  const serviceListeners = new Set<(source: string) => void>();
   /** Creations, updates and deletions, one at a time. */
   const writes = new Serial();
   const parts: SourceParts = {
@@ -38,6 +39,9 @@ export function createSources(options: SourcesOptions): Sources {
     etag: options.etag,
     templateWords: options.templateWords,
     openRegistry: options.openRegistry ?? open,
+    onServices(source) {
+      for (const listener of [...serviceListeners]) listener(source);
+    },
   };
 
   function open(settings: SourceSettings): Registry {
@@ -137,12 +141,18 @@ export function createSources(options: SourcesOptions): Sources {
         const backends = await source.erase();
         sources.delete(name);
         publish("removed", last);
+        parts.onServices(name);
         return prune ? pruneBackends(target, backends, name, durationMs(source.settings.drainTime)) : [];
       }),
 
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
+    },
+
+    subscribeServices(listener) {
+      serviceListeners.add(listener);
+      return () => void serviceListeners.delete(listener);
     },
   };
 }

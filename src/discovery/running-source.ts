@@ -69,6 +69,8 @@ export interface SourceTask {
   readonly memory: Memory;
   /** Called when the kind of its state has changed. */
   readonly onState: () => void;
+  /** Called when `services` may have changed. */
+  readonly onServices: () => void;
   /** Called when `memory` has changed. */
   readonly onMemory: () => void;
 }
@@ -376,6 +378,7 @@ export class RunningSource {
       service.live = undefined;
       service.follower.recheck();
     }
+    this.#task.onServices();
   }
 
   #noteLeftOut(service: Service, leftOut: readonly LeftOut[]): void {
@@ -404,6 +407,7 @@ export class RunningSource {
     this.#tellSettled();
     const before = this.#state;
     this.#state = stateOf(this.#services, this.#steady, this.#queries, this.#isComplete);
+    this.#task.onServices();
     if (this.#state.kind === before.kind) return;
     const { kind } = this.#state;
     this.#log.info({ state: kind, reason: "reason" in this.#state ? this.#state.reason : "" }, "state");

@@ -26,6 +26,8 @@ export interface SourceParts {
   readonly templateWords: SourcesOptions["templateWords"];
   /** The registry that the settings describe. */
   readonly openRegistry: (settings: SourceSettings) => Registry;
+  /** Called with a source's name when what is known of its services may have changed. */
+  readonly onServices: (source: string) => void;
 }
 
 /** A source from its creation to its deletion: its settings, what is remembered of its registry, and its present run. */
@@ -96,6 +98,7 @@ export class Source {
         },
         memory: this.#memory,
         onState: () => this.#onState(this),
+        onServices: () => this.#parts.onServices(this.name),
         onMemory: () => this.#writer.touch(),
       },
       context,
@@ -123,7 +126,9 @@ export class Source {
     const isWatchedAlike = watchesAlike(settings, this.#settings);
     if (!isWatchedAlike) await this.stop();
     this.#settings = settings;
-    if (!isWatchedAlike) this.start();
+    if (isWatchedAlike) return;
+    this.start();
+    this.#parts.onServices(this.name);
   }
 
   /** Removes the source from the store and ends it. Resolves with the backends that it has made. */

@@ -43,6 +43,8 @@ export interface Sources {
   services(name: string): readonly DiscoveredService[];
   /** Calls `listener` when a source is created, updated or deleted and when its state changes (not per query). Returns the way to stop. */
   subscribe(listener: (change: SourceChange) => void): () => void;
+  /** Calls `listener` with the name of a source when its `services` may have changed, which can be often. Returns the way to stop. */
+  subscribeServices(listener: (source: string) => void): () => void;
 }
 
 /** Something happened to a source. */

@@ -6,6 +6,7 @@ import type { EventLog, LogEntry, LoggedEvent } from "./event-log.ts";
 const KEPT: ReadonlySet<EventKind> = new Set([
   EventKind.SERVER,
   EventKind.SOURCE,
+  EventKind.SERVICE,
   EventKind.PROCESS,
   EventKind.FILE,
   EventKind.TRANSACTION,

@@ -5,7 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Source } from "./service_discovery_pb.js";
+import type { DiscoveredService, Source } from "./service_discovery_pb.js";
 
 /**
  * Describes the file haplane/v1/events.proto.
@@ -40,7 +40,7 @@ export declare type WatchRequest = Message<"haplane.v1.WatchRequest"> & {
   resourcePrefixes: string[];
 
   /**
-   * First sends the present state as events of type CURRENT (the process, the newest revision, sources, the servers that the configuration has, files, open transactions), then a
+   * First sends the present state as events of type CURRENT (the process, the newest revision, sources and their services, the servers that the configuration has, files, open transactions), then a
    * bookmark, then changes. The state is that of the log at the bookmark: what changed before it does not come again as a change. Not together with a cursor.
    *
    * @generated from field: bool include_current = 4;
@@ -234,6 +234,14 @@ export declare type Event = Message<"haplane.v1.Event"> & {
      */
     value: ServerStatusEvent;
     case: "serverStatus";
+  } | {
+    /**
+     * Of kind SERVICE.
+     *
+     * @generated from field: haplane.v1.ServiceEvent service = 19;
+     */
+    value: ServiceEvent;
+    case: "service";
   } | { case: undefined; value?: undefined };
 };
 
@@ -324,6 +332,33 @@ export declare type SourceEvent = Message<"haplane.v1.SourceEvent"> & {
  * Use `create(SourceEventSchema)` to create a new message.
  */
 export declare const SourceEventSchema: GenMessage<SourceEvent>;
+
+/**
+ * A service of a source; the event's resource is its name, `sources/{source}/services/{service}`, and its author is the source.
+ *
+ * @generated from message haplane.v1.ServiceEvent
+ */
+export declare type ServiceEvent = Message<"haplane.v1.ServiceEvent"> & {
+  /**
+   * The service after the change, as ListServices has it, with at most 100 of its servers; as it was known last, without servers, when removed.
+   *
+   * @generated from field: haplane.v1.DiscoveredService service = 1;
+   */
+  service?: DiscoveredService | undefined;
+
+  /**
+   * How many servers it has beyond those.
+   *
+   * @generated from field: uint32 more_servers = 2;
+   */
+  moreServers: number;
+};
+
+/**
+ * Describes the message haplane.v1.ServiceEvent.
+ * Use `create(ServiceEventSchema)` to create a new message.
+ */
+export declare const ServiceEventSchema: GenMessage<ServiceEvent>;
 
 /**
  * A reload.
@@ -766,6 +801,13 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_SERVER_STATUS = 9;
    */
   SERVER_STATUS = 9,
+
+  /**
+   * What ListServices says of a service of a source is another: it was found, changed, or is gone. At most one event of a service each second.
+   *
+   * @generated from enum value: EVENT_KIND_SERVICE = 10;
+   */
+  SERVICE = 10,
 }
 
 /**
