@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, get, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { RequestInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { Configuration } from "../../gen/haplane/v1/configuration_pb.js";
+import { Configuration, RevisionLane } from "../../gen/haplane/v1/configuration_pb.js";
 import {
   type AuditEvent,
   EventKind,
@@ -15,11 +18,16 @@ import {
   type TransactionEvent,
   TransactionState,
 } from "../../gen/haplane/v1/events_pb.js";
-import { ServiceDiscovery } from "../../gen/haplane/v1/service_discovery_pb.js";
+import {
+  DiscoveredServerState,
+  DiscoveredServiceState,
+  ServiceDiscovery,
+} from "../../gen/haplane/v1/service_discovery_pb.js";
 import { FileKind, Storage } from "../../gen/haplane/v1/storage_pb.js";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/health/v1/health_pb.js";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
 import { freePort } from "../support/ports.ts";
+import { startScriptedConsul } from "../support/scripted-consul.ts";
 import { waitFor } from "../support/wait.ts";
 import { adminHeaders, STACKS, stackTransport, Watching } from "../support/watching.ts";
 
@@ -230,6 +238,77 @@ backend web
     await watching.cancel();
   });
 
+  for (const stack of STACKS) {
+    test(`tells of the services of a source, and what is done with them: ${stack}`, async () => {
+      const consul = await startScriptedConsul();
+      closers.push(() => void consul.stop());
+      const name = `sources/seen-${STACKS.indexOf(stack)}`;
+      const request = { kinds: [EventKind.SERVICE], resourcePrefixes: [`${name}/services/`] };
+      const watching = await watch(request, stack);
+      const discovery = createClient(ServiceDiscovery, transportOf());
+      consul.set("app", [{ id: "one", port }]);
+      consul.set("db", [{ id: "two", port }]);
+      await discovery.createSource(
+        {
+          source: {
+            name,
+            backendName: `${stack.replaceAll(/\W/g, "")}-{service}`,
+            registry: {
+              case: "consul",
+              value: { address: "127.0.0.1", port: consul.port, filter: { deny: ["db"] } },
+            },
+          },
+        },
+        { headers: headers() },
+      );
+      const told = (service: string, state: DiscoveredServiceState, servers: number, type?: EventType) =>
+        watching.seen(
+          `${service} to be ${DiscoveredServiceState[state]} with ${servers}`,
+          ({ type: actual, payload }) =>
+            payload.case === "service" &&
+            payload.value.service?.service === service &&
+            payload.value.service.state === state &&
+            payload.value.service.servers.length === servers &&
+            payload.value.service.servers.every(({ state }) => state === DiscoveredServerState.LIVE) &&
+            (type === undefined || type === actual),
+        );
+      const app = await told("app", DiscoveredServiceState.FOLLOWED, 1);
+      assert.equal(app.resource, `${name}/services/app`);
+      assert.equal(app.author, name);
+      const denied = await told("db", DiscoveredServiceState.IGNORED, 0);
+      assert.equal(denied.payload.case, "service");
+      assert.notEqual(denied.payload.value.service?.reason, "");
+      consul.set("app", [
+        { id: "one", port },
+        { id: "three", port },
+      ]);
+      await told("app", DiscoveredServiceState.FOLLOWED, 2, EventType.UPDATED);
+
+      const later = await watch({ ...request, includeCurrent: true }, stack);
+      assert.deepEqual(
+        later.events.map(({ type, resource }) => [EventType[type], resource]).sort(),
+        ["app", "consul", "db"].map((service) => ["CURRENT", `${name}/services/${service}`]),
+      );
+      await later.cancel();
+
+      const configuration = createClient(Configuration, transportOf());
+      const byCommands = async (skipDiscovery: boolean) => {
+        const { revisions } = await configuration.listRevisions({ skipDiscovery }, { headers: headers() });
+        return revisions.filter(({ author, lane }) => author === name && lane === RevisionLane.RUNTIME)
+          .length;
+      };
+      assert.ok((await byCommands(false)) > 0);
+      assert.equal(await byCommands(true), 0);
+
+      await discovery.deleteSource({ name, prune: true }, { headers: headers() });
+      await watching.seen(
+        "the service to be gone",
+        ({ type, resource }) => type === EventType.REMOVED && resource === `${name}/services/app`,
+      );
+      await watching.cancel();
+    });
+  }
+
   test("begins with how things are, of each kind that is kept", async () => {
     const watching = await watch({ includeCurrent: true });
     const current = watching.events.filter(({ type }) => type === EventType.CURRENT);
@@ -279,6 +358,12 @@ backend web
       ["SERVING", "SERVING", "SERVING", "SERVING", "SERVING"],
     );
     await assert.rejects(status("sources/another"), (error: ConnectError) => error.code === Code.NotFound);
+    for (const [service, answer] of [
+      ["haproxy", "200 SERVING"],
+      ["sources/nobody", "200 SERVING"],
+      ["sources/another", "404 SERVICE_UNKNOWN"],
+    ] as const)
+      assert.equal(await healthz(haplane.dir, service), answer, service);
     const metrics = await haplane.metrics();
     const sample = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1]);
     assert.ok(sample('haplane_commits_total\\{lane="runtime",outcome="ok"\\}') >= 1, metrics);
@@ -337,3 +422,13 @@ backend web
     await other.cancel();
   });
 });
+
+/** Status and body of `/healthz` for one service, asked without credentials. */
+async function healthz(dir: string, service: string): Promise<string> {
+  const asked = get({
+    socketPath: join(dir, "state", "connect.sock"),
+    path: `/healthz?service=${encodeURIComponent(service)}`,
+  });
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  return `${response.statusCode} ${(await text(response)).trim()}`;
+}
