@@ -278,7 +278,7 @@ export class RuntimeLane {
       const states = await haproxy.runtime.serverStates(backend);
       const returning = states.find(
         (state) =>
-          added.includes(state.server) && adminStateOf(state) === "maint" && !this.#isDisabled(state),
+          adminStateOf(state) === "maint" && added.includes(state.server) && !this.#isDisabled(state),
       );
       if (returning !== undefined)
         return this.#reload(

@@ -31,7 +31,8 @@ export class WorkingDocument {
   #edits: Edit[] = [];
   #first: Position = 0;
   readonly #pins = new Set<Pinned>();
-  readonly #untold = new Map<Edit, readonly ServerEventFacts[]>();
+  /** Edits that the worker has not been told in whole, with the servers of which it has. */
+  readonly #untold = new Map<Edit, Set<string>>();
   /** The last edit, with the documents before and after it. */
   #last: { readonly edit: Edit; readonly before: Document; readonly after: Document } | undefined;
 
@@ -65,12 +66,14 @@ export class WorkingDocument {
 
   /** What the running worker is being told of servers: what it has of them is not known until it has answered. */
   get untold(): readonly ServerEventFacts[] {
-    return [...this.#untold.values()].flat();
+    return [...this.#untold].flatMap(([edit, told]) =>
+      edit.servers.filter(({ backend, server }) => !told.has(keyOf(backend, server.name))),
+    );
   }
 
   /** Says that the running worker is being told an edit that was made; `told` says that it has been. */
   goesLive(edit: Edit): void {
-    this.#untold.set(edit, edit.servers);
+    this.#untold.set(edit, new Set());
     const last = this.#last;
     if (last?.edit === edit && last.before === this.#running) this.#running = last.after;
     else this.#running = applyIfPossible(edit, this.#running);
@@ -91,7 +94,7 @@ export class WorkingDocument {
     this.#last = undefined;
     for (const edit of edits) {
       this.#edits.push(edit);
-      this.#untold.set(edit, edit.servers);
+      this.#untold.set(edit, new Set());
     }
   }
 
@@ -102,11 +105,7 @@ export class WorkingDocument {
 
   /** Says that the worker was told what some edits say of one server. Others of them may take longer: one that is removed waits for its connections to end. */
   toldOf(edits: Iterable<Edit>, backend: string, name: string): void {
-    for (const edit of edits) {
-      const untold = this.#untold.get(edit);
-      const isOther = (facts: ServerEventFacts) => facts.backend !== backend || facts.server.name !== name;
-      if (untold !== undefined) this.#untold.set(edit, untold.filter(isOther));
-    }
+    for (const edit of edits) this.#untold.get(edit)?.add(keyOf(backend, name));
   }
 
   /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */
@@ -196,4 +195,9 @@ function applyIfPossible(edit: Edit, document: Document): Document {
   } catch {
     return document;
   }
+}
+
+/** No name of HAProxy's has a slash. */
+function keyOf(backend: string, server: string): string {
+  return `${backend}/${server}`;
 }
