@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createClient } from "@connectrpc/connect";
+import { type AuditEvent, EventKind } from "../../../gen/haplane/v1/events_pb.js";
 import { AdminState, Runtime } from "../../../gen/haplane/v1/runtime_pb.js";
 import { failureOf } from "../../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
@@ -11,7 +12,7 @@ import { judgingHaproxys } from "../../support/judging-haproxys.ts";
 import { preamble } from "../../support/preamble.ts";
 import { root } from "../../support/programs.ts";
 import { eventually } from "../../support/wait.ts";
-import { adminHeaders, stackTransport } from "../../support/watching.ts";
+import { adminHeaders, stackTransport, Watching } from "../../support/watching.ts";
 
 /*
  * What the service does with each HAProxy that is here, over gRPC-Web; and who may do it.
@@ -97,6 +98,23 @@ for (const { name: release, binary } of judgingHaproxys) {
         const failure = await failureOf(client().execute({ command }));
         assert.deepEqual([failure.code, failure.fields], ["InvalidArgument", ["command"]], command);
       }
+    });
+
+    test("has an event for each raw command, without its words", async () => {
+      const { transport } = stackTransport(haplane.dir, "gRPC-Web");
+      const watching = new Watching(transport, adminHeaders(haplane.dir), { kinds: [EventKind.AUDIT] });
+      await watching.begun();
+      await client().execute({ command: "set server app/a agent-addr 192.0.2.77" });
+      const { payload } = await watching.seen(
+        "the audit of the command",
+        ({ payload: { case: kind, value } }) =>
+          kind === "audit" && value.method.endsWith("/Execute") && value.code === "OK",
+      );
+      const { role, request } = payload.value as AuditEvent;
+      assert.equal(role, "admin");
+      assert.doesNotMatch(request, /192\.0\.2\.77/);
+      assert.doesNotMatch(haplane.log(), /192\.0\.2\.77/);
+      await watching.cancel();
     });
 
     test("is changed for good by editors only, at runtime by operators", async () => {
