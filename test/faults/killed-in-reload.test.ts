@@ -57,6 +57,36 @@ for (const victim of ["master", "worker"] as const)
     }
   });
 
+test("haplane is killed in the middle of a reload: it is LOST to whoever lists reloads, and HAProxy runs what the file says", async () => {
+  const haplane = await startHaplane(configure);
+  try {
+    const master = masterOf(haplane);
+    const written = haplane
+      .call("haplane.v1.Configuration/Create", { resource: { name: "backends/new", backend: {} } })
+      .catch(() => undefined);
+    await waitFor("the master to reload", async () => commandLine(master).includes("-sf"), {
+      timeoutMs: 60_000,
+    });
+    await haplane.crash();
+    await written;
+    const { reloads } = await haplane.call<{ reloads: { state: string }[] }>(
+      "haplane.v1.Runtime/ListReloads",
+    );
+    assert.ok(
+      reloads.some(({ state }) => state === "RELOAD_STATE_LOST"),
+      JSON.stringify(reloads),
+    );
+    const inFile = /^backend new$/m.test(readFileSync(haplane.config, "utf8"));
+    await waitFor(
+      "HAProxy to run what the file says",
+      async () => /^new$/m.test(await haplane.ask("show backend").catch(() => "")) === inFile,
+      { timeoutMs: 60_000 },
+    );
+  } finally {
+    await haplane.stop();
+  }
+});
+
 test("the file's owner, group and mode stay through changes by commands, by a reload and back again", async () => {
   const haplane = await startHaplane(
     (socket) => `${preamble(socket)}backend web\n    server s 127.0.0.1:1\n`,
