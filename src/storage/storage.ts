@@ -165,7 +165,9 @@ export function createStorage(options: StorageOptions): Storage {
   };
 
   const find = async (kind: FileKind, name: string, etag = ""): Promise<FileFacts> => {
-    const facts = await directories[kind].check(name, { etag });
+    const directory = directories[kind];
+    if ((await directory.facts(name)) === undefined) throw noFile(kind, name);
+    const facts = await directory.check(name, { etag });
     if (facts === undefined) throw noFile(kind, name);
     return facts;
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ApplyMode, FileKind } from "../../../gen/haplane/v1/storage_pb.js";
@@ -115,6 +115,24 @@ for (const stack of ["grpc-js", "Connect", "Connect JSON"] as const satisfies re
       assert.notEqual(second!.etag, file!.etag);
       assert.equal((await put("b", { apply: ApplyMode.NO_RELOAD })).file!.etag, second!.etag);
       assert.equal((await client.getFile({ name: "files/general/p.lua" })).file!.sha256, sha256Of("b"));
+    });
+
+    test("what is no regular file is not found by who reads, and not replaced", async () => {
+      const link = join(haplane.dir, "general", "link");
+      symlinkSync("/etc/hostname", link);
+      const name = "files/general/link";
+      for (const read of [
+        client.getFile({ name }),
+        downloadOf(client, { name }),
+        client.deleteFile({ name }),
+      ]) {
+        const failure = await failureOf(read);
+        assert.deepEqual([failure.reason, failure.resource], ["RESOURCE_NOT_FOUND", name]);
+      }
+      const put = client.putFile({ kind: GENERAL, storageName: "link", data: Buffer.from("x") });
+      assert.equal((await failureOf(put)).reason, "RESOURCE_EXISTS");
+      assert.ok(lstatSync(link).isSymbolicLink());
+      rmSync(link);
     });
 
     test("a write that comes again with its id gets the first answer, and is not made again", async () => {
