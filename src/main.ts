@@ -96,84 +96,94 @@ async function inspect(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Exit codes: 0 when all is right, 1 when the configuration is not, 2 when the settings are not. */
-async function check(args: readonly string[]): Promise<number> {
+/** Runs a command that ends by itself. What goes wrong is told in one line; `codeOf` says with which exit code. */
+async function ending(
+  command: () => Promise<number>,
+  codeOf: (error: unknown) => number = (error) => (error instanceof SettingsError ? EXIT.usage : EXIT.failed),
+): Promise<number> {
   try {
-    const settings = readSettings("serve", args, process.env, readIfThere);
-    const { runCheck } = await import("./command/check.ts");
-    const isRight = await runCheck({
-      settings,
-      haproxyBinary: findHaproxy(settings),
-      out: (text) => void process.stdout.write(text),
-    });
-    return isRight ? EXIT.ok : EXIT.failed;
+    return await command();
   } catch (error) {
     process.stderr.write(`haplane: ${explain(error)}\n`);
-    return error instanceof SettingsError || error instanceof StartError ? EXIT.usage : EXIT.failed;
+    return codeOf(error);
   }
+}
+
+function out(text: string): void {
+  process.stdout.write(text);
+}
+
+function serveSettings(args: readonly string[]): Settings {
+  return readSettings("serve", args, process.env, readIfThere);
+}
+
+/** Exit codes: 0 when all is right, 1 when the configuration is not, 2 when the settings are not. */
+function check(args: readonly string[]): Promise<number> {
+  return ending(
+    async () => {
+      const settings = serveSettings(args);
+      const { runCheck } = await import("./command/check.ts");
+      const isRight = await runCheck({ settings, haproxyBinary: findHaproxy(settings), out });
+      return isRight ? EXIT.ok : EXIT.failed;
+    },
+    (error) => (error instanceof SettingsError || error instanceof StartError ? EXIT.usage : EXIT.failed),
+  );
 }
 
 /** Exit codes: 0, 1 when the state cannot be read, 2 for what cannot be done as it was asked. */
-async function backup([target, ...args]: readonly string[]): Promise<number> {
-  try {
+function backup([target, ...args]: readonly string[]): Promise<number> {
+  return ending(async () => {
     if (target === undefined || target.startsWith("-"))
       throw new SettingsError("write the directory to make: haplane backup DIR");
-    const { stateDir, tokensFile } = readSettings("serve", args, process.env, readIfThere);
+    const { stateDir, tokensFile } = serveSettings(args);
     const { runBackup } = await import("./command/backup.ts");
-    await runBackup({ stateDir, tokensFile, target, out: (text) => void process.stdout.write(text) });
+    await runBackup({ stateDir, tokensFile, target, out });
     return EXIT.ok;
-  } catch (error) {
-    process.stderr.write(`haplane: ${explain(error)}\n`);
-    return error instanceof SettingsError ? EXIT.usage : EXIT.failed;
-  }
+  });
 }
 
 /** Exit codes: 0, and 2 for what cannot be done as it was asked. */
-async function token(args: readonly string[]): Promise<number> {
-  try {
-    const { parseTokenRequest, runToken } = await import("./command/token.ts");
-    const { request, rest } = parseTokenRequest(args);
-    const { tokensFile } = readSettings("serve", rest, process.env, readIfThere);
-    await runToken(request, tokensFile, (text) => void process.stdout.write(text));
-    return EXIT.ok;
-  } catch (error) {
-    process.stderr.write(`haplane: ${explain(error)}\n`);
-    return EXIT.usage;
-  }
+function token(args: readonly string[]): Promise<number> {
+  return ending(
+    async () => {
+      const { parseTokenRequest, runToken } = await import("./command/token.ts");
+      const { request, rest } = parseTokenRequest(args);
+      await runToken(request, serveSettings(rest).tokensFile, out);
+      return EXIT.ok;
+    },
+    () => EXIT.usage,
+  );
 }
 
 /** Exit codes: 0 when haplane can work here, 1 when not, 2 when the settings are at fault. */
-async function doctor(args: readonly string[]): Promise<number> {
-  try {
-    const settings = readSettings("serve", args, process.env, readIfThere);
+function doctor(args: readonly string[]): Promise<number> {
+  return ending(async () => {
+    const settings = serveSettings(args);
     const { runDoctor } = await import("./doctor/run-doctor.ts");
-    const patient = { settings, haproxyBinary: findHaproxy(settings) };
-    return (await runDoctor(patient, (text) => void process.stdout.write(text))) ? EXIT.ok : EXIT.failed;
-  } catch (error) {
-    process.stderr.write(`haplane: ${explain(error)}\n`);
-    return error instanceof SettingsError ? EXIT.usage : EXIT.failed;
-  }
+    const canWork = await runDoctor({ settings, haproxyBinary: findHaproxy(settings) }, out);
+    return canWork ? EXIT.ok : EXIT.failed;
+  });
 }
 
 /** Makes settings and sources of those of a Data Plane API. */
-async function importIncumbent(args: readonly string[]): Promise<number> {
-  const { runImport } = await import("./import/run-import.ts");
-  const { addSources } = await import("./import/add-sources.ts");
-  try {
-    return await runImport(args, {
-      readIfThere,
-      writeNew: (path, text) => writeFile(path, text, { flag: "wx", mode: 0o600 }),
-      addSources(file, sources) {
-        const { stateDir } = readSettings("serve", [`--settings=${file}`], process.env, readIfThere);
-        return addSources({ stateDir, pid: process.pid, clock: systemClock }, sources);
-      },
-      out: (text) => void process.stdout.write(text),
-      error: (text) => void process.stderr.write(text),
-    });
-  } catch (error) {
-    process.stderr.write(`haplane: ${explain(error)}\n`);
-    return EXIT.failed;
-  }
+function importIncumbent(args: readonly string[]): Promise<number> {
+  return ending(
+    async () => {
+      const { runImport } = await import("./import/run-import.ts");
+      const { addSources } = await import("./import/add-sources.ts");
+      return runImport(args, {
+        readIfThere,
+        writeNew: (path, text) => writeFile(path, text, { flag: "wx", mode: 0o600 }),
+        addSources(file, sources) {
+          const { stateDir } = serveSettings([`--settings=${file}`]);
+          return addSources({ stateDir, pid: process.pid, clock: systemClock }, sources);
+        },
+        out,
+        error: (text) => void process.stderr.write(text),
+      });
+    },
+    () => EXIT.failed,
+  );
 }
 
 type Start = (settings: Settings, logger: Logger, signal: AbortSignal) => Promise<Running>;

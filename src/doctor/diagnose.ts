@@ -1,10 +1,12 @@
+import { MasterClient } from "../haproxy/master-client.ts";
+import type { HaproxyVersion } from "../haproxy/version.ts";
 import { readTls } from "../rpc/read-tls.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 import { lookAtConfigFile, lookAtDirectory, lookAtSecret } from "./look-at-files.ts";
 import { lookAtPort } from "./look-at-listeners.ts";
 import { lookAtBinary, lookAtConfiguration } from "./look-at-program.ts";
-import { findStats, lookAtMaster, lookAtStats } from "./look-at-sockets.ts";
+import { lookAtMaster, lookAtStats } from "./look-at-sockets.ts";
 
 /** What is looked at. */
 export interface Patient {
@@ -28,10 +30,7 @@ export async function diagnose({ settings, haproxyBinary }: Patient): Promise<Fi
     ...(canBeChecked ? await lookAtConfiguration(haproxyBinary, settings.config) : []),
     ...(masterSocket === undefined
       ? [ok("haplane runs HAProxy itself (no --master-socket)")]
-      : [
-          ...(await lookAtMaster(masterSocket, binary.version)),
-          await statsOf(masterSocket, settings.statsSocket),
-        ]),
+      : await lookAtSockets(masterSocket, settings.statsSocket, binary.version)),
     await lookAtDirectory(settings.stateDir, "state-dir"),
     ...(readOnly ? [] : await lookAtStorage(settings)),
     ...(await lookAtTls(settings)),
@@ -40,13 +39,27 @@ export async function diagnose({ settings, haproxyBinary }: Patient): Promise<Fi
   ];
 }
 
-async function statsOf(masterSocket: string, given: string | undefined): Promise<Finding> {
-  const path = given ?? (await findStats(masterSocket));
-  if (path !== undefined) return lookAtStats(path);
-  return problem(
-    "HAProxy has no stats socket that allows everything",
-    "write `stats socket /run/haproxy/admin.sock mode 600 level admin` into the section global",
-  );
+/** The master socket, and the stats socket that was given or that the worker says it has. */
+async function lookAtSockets(
+  masterSocket: string,
+  given: string | undefined,
+  binary: HaproxyVersion | undefined,
+): Promise<Finding[]> {
+  const { findings, workerPid } = await lookAtMaster(masterSocket, binary);
+  const path = given ?? (workerPid === undefined ? undefined : await findStats(masterSocket, workerPid));
+  const stats =
+    path === undefined
+      ? problem(
+          "HAProxy has no stats socket that allows everything",
+          "write `stats socket /run/haproxy/admin.sock mode 600 level admin` into the section global",
+        )
+      : await lookAtStats(path);
+  return [...findings, stats];
+}
+
+/** The stats socket that haplane would find by itself. */
+function findStats(masterSocket: string, workerPid: number): Promise<string | undefined> {
+  return new MasterClient(masterSocket, () => {}).adminSocket(workerPid).catch(() => undefined);
 }
 
 function lookAtStorage({ directories }: Settings): Promise<Finding[]> {

@@ -3,35 +3,42 @@ import { acceptingWorker, parseShowProc } from "../haproxy/show-proc.ts";
 import type { HaproxyVersion } from "../haproxy/version.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
+/** What a look at a master socket shows. */
+export interface SeenMaster {
+  readonly findings: readonly Finding[];
+  /** The worker that accepts connections; undefined when there is none. */
+  readonly workerPid: number | undefined;
+}
+
 /** Master socket of an HAProxy that somebody else runs: whether it answers, and who accepts. `binary` is the version on disk. */
-export async function lookAtMaster(path: string, binary: HaproxyVersion | undefined): Promise<Finding[]> {
+export async function lookAtMaster(path: string, binary: HaproxyVersion | undefined): Promise<SeenMaster> {
   let answer: string;
   try {
     answer = await askOnce(path, "show proc");
   } catch (error) {
-    return [
+    return unusable(
       problem(
         `the master socket ${path} does not answer: ${(error as Error).message}`,
         "start HAProxy as `haproxy -W -S PATH,mode,600`, and run haplane as a user who may open it",
       ),
-    ];
+    );
   }
   const list = parseShowProc(answer);
   if (list === undefined)
-    return [
+    return unusable(
       problem(
         `${path} is not the socket of a master`,
         "name the one of `haproxy -S` with --master-socket FILE",
       ),
-    ];
+    );
   const worker = acceptingWorker(list);
   if (worker === undefined)
-    return [
+    return unusable(
       problem(
         "no worker of HAProxy accepts connections",
         "see HAProxy's log; haplane check tells whether the configuration is at fault",
       ),
-    ];
+    );
   const findings = [ok(`the master socket ${path} answers: worker ${worker.pid}, HAProxy ${worker.version}`)];
   if (binary !== undefined && worker.version !== binary.text)
     findings.push(
@@ -40,7 +47,11 @@ export async function lookAtMaster(path: string, binary: HaproxyVersion | undefi
         "restart HAProxy when it suits you: configurations are checked by the one on disk, which the next reload runs",
       ),
     );
-  return findings;
+  return { findings, workerPid: worker.pid };
+}
+
+function unusable(finding: Finding): SeenMaster {
+  return { findings: [finding], workerPid: undefined };
 }
 
 /** The stats socket: whether it answers, and everything is allowed there. */
@@ -58,13 +69,4 @@ export async function lookAtStats(path: string): Promise<Finding> {
       `write \`stats socket ${path} mode 600 level admin\` into the section global, and run haplane as a user who may open it`,
     );
   }
-}
-
-/** The stats socket that haplane would find by itself: what the worker says it has. */
-export async function findStats(master: string): Promise<string | undefined> {
-  const list = parseShowProc(await askOnce(master, "show proc").catch(() => ""));
-  const worker = list && acceptingWorker(list);
-  if (worker === undefined) return undefined;
-  const sockets = await askOnce(master, `@!${worker.pid} show cli sockets`).catch(() => "");
-  return /^unix@(.+) admin \S+$/m.exec(sockets)?.[1];
 }

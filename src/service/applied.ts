@@ -39,3 +39,13 @@ export function messageOf({
 }: ConfigurationAlert): MessageInitShape<typeof ConfigurationMessageSchema> {
   return { file, line, message, resource: resource ?? "" };
 }
+
+/** What a retry is told of a write whose process ended before it could answer. */
+export function unanswered(revision: number): {
+  readonly revision: bigint;
+  readonly applied: MessageInitShape<typeof AppliedSchema>;
+  readonly diff: string;
+} {
+  const reasons = [`haplane ended before it could answer; the change is in revisions/${revision}`];
+  return { revision: BigInt(revision), applied: { reasons }, diff: "" };
+}

@@ -18,7 +18,7 @@ import type { WriteContext } from "../config/write-context.ts";
 import { runStepsGently } from "../lib/steps.ts";
 import type { Caller } from "../rpc/handler.ts";
 import type { Document } from "../text/document.ts";
-import { appliedOf } from "./applied.ts";
+import { appliedOf, unanswered } from "./applied.ts";
 import { refuseWithTransaction, stageWrite } from "./staged-write.ts";
 import { unifiedDiff } from "./unified-diff.ts";
 
@@ -118,12 +118,6 @@ export async function write(
 function changedOf(changed: Changed | undefined): Pick<WriteAnswer, "done" | "document"> {
   if (changed === undefined) throw new Error("an edit is made before it is recorded");
   return changed;
-}
-
-/** What a retry is told of a write whose process ended before it could answer. */
-export function unanswered(revision: number): Pick<WriteAnswer, "revision" | "applied" | "diff"> {
-  const reasons = [`haplane ended before it could answer; the change is in revisions/${revision}`];
-  return { revision: BigInt(revision), applied: { reasons }, diff: "" };
 }
 
 /** What every write answers. */

@@ -34,7 +34,7 @@ import { type Caller, type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { Store } from "../store/store.ts";
 import type { Document } from "../text/document.ts";
-import { messageOf } from "./applied.ts";
+import { messageOf, unanswered } from "./applied.ts";
 import { checkRequest } from "./check-request.ts";
 import { readDocument, readReplacement, replacementEdit } from "./configuration-document.ts";
 import { contentOf, getRevision, listRevisions, revisionNumber } from "./configuration-history.ts";
@@ -45,7 +45,6 @@ import {
   batch,
   resourceAfter,
   single,
-  unanswered,
   type WriteAnswer,
   type WriteRequest,
   type WriteTools,

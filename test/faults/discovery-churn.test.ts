@@ -5,6 +5,7 @@ import { starterConfiguration } from "../../src/embedded/starter.ts";
 import { startConsul, type TestConsul } from "../support/consul.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
 import { freePort } from "../support/ports.ts";
+import { serversInTraffic } from "../support/servers-in-traffic.ts";
 import { type App, startApp, startTraffic, type Traffic } from "../support/traffic.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -29,16 +30,7 @@ describe("traffic, while the members of a service change all the time", () => {
     waitFor(`a request to be served by ${name}`, () => (traffic.served.get(name) ?? 0) > 0, {
       timeoutMs: HEALING_MS,
     });
-  /** Names of the servers that take traffic. */
-  async function servers(): Promise<string[]> {
-    const answer = await haplane.ask(`show servers state consul-backend-127.0.0.1-${consul.port}-web`);
-    return answer
-      .split("\n")
-      .slice(2)
-      .filter((line) => line !== "" && line.split(" ")[6] === "0")
-      .map((line) => line.split(" ")[3] as string)
-      .sort();
-  }
+  const servers = () => serversInTraffic(haplane, `consul-backend-127.0.0.1-${consul.port}-web`);
   const untilServers = (names: Iterable<string>) => {
     const wanted = [...names].map((name) => `test-${name}`).sort();
     return waitFor(`servers ${wanted}`, async () => (await servers()).join() === wanted.join(), {

@@ -7,6 +7,7 @@ import { startConsul, type TestConsul } from "../support/consul.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
 import { type HttpFault, type HttpProxy, startHttpProxy } from "../support/http-proxy.ts";
 import { freePort } from "../support/ports.ts";
+import { serversInTraffic } from "../support/servers-in-traffic.ts";
 import { type App, startApp, startTraffic, type Traffic } from "../support/traffic.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -76,15 +77,7 @@ describe("discovery, while everything around it fails", () => {
       timeoutMs: HEALING_MS,
     });
 
-  async function servers(): Promise<string[]> {
-    const answer = await haplane.ask(`show servers state consul-backend-127.0.0.1-${proxy.port}-web`);
-    return answer
-      .split("\n")
-      .slice(2)
-      .filter((line) => line !== "" && line.split(" ")[6] === "0")
-      .map((line) => line.split(" ")[3] as string)
-      .sort();
-  }
+  const servers = () => serversInTraffic(haplane, `consul-backend-127.0.0.1-${proxy.port}-web`);
 
   /** What was registered before is served throughout; what came meanwhile, and one that comes afterwards, are served soon after the healing. */
   async function through(fault: () => Promise<() => Promise<void> | void>): Promise<void> {

@@ -47,7 +47,7 @@ export function haproxyPaths(): HaproxyPaths {
 }
 
 /** A configuration with a stats socket and sensible timeouts in front of `body`, which begins with a section. */
-export function testConfig({ statsSocket }: HaproxyPaths, body: string): string {
+export function testConfig({ statsSocket }: Pick<HaproxyPaths, "statsSocket">, body: string): string {
   return `global
   stats socket ${statsSocket} mode 600 level admin expose-fd listeners
 defaults

@@ -3,6 +3,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { Runtime } from "../../gen/haplane/v1/runtime_pb.js";
 import { adminTransport, type Stack } from "./configuration-client.ts";
 import { startHaplane, type TestHaplane } from "./haplane.ts";
+import { testConfig } from "./haproxy.ts";
 
 /** A haplane for the tests of a suite, and clients of its `Runtime`. */
 export interface RuntimeWorld {
@@ -23,16 +24,7 @@ export function runtimeWorld(body: string | (() => Promise<string>)): RuntimeWor
   };
   before(async () => {
     const text = typeof body === "string" ? body : await body();
-    haplane = await startHaplane(
-      (statsSocket) => `global
-  stats socket ${statsSocket} mode 600 level admin expose-fd listeners
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 30s
-  timeout server 30s
-${text}`,
-    );
+    haplane = await startHaplane((statsSocket) => testConfig({ statsSocket }, text));
   });
   after(async () => {
     for (const close of closers) close();
