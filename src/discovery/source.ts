@@ -10,10 +10,11 @@ import { durationMs } from "./durations.ts";
 import { encodeMemory, type Memory } from "./memory.ts";
 import { createMemoryWriter } from "./memory-writer.ts";
 import type { Registry } from "./registry.ts";
-import { RunningSource, type SourceContext } from "./running-source.ts";
+import { RunningSource } from "./running-source.ts";
 import { backendNaming, retryDelays, slotPolicy, toSource } from "./settings.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
+import type { SourceContext } from "./source-task.ts";
 import type { SourcesOptions } from "./sources.ts";
 import { type Status, toSourceStatus } from "./status.ts";
 
