@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Bench, BenchContext, Measurement } from "../scripts/bench/bench.ts";
+import type { Bench, BenchContext, BenchModule, Measurement } from "../scripts/bench/bench.ts";
 import { startConsul } from "../test/support/consul.ts";
 import { startHaplane, type TestHaplane } from "../test/support/haplane.ts";
 import { startHaproxy, type TestHaproxy } from "../test/support/haproxy.ts";
@@ -21,6 +21,9 @@ const PER_SERVICE = 10;
 const ROUNDS = 20;
 const ROUNDS_WITHOUT_CHECK = 5;
 const INSTANCES = 5_000;
+const GROUP_ROUNDS = 5;
+/** What follows a change (the file, the revision) is over by then. */
+const GROUP_REST_MS = 2_000;
 const IDEAL_ROUNDS = 60;
 /** After this time nothing of what happened before is left to do. */
 const SETTLE_MS = 5_000;
@@ -30,21 +33,21 @@ const MEMORY_MB = 300;
 const IDLE_PERCENT = 0.2;
 const SHARED_MS = 500;
 
-const discovery: Bench = async (context) => [
-  ...(await manyServices(context)),
-  ...(await manyInstances(context)),
-  ...(await besideIdeal(context)),
-];
+/** With one watch for each service, however many. */
+const besideIdeal =
+  (services: number): Bench =>
+  (context) =>
+    compareWithIdeal(context, { services, rounds: IDEAL_ROUNDS });
+
+const discovery: BenchModule = {
+  shared: manyServices,
+  group: manyInstances,
+  "10": besideIdeal(10),
+  "100": besideIdeal(100),
+  "1000": besideIdeal(1_000),
+};
 
 export default discovery;
-
-/** With one watch for each service, however many. */
-async function besideIdeal(context: BenchContext): Promise<Measurement[]> {
-  const measurements: Measurement[] = [];
-  for (const services of [10, 100, 1_000])
-    measurements.push(...(await compareWithIdeal(context, { services, rounds: IDEAL_ROUNDS })));
-  return measurements;
-}
 
 /** A figure that has to stay below a fixed one. */
 function atMost(name: string, value: number, unit: string, limit: number): Measurement {
@@ -118,14 +121,53 @@ async function manyServices(context: BenchContext): Promise<Measurement[]> {
   ];
 }
 
+/** Both take turns, each with an HAProxy of its own, and begin a turn when nothing is left to do of the one before. */
 async function manyInstances(context: BenchContext): Promise<Measurement[]> {
   await using stack = new AsyncDisposableStack();
-  const consul = await startScriptedConsul();
-  stack.defer(() => consul.stop());
   const instances = Array.from({ length: INSTANCES }, (_, i) => ({
     ...{ id: `i-${i}`, port: 1 + (i % 60_000) },
     address: `10.0.${i >> 8}.${i & 255}`,
   }));
+  const ours = await startGroup(stack, instances);
+  const bare = await startBareGroup(stack, instances);
+  const came = { ours: [] as number[], bare: [] as number[] };
+  const went = { ours: [] as number[], bare: [] as number[] };
+  for (let round = 0; round < GROUP_ROUNDS; round++) {
+    for (const [which, { come, go }] of [["bare", bare] as const, ["ours", ours] as const]) {
+      came[which].push(await come());
+      await sleep(GROUP_REST_MS);
+      went[which].push(await go());
+      await sleep(GROUP_REST_MS);
+    }
+    const last = Object.entries({ came, went }).map(
+      ([what, { ours, bare }]) =>
+        `${what} in ${Math.round(ours[round]!)} ms (bare ${Math.round(bare[round]!)})`,
+    );
+    context.log(`${INSTANCES} ${last.join(", ")}`);
+  }
+  const median = (times: readonly number[]) => quantileOf(times, 0.5);
+  const compare = (what: string, { ours, bare }: typeof came): Measurement => ({
+    case: `5,000 instances in one answer: all ${what}`,
+    ...{ value: median(ours), unit: "ms", bound: median(bare), target: 2 },
+  });
+  return [compare("live", came), compare("gone", went)];
+}
+
+interface Instance {
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Instances that come and go together; how long that takes until HAProxy has followed, in milliseconds. */
+interface Group {
+  come(): Promise<number>;
+  go(): Promise<number>;
+}
+
+async function startGroup(stack: AsyncDisposableStack, instances: readonly Instance[]): Promise<Group> {
+  const consul = await startScriptedConsul();
+  stack.defer(() => consul.stop());
   const base = { id: "base", port: 80, address: "10.1.0.1" };
   consul.set("app", [base]);
   const haplane = await startHaplane(head);
@@ -133,11 +175,13 @@ async function manyInstances(context: BenchContext): Promise<Measurement[]> {
   await createSource(haplane, consul);
   await waitFor("the first server", async () => (await statusOf(haplane)).servers === 1);
   const name = `consul-backend-127.0.0.1-${consul.port}-app`;
-  const came = await until(haplane.ask, name, INSTANCES + 1, () => consul.set("app", [base, ...instances]));
-  context.log(`${INSTANCES} came in ${Math.round(came)} ms`);
-  const went = await until(haplane.ask, name, 1, () => consul.set("app", [base]));
-  context.log(`and went in ${Math.round(went)} ms`);
+  return {
+    come: () => until(haplane.ask, name, INSTANCES + 1, () => consul.set("app", [base, ...instances])),
+    go: () => until(haplane.ask, name, 1, () => consul.set("app", [base])),
+  };
+}
 
+async function startBareGroup(stack: AsyncDisposableStack, instances: readonly Instance[]): Promise<Group> {
   const haproxy = await startHaproxy(
     `defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\nbackend app\n  server base 10.1.0.1:80\n`,
   );
@@ -146,13 +190,11 @@ async function manyInstances(context: BenchContext): Promise<Measurement[]> {
     ({ id, address, port }, i) =>
       `add server app/n-${id} ${address}:${port} id ${i + 2}; enable server app/n-${id}`,
   );
-  const rawCame = await until(haproxy.ask, "app", INSTANCES + 1, () => raw(haproxy, additions));
   const removals = instances.map(({ id }) => `set server app/n-${id} state maint; del server app/n-${id}`);
-  const rawWent = await until(haproxy.ask, "app", 1, () => raw(haproxy, removals));
-  return [
-    { case: "5,000 instances in one answer: all live", value: came, unit: "ms", bound: rawCame, target: 2 },
-    { case: "5,000 instances in one answer: all gone", value: went, unit: "ms", bound: rawWent, target: 2 },
-  ];
+  return {
+    come: () => until(haproxy.ask, "app", INSTANCES + 1, () => raw(haproxy, additions)),
+    go: () => until(haproxy.ask, "app", 1, () => raw(haproxy, removals)),
+  };
 }
 
 /** How long it takes after `start` until HAProxy has so many servers. */

@@ -1,5 +1,5 @@
 /**
- * Runs a benchmark: `npm run bench -- NAME` runs bench/NAME.ts, prints a table and writes bench/results/NAME.json. Without NAME it
+ * Runs a benchmark: `npm run bench -- NAME` runs bench/NAME.ts, prints a table and writes bench/results/NAME.json; `npm run bench -- NAME PART…` runs some of its parts, and writes nothing. Without NAME it
  * lists them. Exit code 1 when a target is missed, 2 when the run is void.
  */
 
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { Bench, BenchContext } from "./bench/bench.ts";
+import type { Bench, BenchContext, BenchModule, Measurement } from "./bench/bench.ts";
 import { describeMachine } from "./bench/machine.ts";
 import { formatTable, toRow, voidMeasurements } from "./bench/result.ts";
 
@@ -17,7 +17,7 @@ const names = globSync("bench/*.ts", { cwd: root })
   .map((file) => basename(file, ".ts"))
   .filter((name) => !name.endsWith(".test"))
   .sort();
-const name = process.argv[2];
+const [name, ...wanted] = process.argv.slice(2);
 
 if (name === undefined) {
   console.log(
@@ -27,15 +27,23 @@ if (name === undefined) {
   console.error(`There is no benchmark "${name}". There are: ${names.join(", ")}`);
   process.exitCode = 1;
 } else {
-  process.exitCode = await run(name);
+  process.exitCode = await run(name, wanted);
 }
 
-/** Returns the exit code. */
-async function run(bench: string): Promise<number> {
-  const { default: measure } = (await import(pathToFileURL(join(root, "bench", `${bench}.ts`)).href)) as {
-    default: Bench;
+/** Runs a benchmark, or some of its parts. Returns the exit code. */
+async function run(bench: string, wanted: readonly string[]): Promise<number> {
+  const { default: module } = (await import(pathToFileURL(join(root, "bench", `${bench}.ts`)).href)) as {
+    default: BenchModule;
   };
-  const measurements = await inContext(measure);
+  const parts = typeof module === "function" ? { [bench]: module } : module;
+  const unknown = wanted.filter((part) => !(part in parts));
+  if (unknown.length > 0) {
+    console.error(`${bench} has no part "${unknown[0]}". There are: ${Object.keys(parts).join(", ")}`);
+    return 1;
+  }
+  const measurements: Measurement[] = [];
+  for (const [part, measure] of Object.entries(parts))
+    if (wanted.length === 0 || wanted.includes(part)) measurements.push(...(await inContext(measure)));
   const rows = measurements.map(toRow);
   console.log(formatTable(rows));
 
@@ -47,10 +55,12 @@ async function run(bench: string): Promise<number> {
   }
   if (voids.length > 0) return 2;
 
-  const directory = join(root, "bench", "results");
-  mkdirSync(directory, { recursive: true });
-  const result = { name: bench, ...describeMachine(), rows };
-  writeFileSync(join(directory, `${bench}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  if (wanted.length === 0) {
+    const directory = join(root, "bench", "results");
+    mkdirSync(directory, { recursive: true });
+    const result = { name: bench, ...describeMachine(), rows };
+    writeFileSync(join(directory, `${bench}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  }
   const missed = rows.filter(({ met }) => met === false).map((row) => row.case);
   if (missed.length === 0) return 0;
   console.error(`Targets missed: ${missed.join(", ")}`);

@@ -28,5 +28,8 @@ export interface BenchContext {
   readonly log: (line: string) => void;
 }
 
-/** Default export of bench/NAME.ts. */
+/** Measures something. */
 export type Bench = (context: BenchContext) => Promise<readonly Measurement[]>;
+
+/** Default export of bench/NAME.ts: a benchmark, or its parts by name, which can be run one by one. */
+export type BenchModule = Bench | Readonly<Record<string, Bench>>;
