@@ -273,7 +273,7 @@ async function freeRunning(context: BenchContext): Promise<Measurement[]> {
     for (let index = 0; index < count; index++) {
       times.push(
         await timed(async () => {
-          await world.commit.changeServers(
+          await world.commit.target.changeServers(
             "b0",
             [{ kind: "set-weight", name: "s3", weight: 1 + (index % 200) }],
             "sources/bench",

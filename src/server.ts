@@ -162,7 +162,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   present.begin(await configurationEvents(commit, store));
 
   const sources = createSources({
-    target: commit,
+    target: commit.target,
     store: store.sources,
     etag: (bytes) => createHmac("sha256", store.etagKey).update(bytes).digest("base64url").slice(0, 22),
     clock,

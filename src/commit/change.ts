@@ -1,5 +1,6 @@
 import type { ConfigurationAlert } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
+import type { FileWrite } from "./attached-files.ts";
 import type { Edit } from "./edit.ts";
 
 /** A change of the configuration that somebody asks for. */
@@ -35,4 +36,21 @@ export interface ChangeOutcome {
   readonly after: Document;
   /** What HAProxy warns of, only when its check was run; and that the change takes HAProxy's last socket for commands away. */
   readonly warnings: readonly ConfigurationAlert[];
+}
+
+/** Files beside the configuration that somebody wants replaced. */
+export interface FileRequest extends Pick<Edit, "author" | "message" | "along"> {
+  readonly files: readonly FileWrite[];
+  /** Names of the resources that they stand for, for the history. Default: none. */
+  readonly resources?: readonly string[];
+  /** See `Edit.alwaysReload`. Default false. */
+  readonly alwaysReload?: boolean;
+  /** See `ChangeRequest.validateOnly`. Default false. */
+  readonly validateOnly?: boolean;
+}
+
+/** The change that replaces files and leaves the configuration as it is. */
+export function fileChange({ validateOnly = false, resources = [], ...request }: FileRequest): ChangeRequest {
+  const edit = { ...request, resources, apply: (document: Document) => document, servers: [] };
+  return { edit, validateOnly };
 }

@@ -8,7 +8,8 @@ import type { WriteContext } from "../config/write-context.ts";
 import { runSteps, runStepsGently } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
 import type { ChangeOutcome, ChangeRequest } from "./change.ts";
-import type { Subject, Transactions } from "./transactions.ts";
+import type { Subject } from "./transaction-subject.ts";
+import type { Transactions } from "./transactions.ts";
 
 /** The configuration as transactions know it. */
 export interface StagedConfigurationOptions {

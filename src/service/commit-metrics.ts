@@ -2,7 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Counter, Histogram, type Registry } from "prom-client";
 import { EventKind, EventSchema, ReloadState } from "../../gen/haplane/v1/events_pb.js";
-import type { CommitEnd } from "../commit/commit.ts";
+import type { CommitEnd } from "../commit/count-changes.ts";
 import type { LogEntry } from "../events/event-log.ts";
 
 /** Counts what becomes of changes and reloads. */

@@ -23,7 +23,7 @@ import {
   type WriteOptions,
 } from "../../gen/haplane/v1/configuration_pb.js";
 import type { Edit } from "../commit/edit.ts";
-import type { TransactionView } from "../commit/transactions.ts";
+import type { TransactionView } from "../commit/open-transaction.ts";
 import type { Made } from "../config/apply-changes.ts";
 import type { ApplyInput } from "../config/apply-request.ts";
 import { changedNames } from "../config/changed-names.ts";

@@ -9,8 +9,8 @@ import {
 } from "../../gen/haplane/v1/events_pb.js";
 import { serverChanges } from "../commit/classify.ts";
 import type { Commit } from "../commit/commit.ts";
+import type { TransactionView } from "../commit/open-transaction.ts";
 import { eventNow, serverEvent } from "../commit/server-event.ts";
-import type { TransactionView } from "../commit/transactions.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ResourceChange_Type, type ResourceChangeSchema } from "../../gen/haplane/v1/configuration_pb.js";
 import type { SpoeFileSchema, SpoeTransactionSchema } from "../../gen/haplane/v1/spoe_pb.js";
-import type { TransactionView } from "../commit/transactions.ts";
+import type { TransactionView } from "../commit/open-transaction.ts";
 import type { Done } from "../config/apply-changes.ts";
 import type { FileReference } from "../config/file-references.ts";
 import { formatName } from "../config/name.ts";

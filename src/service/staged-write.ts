@@ -1,5 +1,6 @@
 import { Role } from "../../gen/haplane/v1/options_pb.js";
-import type { Staged, Transactions, TransactionUser } from "../commit/transactions.ts";
+import type { Staged } from "../commit/transaction-subject.ts";
+import type { Transactions, TransactionUser } from "../commit/transactions.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
 import type { Caller } from "../rpc/handler.ts";
 

@@ -17,7 +17,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
   describe(`the commit over ${name}`, () => {
     test("a membership change is live without a reload, then in the file, then in the history", async (t) => {
       const w = await commitWorld(t, factory);
-      const results = await w.commit.changeServers(
+      const results = await w.commit.target.changeServers(
         "web",
         [
           { kind: "add", ...server("c", 18003, 3, 7) },
@@ -60,7 +60,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
       const names = ["one", "two", "three"];
       await Promise.all(
         names.map((id) =>
-          w.commit.createBackends([{ name: id, servers: [server("s", 18010, 1)] }], "sources/test"),
+          w.commit.target.createBackends([{ name: id, servers: [server("s", 18010, 1)] }], "sources/test"),
         ),
       );
       assert.equal(w.reloads(), 1);
@@ -75,7 +75,11 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
         [ReloadState.RUNNING, ReloadState.SUCCEEDED],
       );
       assert.deepEqual(
-        await w.commit.changeServers("two", [{ kind: "add", ...server("t", 18011, 2) }], "sources/test"),
+        await w.commit.target.changeServers(
+          "two",
+          [{ kind: "add", ...server("t", 18011, 2) }],
+          "sources/test",
+        ),
         [{ ok: true }],
       );
       assert.equal(w.reloads(), 1);
@@ -83,7 +87,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
 
     test("what cannot be done is said for each change, and the others are made", async (t) => {
       const w = await commitWorld(t, factory);
-      const results = await w.commit.changeServers(
+      const results = await w.commit.target.changeServers(
         "web",
         [
           { kind: "remove", name: "missing" },
@@ -101,7 +105,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
 
     test("an edit by hand is adopted, and what was live before it stays", async (t) => {
       const w = await commitWorld(t, factory);
-      await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
       await eventually(async () => assert.match(await w.text(), /server c/));
       await writeFile(
         w.path,
@@ -116,7 +120,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
 
     test("an edit by hand just before our write is not overwritten, and ours is made on top of it", async (t) => {
       const w = await commitWorld(t, factory);
-      await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
       await writeFile(w.path, (await w.text()).replace("# written by hand", "# written by hand, again"));
       await eventually(async () => {
         const text = await w.text();
@@ -134,30 +138,34 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
       assert.match(w.commit.status.held?.alerts[0]?.message ?? "", /no-such-keyword/);
       assert.equal(w.commit.status.held?.alerts[0]?.resource, "backends/broken");
       assert.deepEqual(
-        await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
+        await w.commit.target.changeServers(
+          "web",
+          [{ kind: "add", ...server("c", 18003, 3) }],
+          "sources/test",
+        ),
         [{ ok: true }],
       );
       assert.ok((await w.servers()).includes("web/c 127.0.0.1:18003 1 ready"));
-      await assert.rejects(w.commit.createBackends([{ name: "one", servers: [] }], "sources/test"), {
+      await assert.rejects(w.commit.target.createBackends([{ name: "one", servers: [] }], "sources/test"), {
         reason: "FILE_HELD",
       });
       assert.equal(await w.text(), bad);
       await writeFile(w.path, good);
       await eventually(async () => assert.match(await w.text(), /server c/));
       assert.equal(w.commit.status.held, undefined);
-      await w.commit.createBackends([{ name: "one", servers: [] }], "sources/test");
+      await w.commit.target.createBackends([{ name: "one", servers: [] }], "sources/test");
     });
 
     test("a drain set by hand on the socket survives a reload of ours", async (t) => {
       const w = await commitWorld(t, factory);
       await w.drainByHand("web", "a");
-      await w.commit.createBackends([{ name: "one", servers: [] }], "sources/test");
+      await w.commit.target.createBackends([{ name: "one", servers: [] }], "sources/test");
       assert.ok((await w.servers()).includes("web/a 127.0.0.1:18001 1 drain"));
     });
 
     test("a restart goes on with the same history, and takes out of the worker what it has too much", async (t) => {
       const w = await commitWorld(t, factory);
-      await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
       const revision = await eventually(() => {
         assert.ok(w.store.newestRevision > 1);
         return w.store.newestRevision;
@@ -174,7 +182,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
       ]);
       const again = await w.restart();
       assert.equal(again.store.newestRevision, revision);
-      assert.deepEqual(await again.commit.changeServers("web", [], "sources/test"), []);
+      assert.deepEqual(await again.commit.target.changeServers("web", [], "sources/test"), []);
       assert.deepEqual(
         (await again.servers()).map((line) => line.split(" ")[0]),
         ["web/a", "web/b", "web/c"],
@@ -302,7 +310,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
     test("a base revision guards against everybody but discovery", async (t) => {
       const w = await commitWorld(t, factory);
       const base = w.commit.revision;
-      await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
       await eventually(() => assert.ok(w.commit.revision > base));
       const again = await w.restart();
       await again.commit.change({
@@ -332,7 +340,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
 
     test("nothing is left beside the file", async (t) => {
       const w = await commitWorld(t, factory);
-      await w.commit.createBackends([{ name: "one", servers: [] }], "sources/test");
+      await w.commit.target.createBackends([{ name: "one", servers: [] }], "sources/test");
       assert.deepEqual(
         (await readdir(w.directory)).filter((name) => name.startsWith(".haproxy.cfg")),
         [],

@@ -32,7 +32,7 @@ const SCENARIOS: Scenario[] = [
     name: "a runtime commit",
     async act(commit, _path, store) {
       const revision = store.newestRevision;
-      await commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
       await eventually(() => assert.ok(store.newestRevision > revision), { timeoutMs: 3_000 });
     },
     after: (before) => before.replace("weight 5\n", "weight 5\n    server c 127.0.0.1:18003 id 3\n"),
@@ -40,7 +40,7 @@ const SCENARIOS: Scenario[] = [
   {
     name: "a reload commit",
     act: (commit) =>
-      commit.createBackends([{ name: "new", servers: [server("s", 18004, 1)] }], "sources/test"),
+      commit.target.createBackends([{ name: "new", servers: [server("s", 18004, 1)] }], "sources/test"),
     after: (before) => `${before}\nbackend new\n    server s 127.0.0.1:18004 id 1\n`,
   },
   {
@@ -201,7 +201,7 @@ for (const scenario of SCENARIOS) {
 
       await live(directory, haproxy, NEVER, async (commit, _, store) => {
         // What discovery does first, and what brings a worker that ran before in step.
-        await commit.changeServers("web", [], "sources/test");
+        await commit.target.changeServers("web", [], "sources/test");
         const text = await readFile(path, "utf8");
         assert.ok(outcomes.includes(text), `operation ${at}: the file is whole after the restart`);
         const fresh = await createScriptedHaproxy([path]);

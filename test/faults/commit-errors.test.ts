@@ -51,7 +51,7 @@ test("a new worker that refuses to catch up costs one more reload, and nothing w
   const { w, haproxy } = await scripted(t);
   haproxy.beforeReload = async () => {
     haproxy.beforeReload = async () => undefined;
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
     haproxy.refuse = refusing("c");
     return undefined;
   };
@@ -74,13 +74,13 @@ test("taking a change back takes nothing of others with it, and says so to watch
   const { w, haproxy } = await scripted(t);
   haproxy.refuse = refusing("b");
   haproxy.beforeReload = async () => {
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
     haproxy.beforeReload = async () => undefined;
     return { kind: "refused", messages: [], log: "not now", tookMs: 1 };
   };
   await assert.rejects(w.commit.change({ edit: weight(9) }));
   await eventually(async () => assert.match(await w.text(), /server b .*weight 5\n {4}server c /));
-  assert.ok(w.commit.servers("web")?.some(({ name }) => name === "c"));
+  assert.ok(w.commit.target.servers("web")?.some(({ name }) => name === "c"));
   await eventually(async () => {
     const events = (await durableEvents(w.store, EventKind.SERVER)).filter(({ resource }) =>
       resource.endsWith("/b"),
@@ -138,7 +138,7 @@ test("an edit of a group that does not fit any more fails alone", async (t) => {
   haproxy.beforeCheck = async () => {
     haproxy.beforeCheck = async () => {};
     const revision = w.commit.revision;
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
     await eventually(() => assert.ok(w.commit.revision > revision));
   };
   const guarded = textEdit((text) => {
@@ -166,7 +166,7 @@ test("a configuration file that is gone is said, and nothing spins", async (t) =
 test("an HAProxy that starts from a file that lags is told the rest", async (t) => {
   const { w, haproxy, disk } = await scripted(t);
   disk.full = true;
-  await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+  await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
   await haproxy.restart();
   await eventually(() => assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready")));
   disk.full = false;

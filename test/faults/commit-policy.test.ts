@@ -23,18 +23,18 @@ const backend = (name: string) => [{ name, servers: [] }];
 
 test("what needs a reload waits for company as long as the setting says", async (t) => {
   const { w } = await scripted(t, { reloadDelayMs: 300 });
-  const first = w.commit.createBackends(backend("one"), "sources/test");
+  const first = w.commit.target.createBackends(backend("one"), "sources/test");
   await eventually(() => assert.equal(w.commit.status.stage, "gathering"));
-  const second = w.commit.createBackends(backend("two"), "sources/test");
+  const second = w.commit.target.createBackends(backend("two"), "sources/test");
   await Promise.all([first, second]);
   assert.equal(w.reloads(), 1);
 });
 
 test("between two reloads lies the least time that the setting says", async (t) => {
   const { w } = await scripted(t, { reloadIntervalMs: 2_000 });
-  await w.commit.createBackends(backend("one"), "sources/test");
+  await w.commit.target.createBackends(backend("one"), "sources/test");
   const first = performance.now();
-  const second = w.commit.createBackends(backend("two"), "sources/test");
+  const second = w.commit.target.createBackends(backend("two"), "sources/test");
   await eventually(() => assert.equal(w.commit.status.stage, "waiting"));
   await second;
   assert.ok(performance.now() - first > 500, "it did not wait");
@@ -43,7 +43,7 @@ test("between two reloads lies the least time that the setting says", async (t) 
 test("reloads wait while too many old workers run, and go on when they have ended", async (t) => {
   const { w, haproxy } = await scripted(t, { maxOldWorkers: 2 });
   haproxy.keepOldWorkers([7, 8]);
-  const created = w.commit.createBackends(backend("one"), "sources/test");
+  const created = w.commit.target.createBackends(backend("one"), "sources/test");
   await eventually(() => assert.equal(w.commit.status.stage, "waiting"));
   assert.equal(w.reloads(), 0);
   haproxy.keepOldWorkers([8]);
@@ -59,7 +59,7 @@ test("an edit by hand is held until somebody asks for a reload, when that is the
     reason: "FILE_HELD",
   });
   assert.deepEqual(
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
     [{ ok: true }],
   );
   assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready"));
@@ -74,16 +74,20 @@ test("read-only: nothing is written or reloaded, discovery changes the running H
   await assert.rejects(w.commit.change({ edit: textEdit((text) => `${text}# more\n`) }), {
     reason: "NOT_SUPPORTED",
   });
-  await assert.rejects(w.commit.createBackends(backend("one"), "sources/test"), { reason: "NOT_SUPPORTED" });
+  await assert.rejects(w.commit.target.createBackends(backend("one"), "sources/test"), {
+    reason: "NOT_SUPPORTED",
+  });
   await assert.rejects(w.commit.reload(), { reason: "NOT_SUPPORTED" });
   assert.deepEqual(
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
     [{ ok: true }],
   );
   assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready"));
   const edited = BODY.replace("weight 5", "weight 6");
   await writeFile(w.path, edited);
-  await eventually(() => assert.equal(w.commit.servers("web")?.find(({ name }) => name === "b")?.weight, 6));
+  await eventually(() =>
+    assert.equal(w.commit.target.servers("web")?.find(({ name }) => name === "b")?.weight, 6),
+  );
   assert.equal(await w.text(), edited);
   assert.equal(w.reloads(), 0);
 });

@@ -97,7 +97,7 @@ test("an edit by hand in the middle of their write, and discovery's, are kept wi
   const { w, disk } = await world(t);
   disk.beforeReplacing = async () => {
     disk.beforeReplacing = async () => {};
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
     await nodeFs.writeFile(w.path, (await w.text()).replace("# the first", "# mine"));
   };
   const outcomes = await Promise.all(all((n) => w.commit.change({ edit: weigh(`w${n}`, n + 2) })));

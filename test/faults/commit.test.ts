@@ -23,11 +23,11 @@ test("free-running: a change of members is live while a check and a reload are u
   const [check, reload] = [gate(), gate()];
   haproxy.beforeCheck = () => check.passed;
   haproxy.beforeReload = () => reload.passed.then(() => undefined);
-  const created = w.commit.createBackends([{ name: "new", servers: [] }], "sources/test");
+  const created = w.commit.target.createBackends([{ name: "new", servers: [] }], "sources/test");
 
   await eventually(() => assert.equal(w.commit.status.stage, "checking"));
   assert.deepEqual(
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
     [{ ok: true }],
   );
   assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready"));
@@ -40,7 +40,7 @@ test("free-running: a change of members is live while a check and a reload are u
     { kind: "remove", name: "a" },
     { kind: "set-weight", name: "b", weight: 50 },
   ] as const;
-  assert.deepEqual(await w.commit.changeServers("web", during, "sources/test"), [
+  assert.deepEqual(await w.commit.target.changeServers("web", during, "sources/test"), [
     { ok: true },
     { ok: true },
     { ok: true },
@@ -66,11 +66,14 @@ test("truthful: what HAProxy's check refuses changes nothing, is said with its a
   const { w, haproxy } = await scripted(t);
   haproxy.beforeCheck = async () => {};
   const before = await w.text();
-  const bad = w.commit.createBackends(
+  const bad = w.commit.target.createBackends(
     [{ name: "no-such-keyword", servers: [server("s", 1, 1)] }],
     "sources/bad",
   );
-  const good = w.commit.createBackends([{ name: "good", servers: [server("s", 1, 1)] }], "sources/good");
+  const good = w.commit.target.createBackends(
+    [{ name: "good", servers: [server("s", 1, 1)] }],
+    "sources/good",
+  );
   await assert.rejects(bad, (error: DomainError) => {
     assert.equal(error.reason, "CONFIGURATION_REFUSED");
     assert.equal(error.alerts[0]?.file, w.path);
@@ -87,11 +90,11 @@ for (const kind of ["refused", "master_lost", "timed_out"] as const) {
     const { w, haproxy } = await scripted(t);
     const before = await w.text();
     haproxy.beforeReload = async () => {
-      await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+      await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
       return { kind, messages: [], log: "it cannot be", tookMs: 1 };
     };
     await assert.rejects(
-      w.commit.createBackends([{ name: "new", servers: [] }], "sources/test"),
+      w.commit.target.createBackends([{ name: "new", servers: [] }], "sources/test"),
       /it cannot be/,
     );
     await eventually(async () =>
@@ -108,7 +111,7 @@ for (const kind of ["refused", "master_lost", "timed_out"] as const) {
     );
     assert.deepEqual(await w.store.pendingIntents(), []);
     haproxy.beforeReload = async () => undefined;
-    await w.commit.createBackends([{ name: "new", servers: [] }], "sources/test");
+    await w.commit.target.createBackends([{ name: "new", servers: [] }], "sources/test");
   });
 }
 
@@ -119,7 +122,9 @@ test("a group that the reload refuses is split: only the one that is to blame fa
       ? { kind: "refused", messages: [], log: "bad", tookMs: 1 }
       : undefined;
   const outcomes = await Promise.allSettled(
-    ["one", "bad", "two"].map((name) => w.commit.createBackends([{ name, servers: [] }], "sources/test")),
+    ["one", "bad", "two"].map((name) =>
+      w.commit.target.createBackends([{ name, servers: [] }], "sources/test"),
+    ),
   );
   assert.deepEqual(
     outcomes.map(({ status }) => status),
@@ -136,7 +141,7 @@ test("a hand edit in the middle of a group is kept, and the group is made on top
     haproxy.beforeCheck = async () => {};
     await writeFile(w.path, (await w.text()).replace("# the first", "# mine"));
   };
-  await w.commit.createBackends([{ name: "new", servers: [] }], "sources/test");
+  await w.commit.target.createBackends([{ name: "new", servers: [] }], "sources/test");
   const text = await w.text();
   assert.match(text, /# mine/);
   assert.match(text, /backend new/);
@@ -149,7 +154,7 @@ test("a command that HAProxy refuses is made good by one reload of the file", as
       ? new DomainError("HAPROXY_REFUSED", "Backend must use a dynamic load balancing")
       : undefined;
   assert.deepEqual(
-    await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
+    await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test"),
     [{ ok: true }],
   );
   assert.equal(w.reloads(), 1);
@@ -162,9 +167,9 @@ test("a command that HAProxy refuses is made good by one reload of the file", as
 
 test("an HAProxy that is started anew by somebody else gets what the file lacked", async (t) => {
   const { w, haproxy } = await scripted(t);
-  await w.commit.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
+  await w.commit.target.changeServers("web", [{ kind: "add", ...server("c", 18003, 3) }], "sources/test");
   await haproxy.restart();
-  await w.commit.changeServers("web", [], "sources/test");
+  await w.commit.target.changeServers("web", [], "sources/test");
   assert.ok(haproxy.servers().includes("web/c 127.0.0.1:18003 1 ready"));
 });
 

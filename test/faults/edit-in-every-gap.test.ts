@@ -72,7 +72,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   "discovery's change": async (w, round) => {
     const revision = w.commit.revision;
     const name = `d${round}`;
-    const [result] = await w.commit.changeServers(
+    const [result] = await w.commit.target.changeServers(
       "web",
       [{ kind: "add", ...server(name, 19_000 + round, 100 + round) }],
       "sources/test",

@@ -54,7 +54,7 @@ backend web
 test("a drain set by hand survives a reload while a server of the same list is still finishing its connections", async (t) => {
   const w = await withConnections(t);
   let removed = false;
-  const list = w.commit
+  const list = w.commit.target
     .changeServers(
       "web",
       [
@@ -100,7 +100,7 @@ test("a reload does not wait for a server that was removed meanwhile to finish i
   await w.drainByHand("web", "a");
   let removal: Promise<unknown> | undefined;
   haproxy.beforeReload = async () => {
-    removal ??= w.commit.changeServers("web", [{ kind: "remove", name: "b" }], "sources/test");
+    removal ??= w.commit.target.changeServers("web", [{ kind: "remove", name: "b" }], "sources/test");
     return undefined;
   };
   try {

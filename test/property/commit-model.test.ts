@@ -105,7 +105,7 @@ async function perform(
       const change = action.add
         ? ({ kind: "add", ...server(name, 18_100 + action.n, 100 + action.n) } as const)
         : ({ kind: "remove", name } as const);
-      const [result] = await w.commit.changeServers("web", [change], "sources/test");
+      const [result] = await w.commit.target.changeServers("web", [change], "sources/test");
       assert.equal(result?.ok, action.add !== present);
       if (result?.ok && action.add) model.servers.set(name, 1);
       if (result?.ok && !action.add) model.servers.delete(name);
@@ -120,7 +120,7 @@ async function perform(
         );
       if (action.by === "discovery") {
         assert.deepEqual(
-          await w.commit.changeServers(
+          await w.commit.target.changeServers(
             "web",
             [{ kind: "set-weight", name, weight: action.weight }],
             "sources/test",
@@ -139,7 +139,7 @@ async function perform(
     }
     case "backend": {
       const name = `extra${action.n}`;
-      await w.commit.createBackends([{ name, servers: [] }], "sources/test");
+      await w.commit.target.createBackends([{ name, servers: [] }], "sources/test");
       model.backends.add(name);
       return w;
     }
@@ -177,7 +177,7 @@ async function perform(
         return { kind: "refused", messages: [], log: "not now", tookMs: 1 };
       };
       await assert.rejects(
-        w.commit.createBackends([{ name: "refused", servers: [] }], "sources/test"),
+        w.commit.target.createBackends([{ name: "refused", servers: [] }], "sources/test"),
         DomainError,
       );
       return w;
@@ -227,7 +227,7 @@ test("whatever people, discovery, HAProxy and restarts do, file and worker are w
         const model = new Model();
         sub.diagnostic(JSON.stringify(actions));
         for (const [step, one] of actions.entries()) w = await perform(w, haproxy, model, one, step);
-        await w.commit.changeServers("web", [], "sources/test");
+        await w.commit.target.changeServers("web", [], "sources/test");
         await settled(w, haproxy, model);
         await eventually(async () => assert.deepEqual(await w.store.pendingIntents(), []));
       });
