@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { create, type DescMethod, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMethod, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
 import {
@@ -178,8 +178,10 @@ function desiredState(): Measurement {
     sectionMessage(configGrammar().section("backend")!, document.find("backend", "b0")[0]!, {
       ...{ children: true, secrets: false },
     });
-  const wanted = create(ResourceSchema, { name: "backends/b0" });
-  wanted.kind = { case: "backend", value: messageOf(read(changed)) } as unknown as Resource["kind"];
+  const named = create(ResourceSchema, { name: "backends/b0" });
+  named.kind = { case: "backend", value: messageOf(read(changed)) } as unknown as Resource["kind"];
+  // As a request brings it: messages that were decoded are slower to look into than those of the grammar.
+  const wanted = fromBinary(ResourceSchema, toBinary(ResourceSchema, named));
   const context = { etags: createEtags(Buffer.alloc(32)), version: undefined, etagsCount: true };
   const times = { parse: [] as number[], apply: [] as number[] };
   for (let round = 0; round < APPLY_ROUNDS + WARM_UP; round++) {

@@ -3,26 +3,47 @@ import { hasPresence } from "../grammar/field.ts";
 import { placedLines } from "../grammar/read-section.ts";
 import type { Fields } from "../grammar/slot.ts";
 import type { Section } from "../text/section.ts";
-import { childrenOf } from "./children.ts";
+import { childIdOf, idOfChild } from "./children.ts";
 import type { ChildKind, SectionKind } from "./kinds.ts";
 
-/** The servers or binds of a section by id, as their lines say; for lines that the grammar cannot read, undefined. */
-export type ChildValues = ReadonlyMap<string, Fields | undefined>;
+/** The servers or binds of a section, in order. */
+export interface ChildValues {
+  /** Their names in the section, each once. */
+  readonly ids: readonly string[];
+  /** What their lines say; undefined for a line that the grammar cannot read. */
+  readonly values: readonly (Fields | undefined)[];
+  /** Which of them has a name; undefined when none has. */
+  placeOf(id: string): number | undefined;
+}
 
 /** What a section's children say; undefined when a name stands twice or in a conditional block, so that it does not say which line is meant. */
 export function childValues(section: Section, kind: SectionKind, child: ChildKind): ChildValues | undefined {
   if (section.marks.length > 0) return undefined;
-  const values = new Map<string, Fields | undefined>();
-  const children = childrenOf(section, kind, child);
-  let next = 0;
+  const ids: string[] = [];
+  const values: (Fields | undefined)[] = [];
   for (const { index, reading } of placedLines(kind.codec, section, { children: true })) {
-    const line = children[next];
-    if (line?.index !== index) continue;
-    const typed = reading.kind === "typed" && reading.directive === child.directive;
-    values.set(line.id, typed ? (reading.value as Fields) : undefined);
-    next++;
+    if (reading.kind === "typed") {
+      if (reading.directive !== child.directive) continue;
+      const value = reading.value as Fields;
+      ids.push(idOfChild(child, value));
+      values.push(value);
+    } else {
+      const id = childIdOf(kind, child, section.lines.at(index)!);
+      if (id === undefined) continue;
+      ids.push(id);
+      values.push(undefined);
+    }
   }
-  return values.size === children.length ? values : undefined;
+  if (new Set(ids).size < ids.length) return undefined;
+  let places: ReadonlyMap<string, number> | undefined;
+  return {
+    ...{ ids, values },
+    placeOf(id) {
+      // Where the order is the same in both, nobody asks.
+      places ??= new Map(ids.map((own, place) => [own, place]));
+      return places.get(id);
+    },
+  };
 }
 
 /**
@@ -31,12 +52,17 @@ export function childValues(section: Section, kind: SectionKind, child: ChildKin
  */
 export function isAsDesired(desc: DescMessage, current: Fields, desired: Fields): boolean {
   // Own properties alone: of a hundred fields few are set, and there may be ten thousand lines.
-  for (const key in desired) {
+  let shared = 0;
+  // Those of a decoded message are in a hash table, which `for in` goes through slowly.
+  for (const key of Object.keys(desired)) {
     const value = desired[key];
     const present = current[key];
+    if (present !== undefined) shared++;
     if (value === present || key === "$unknown" || equal(present, value)) continue;
     if (!isNothing(value) || !staysWhenLeftOut(desc).has(key)) return false;
   }
+  for (const key in current) if (current[key] !== undefined) shared--;
+  if (shared === 0) return true;
   for (const key in current) {
     if (key in desired || current[key] === undefined || key === "$unknown") continue;
     if (!staysWhenLeftOut(desc).has(key)) return false;

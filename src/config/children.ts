@@ -110,12 +110,22 @@ function chunkChildren(chunk: Chunk, kind: SectionKind, child: ChildKind): Chunk
 function readChunk(chunk: Chunk, kind: SectionKind, child: ChildKind): ChunkChild[] {
   const children: ChunkChild[] = [];
   for (let offset = 0; offset < chunk.length; offset++) {
-    const line = chunk.at(offset);
-    if (!isChildOf(line, child)) continue;
-    const id = child.case === "server" ? line.firstWords(2)[1]!.value : bindId(kind, child, line);
-    children.push({ offset, id });
+    const id = childIdOf(kind, child, chunk.at(offset));
+    if (id !== undefined) children.push({ offset, id });
   }
   return children;
+}
+
+/** The id that a line has as a child of its section; undefined for a line that is no child of this kind. */
+export function childIdOf(kind: SectionKind, child: ChildKind, line: Line): string | undefined {
+  const words = line.firstWords(2);
+  if (words.length < 2 || words[0]!.value !== child.directive.syntax.keyword[0]) return undefined;
+  return child.case === "server" ? words[1]!.value : bindId(kind, child, line);
+}
+
+/** The id that a message gives to its line. */
+export function idOfChild(child: ChildKind, message: Fields): string {
+  return child.case === "bind" ? idOfBind(message) : String(message.name);
 }
 
 function isChildOf(line: Line, child: ChildKind): boolean {

@@ -12,7 +12,7 @@ import type { Steps } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
 import type { PlacedChange } from "./apply-changes.ts";
 import { type ChildValues, childValues, isAsDesired } from "./as-desired.ts";
-import { childrenOf, idOfBind } from "./children.ts";
+import { childrenOf, idOfChild } from "./children.ts";
 import { invalid } from "./invalid.ts";
 import type { ChildKind, SectionKind } from "./kinds.ts";
 import { languageOf } from "./languages.ts";
@@ -84,7 +84,8 @@ class Comparison {
   isAsDesired(id: ResourceId, resource: Resource): boolean {
     const { child } = id;
     if (child === undefined || resource.kind.case !== child.kind.case) return false;
-    const current = this.#childValues(id, child.kind)?.get(child.id);
+    const known = this.#childValues(id, child.kind);
+    const current = known?.values[known.placeOf(child.id) ?? -1];
     const { codec } = child.kind.directive;
     return (
       current !== undefined && isAsDesired(codec!.desc, current, resource.kind.value as unknown as Fields)
@@ -127,28 +128,34 @@ function childChanges(
 ): PlacedChange[] | undefined {
   const { kind: child } = id.child;
   const { desc } = child.directive.codec!;
-  const places = new Map([...values.keys()].map((name, place) => [name, place]));
-  const wanted = new Set<string>();
+  const { ids } = values;
+  const added = new Set<string>();
   const changes: PlacedChange[] = [];
+  const removals: PlacedChange[] = [];
   const nameOf = (own: string) => writeResourceId({ ...id, child: { kind: child, id: own } });
-  let behind = -1;
+  const remove = (from: number, to: number) => {
+    for (let place = from; place < to; place++) removals.push(removal(nameOf(ids[place]!)));
+  };
+  /** The place behind the last one that stays. */
+  let next = 0;
   let previous = "";
   for (const [index, element] of elements.entries()) {
-    const own = childId(child, element);
-    if (own === "" || wanted.has(own)) return undefined;
-    wanted.add(own);
-    const place = places.get(own);
+    const own = idOfChild(child, element);
+    const place = own === ids[next] ? next : values.placeOf(own);
     if (place !== undefined) {
-      if (place < behind) return undefined;
-      behind = place;
+      if (place < next) return undefined;
+      remove(next, place);
+      next = place + 1;
+    } else {
+      // A first one that is new would have to go in front of the others.
+      if (own === "" || added.has(own) || (previous === "" && ids.length > 0)) return undefined;
+      added.add(own);
     }
-    const current = values.get(own);
+    const current = place === undefined ? undefined : values.values[place];
     if (current === undefined || !isAsDesired(desc, current, element)) {
       const at = `${path}.${id.kind.field}.${child.directive.syntax.field.name}[${index}]`;
       const resource = create(ResourceSchema, { name: nameOf(own) });
       resource.kind = { case: child.case, value: element } as Resource["kind"];
-      // A first one that is new would have to go in front of the others.
-      if (place === undefined && previous === "" && values.size > 0) return undefined;
       changes.push({
         ...(place === undefined
           ? creation(resource, previous === "" ? "" : nameOf(previous), path)
@@ -158,14 +165,8 @@ function childChanges(
     }
     previous = own;
   }
-  const removals = [...values.keys()]
-    .filter((name) => !wanted.has(name))
-    .map((name) => removal(nameOf(name)));
+  remove(next, ids.length);
   return [...changes, ...removals];
-}
-
-function childId(child: ChildKind, element: Fields): string {
-  return child.case === "bind" ? idOfBind(element) : String(element.name);
 }
 
 function update(resource: Resource, path: string): PlacedChange {
@@ -205,7 +206,7 @@ function elementsOf(resource: Resource, kind: SectionKind, { directive }: ChildK
 function* childNames(resource: Resource, { kind, section }: ResourceId): Generator<string> {
   for (const child of kind.children)
     for (const element of elementsOf(resource, kind, child))
-      yield writeResourceId({ kind, section, child: { kind: child, id: childId(child, element) } });
+      yield writeResourceId({ kind, section, child: { kind: child, id: idOfChild(child, element) } });
 }
 
 /** The names in a collection that may be pruned. */

@@ -126,9 +126,11 @@ function empty(field: DescField): Fields {
 
 function copy(field: DescField, slot: Slot, from: Fields, to: Fields): void {
   const value = slot.get(from);
+  const present = slot.get(to);
+  // A message that got a property for each field that it does not have would be slow from then on.
+  if (value === present) return;
   if (value !== undefined || field.oneof === undefined) slot.set(to, value);
-  else if (slot.get(to) !== undefined)
-    (to as Record<string, unknown>)[field.oneof.localName] = { case: undefined };
+  else (to as Record<string, unknown>)[field.oneof.localName] = { case: undefined };
 }
 
 function describe(field: string, description: string): FieldViolation {

@@ -178,6 +178,8 @@ function checkMessage(
       value === "" ||
       (Array.isArray(value) && value.length === 0) ||
       (required && value === 0 && enumOf(field) !== undefined);
+    // Most fields of a large message are not there, and nothing is to be said about them.
+    if (unset && !required && value !== "") continue;
     const absent = unset || value === false;
     const at = `${path}.${field.name}`;
     if (without.includes(field.name)) {

@@ -53,9 +53,11 @@ function difference(syntax: FieldSyntax, a: unknown, b: unknown, path: string): 
   }
   const message = messageOf(syntax.field);
   if (message !== undefined)
-    return firstOf(comparedFields(message), ({ syntax: inner, get }) =>
-      difference(inner, get(a as Fields), get(b as Fields), `${path}.${inner.field.name}`),
-    );
+    return firstOf(comparedFields(message), ({ syntax: inner, get }) => {
+      const [left, right] = [get(a as Fields), get(b as Fields)];
+      // Of a hundred fields most are set in neither: no path is made for them.
+      return left === right ? undefined : difference(inner, left, right, `${path}.${inner.field.name}`);
+    });
   return isPhrase(syntax.type) && sameWords(String(a), String(b)) ? undefined : here;
 }
 

@@ -1,4 +1,4 @@
-import { keyOf, NO_KEY, nextId } from "./hints.ts";
+import { keyOf, NO_KEY, nextId, plainKey } from "./hints.ts";
 import { Line } from "./line.ts";
 import type { Source } from "./source.ts";
 import { lexWords } from "./words.ts";
@@ -86,13 +86,19 @@ export function stretchOf(source: Source, from = 0, to = source.starts.length - 
 export function keysOf(runs: readonly Run[]): number[] {
   const keys: number[] = [];
   for (const { source, from, to } of runs) {
+    const { bytes, starts } = source;
     for (let line = from; line < to; line++) {
-      const { words } = lexWords(source.bytes, source.starts[line]!, source.starts[line + 1]!, 2);
-      const first = words[0]?.value ?? "";
-      keys.push(first === "" ? NO_KEY : keyOf(first, words[1]?.value));
+      const [start, end] = [starts[line]!, starts[line + 1]!];
+      keys.push(plainKey(bytes, start, end) ?? lexedKey(bytes, start, end));
     }
   }
   return keys;
+}
+
+function lexedKey(bytes: Buffer, start: number, end: number): number {
+  const { words } = lexWords(bytes, start, end, 2);
+  const first = words[0]?.value ?? "";
+  return first === "" ? NO_KEY : keyOf(first, words[1]?.value);
 }
 
 /** Puts stretches together; the keys are known when those of all are. */

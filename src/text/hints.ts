@@ -1,15 +1,53 @@
+import { BACKSLASH, DOLLAR, DOUBLE_QUOTE, HASH, LF, SINGLE_QUOTE, SPACE, TAB } from "./bytes.ts";
+
 /** Marks what need not be found. */
 export const NO_KEY = 0;
 
+const FNV_BASIS = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+/** Stands between two words: no character is it. */
+const BETWEEN = 0x10000;
+
 /** The key of one or two words: equal words give equal keys; the reverse must be checked. */
 export function keyOf(first: string, second: string | undefined): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < first.length; i++) hash = Math.imul(hash ^ first.charCodeAt(i), 0x01000193);
+  let hash = FNV_BASIS;
+  for (let i = 0; i < first.length; i++) hash = Math.imul(hash ^ first.charCodeAt(i), FNV_PRIME);
   if (second === undefined) return hash || 1;
-  hash = Math.imul(hash ^ 0x10000, 0x01000193);
-  for (let i = 0; i < second.length; i++) hash = Math.imul(hash ^ second.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ BETWEEN, FNV_PRIME);
+  for (let i = 0; i < second.length; i++) hash = Math.imul(hash ^ second.charCodeAt(i), FNV_PRIME);
   return hash || 1;
 }
+
+/** The same for the first two words of a line, off its bytes; undefined for a line that has to be split by the rules, or has fewer. */
+export function plainKey(bytes: Uint8Array, start: number, end: number): number | undefined {
+  const classes = CLASSES;
+  let at = start;
+  let hash = FNV_BASIS;
+  for (let word = 0; word < 2; word++) {
+    if (word > 0) hash = Math.imul(hash ^ BETWEEN, FNV_PRIME);
+    while (at < end && classes[bytes[at]!] === BLANK) at++;
+    const from = at;
+    for (; at < end && classes[bytes[at]!] === PLAIN; at++) hash = Math.imul(hash ^ bytes[at]!, FNV_PRIME);
+    const behind = at < end ? classes[bytes[at]!] : OTHER;
+    if (at === from || !(behind === BLANK || (behind === FEED && word > 0))) return undefined;
+  }
+  return hash || 1;
+}
+
+const OTHER = 0;
+/** It stands for itself wherever it stands. */
+const PLAIN = 1;
+const BLANK = 2;
+const FEED = 3;
+
+/** Class of each byte. */
+const CLASSES = (() => {
+  const classes = new Uint8Array(256).fill(PLAIN, 33, 127);
+  for (const special of [HASH, DOUBLE_QUOTE, SINGLE_QUOTE, BACKSLASH, DOLLAR]) classes[special] = OTHER;
+  for (const blank of [SPACE, TAB]) classes[blank] = BLANK;
+  classes[LF] = FEED;
+  return classes;
+})();
 
 let lastId = 0;
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
+import { keyOf, plainKey } from "./hints.ts";
 import { Lines } from "./lines.ts";
 import { type Source, splitLines } from "./source.ts";
+import { lexWords } from "./words.ts";
 
 function servers(from: number, count: number): Source {
   return splitLines(Buffer.from(Array.from({ length: count }, (_, i) => `server s${from + i}\n`).join("")));
@@ -52,4 +55,22 @@ test("huge lines stand in chunks of their own", () => {
     Array.from(linesOf(source).chunks, ({ length }) => length),
     [1, 1, 2],
   );
+});
+
+test("the key off a line's bytes is that of its words, or none", () => {
+  const piece = fc.constantFrom(..."ab:/-~ \t\v\r\n#\"'\\$\0é");
+  let told = 0;
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const text = ` s ${pieces.join("")}\n`;
+      const bytes = Buffer.from(text.slice(0, text.indexOf("\n") + 1));
+      const key = plainKey(bytes, 0, bytes.length);
+      if (key === undefined) return;
+      told++;
+      const [first, second] = lexWords(bytes, 0, bytes.length, 2).words;
+      assert.equal(key, keyOf(first!.value, second!.value));
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.ok(told > 100, `${told} keys were told`);
 });
