@@ -44,17 +44,22 @@ export class DurableChange {
     operations: readonly Operation[] = [],
   ): Promise<DurableChange> {
     const { store, files, writer, history } = parts;
-    const intent = history.intent(files.believed, next, "put-back", attached, edits);
-    const announcing = store.write([{ kind: "begin-intent", intent }, ...operations]);
-    const staging =
-      attached.length === 0 ? files.stage(next) : announcing.then(() => files.stage(next, attached));
+    const announce = async () => {
+      const intent = history.intent(files.believed, next, "put-back", attached, edits);
+      await store.write([{ kind: "begin-intent", intent }, ...operations]);
+      return intent.id;
+    };
+    // First what the disk has to do: the intent is made meanwhile.
+    const begun = attached.length === 0 ? files.stage(next) : undefined;
+    const announcing = announce();
+    const staging = begun ?? announcing.then(() => files.stage(next, attached));
     const [announced, staged] = await Promise.allSettled([announcing, staging]);
     if (announced.status === "rejected") {
       if (staged.status === "fulfilled") await files.discard(staged.value);
       throw announced.reason;
     }
-    if (staged.status === "fulfilled") return new DurableChange(parts, intent.id, staged.value);
-    writer.owe([{ kind: "finish-intent", id: intent.id }]);
+    if (staged.status === "fulfilled") return new DurableChange(parts, announced.value, staged.value);
+    writer.owe([{ kind: "finish-intent", id: announced.value }]);
     throw staged.reason;
   }
 

@@ -101,22 +101,39 @@ export async function stageFile(
     discard,
     async place(expected, hold) {
       let isPlaced = false;
+      let isLinked = false;
       try {
         if (!(await holds(fs, target, expected))) return { kind: "foreign" };
-        const isNew = expected === undefined;
-        if (!isNew) await fs.link(target, former);
+        if (expected !== undefined) {
+          await fs.link(target, former);
+          isLinked = true;
+        }
         await fs.rename(temporary, target);
         isPlaced = true;
-        await syncDirectory(fs, directory);
-        if (isNew) return { kind: "replaced" };
-        const kept = await unchanged(fs, former, expected, hold !== undefined);
-        if (kept !== undefined) return { kind: "replaced", ...kept };
+        if (expected === undefined) {
+          await syncDirectory(fs, directory);
+          return { kind: "replaced" };
+        }
+        // One reads while the other waits for the disk.
+        const [looked, synced] = await Promise.allSettled([
+          letGo(fs, former, expected, hold !== undefined),
+          syncDirectory(fs, directory),
+        ]);
+        if (synced.status === "rejected") {
+          if (looked.status === "fulfilled") await looked.value?.former?.handle.close();
+          throw synced.reason;
+        }
+        if (looked.status === "rejected") throw looked.reason;
+        if (looked.value !== undefined) {
+          isLinked = false;
+          return { kind: "replaced", ...looked.value };
+        }
         await fs.rename(former, target);
         await syncDirectory(fs, directory);
         return { kind: "foreign" };
       } finally {
         if (!isPlaced) await discard();
-        if (expected !== undefined) await ifThere(fs.unlink(former));
+        if (isLinked) await ifThere(fs.unlink(former));
       }
     },
   };
@@ -150,8 +167,8 @@ export function stageRemoval(path: string, fs: FileSystem = nodeFs): StagedFile 
   };
 }
 
-/** The replaced file when it holds what was expected, open if it is to be held; undefined when it holds something else. */
-async function unchanged(
+/** Removes the link to a replaced file that holds what was expected, which is open then if it is to be held. Undefined when it holds something else: the link stays. */
+async function letGo(
   fs: FileSystem,
   path: string,
   expected: Uint8Array,
@@ -162,6 +179,7 @@ async function unchanged(
   try {
     const { mtimeMs } = await handle.stat();
     if (!(await holdsExactly(handle, expected))) return undefined;
+    await ifThere(fs.unlink(path));
     isHeld = hold;
     return hold ? { former: { handle, mtimeMs } } : {};
   } finally {
@@ -197,10 +215,11 @@ async function holdsExactly(file: FileHandle, expected: Uint8Array): Promise<boo
   const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, expected.length + 1));
   for (let at = 0; ; ) {
     const { bytesRead } = await file.read(piece, 0, piece.length, at);
-    if (bytesRead === 0) return at === expected.length;
     const same = piece.subarray(0, bytesRead).equals(expected.subarray(at, at + bytesRead));
     if (!same) return false;
     at += bytesRead;
+    // Less than was asked for is where it ends.
+    if (bytesRead < piece.length) return at === expected.length;
   }
 }
 
@@ -225,13 +244,20 @@ async function writeSynced(
 ): Promise<void> {
   const file = await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
-    await file.writeFile(content);
-    if (attributes.owner !== undefined) await file.chown(attributes.owner.uid, attributes.owner.gid);
-    await file.chmod(attributes.mode);
+    // Neither waits for the other, and nothing goes on behind the back of one that fails.
+    const steps = [file.writeFile(content), give(file, attributes)];
+    await Promise.allSettled(steps);
+    await Promise.all(steps);
     await file.sync();
   } finally {
     await file.close();
   }
+}
+
+/** The owner comes first: a change of owner takes bits of the mode away. */
+async function give(file: FileHandle, { mode, owner }: Attributes): Promise<void> {
+  if (owner !== undefined) await file.chown(owner.uid, owner.gid);
+  await file.chmod(mode);
 }
 
 async function attributesOf(fs: FileSystem, path: string, otherwise: Attributes): Promise<Attributes> {
