@@ -61,10 +61,12 @@ export function encodeLinesCommand(words: readonly string[], lines: readonly str
  */
 export function encodePieceCommand(words: readonly string[], payload: string): string {
   const head = encodeCommand(words).slice(0, -1);
-  for (const line of payload.replace(/\n$/, "").split("\n"))
+  // An empty line ends a payload: without one HAProxy would wait for more of it.
+  const lines = payload.replace(/\n$/, "");
+  for (const line of lines.split("\n"))
     if (line === "" || controls.test(line))
       throw unwritable("a payload line is empty or holds a control character");
-  const command = `${head} <<\n${payload}\n`;
+  const command = `${head} <<\n${lines}\n\n`;
   if (Buffer.byteLength(command) <= MAX_COMMAND_BYTES) return command;
   throw new DomainError(
     "LIMIT_EXCEEDED",

@@ -100,6 +100,15 @@ for (const { name: release, binary } of judgingHaproxys) {
       }
     });
 
+    test("is sent a payload to its end, with or without a newline there", async () => {
+      for (const payload of ["a", "a\n", "a\nb"]) {
+        const failure = await failureOf(
+          client().execute({ command: "no-such-command", payload: Buffer.from(payload) }),
+        );
+        assert.deepEqual([failure.code, failure.reason], ["FailedPrecondition", "HAPROXY_REFUSED"]);
+      }
+    });
+
     test("has an event for each raw command, without its words", async () => {
       const { transport } = stackTransport(haplane.dir, "gRPC-Web");
       const watching = new Watching(transport, adminHeaders(haplane.dir), { kinds: [EventKind.AUDIT] });
