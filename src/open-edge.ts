@@ -60,7 +60,8 @@ export async function readListening(settings: Settings): Promise<TlsMaterial | u
 
 /** Opens the listeners over the services. */
 export async function openEdge(options: OpenEdgeOptions): Promise<OpenEdge> {
-  const { tls, paths, services, routes, health, metrics, clock, logger } = options;
+  const { tls, paths, services, routes, health, metrics, clock } = options;
+  const logger = options.logger.child({ part: "rpc" });
   let { settings } = options;
   let principals = await readPrincipals(settings, paths.adminToken, logger);
   const nobody: ListedUsers = { find: () => undefined, passwords: () => [] };
@@ -69,7 +70,7 @@ export async function openEdge(options: OpenEdgeOptions): Promise<OpenEdge> {
   const check = createPasswordCheck();
   opening.defer(() => check.close());
   const { limits } = settings;
-  const trail = logger.child({ part: "audit" });
+  const trail = options.logger.child({ part: "audit" });
   const edge = createEdge({
     audit(record) {
       trail.info(record, "change");

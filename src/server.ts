@@ -268,7 +268,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       eventsService(hub, present),
     ],
     routes: [metricsRoute(metrics), healthRoute(health)],
-    logger: logger.child({ part: "rpc" }),
+    logger,
     audit: audit.record,
   });
   starting.defer(() => edge.close(GRACE_MS));

@@ -3,7 +3,7 @@ import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { status as Code } from "@grpc/grpc-js";
 import { Role } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
-import type { Call, CallEnd, Protocol } from "./call.ts";
+import type { BoundMethod, Call, CallEnd, Protocol } from "./call.ts";
 import { Encoded } from "./encoded.ts";
 import { redactedJson } from "./redact.ts";
 import { roleName } from "./roles.ts";
@@ -40,12 +40,14 @@ export interface AuditRecord {
 }
 
 const MAX_RESOURCES = 20;
+/** Characters of a name that are told. */
+const MAX_NAME = 300;
 /** Requests are told up to so many characters; those of more than so many bytes are not even read for it. */
 const MAX_REQUEST = { characters: 4_096, bytes: 64 * 1024 };
 /** How deep requests are looked into for names: a change in a list, and its resource. */
 const MAX_DEPTH = 4;
 /** Fields that name what a request is about. */
-const NAMES: ReadonlySet<string> = new Set(["name", "parent", "storage_name", "source_id"]);
+const NAMES: ReadonlySet<string> = new Set(["name", "parent"]);
 
 /**
  * The record of a call that was to change something; undefined for calls that read, and for those whose caller nobody knows: they never came so far. This is the one place that makes records.
@@ -65,9 +67,7 @@ export function auditOf(call: Call, end: CallEnd, listener: string): AuditRecord
     protocol: call.protocol,
     method: call.method.name,
     requestId: call.requestId,
-    ...(request === undefined
-      ? { resources: [], validateOnly: false }
-      : aboutOf(call.method.desc.input, request)),
+    ...(request === undefined ? { resources: [], validateOnly: false } : aboutOf(call.method, request)),
     ...(revision !== undefined && { revision }),
     outcome: Code[end.code],
     ...(denied !== undefined && { reason: denied.reason, error: denied.message }),
@@ -78,21 +78,28 @@ export function auditOf(call: Call, end: CallEnd, listener: string): AuditRecord
 }
 
 /** What a request says that a record tells. */
-function aboutOf(desc: DescMessage, message: Message): Pick<AuditRecord, "resources" | "validateOnly"> {
+function aboutOf(
+  { desc: { input }, names }: BoundMethod,
+  request: Message,
+): Pick<AuditRecord, "resources" | "validateOnly"> {
   const resources: string[] = [];
+  const add = (name: string) => {
+    if (resources.length < MAX_RESOURCES) resources.push(name.slice(0, MAX_NAME));
+  };
   let validateOnly = false;
   const look = (type: DescMessage, value: Message, depth: number): void => {
     const fields = reflect(type, value);
+    const implied = names.get(type.typeName)?.(value);
+    if (implied !== undefined) add(implied);
     for (const field of fields.fields) {
       if (!fields.isSet(field)) continue;
       if (field.name === "validate_only") validateOnly = true;
-      if (field.fieldKind === "scalar" && NAMES.has(field.name) && resources.length < MAX_RESOURCES)
-        resources.push(String(fields.get(field)));
+      if (field.fieldKind === "scalar" && NAMES.has(field.name)) add(String(fields.get(field)));
       // Of a raw command only its beginning: what follows may be a key or a password.
       if (field.fieldKind === "scalar" && field.name === "command")
-        resources.push(String(fields.get(field)).split(/\s+/, 3).join(" "));
+        add(String(fields.get(field)).split(/\s+/, 3).join(" "));
       // What a resource says of itself is in other packages, and no name of a resource.
-      if (depth === MAX_DEPTH || field.message?.file.proto.package !== desc.file.proto.package) continue;
+      if (depth === MAX_DEPTH || field.message?.file.proto.package !== input.file.proto.package) continue;
       if (field.fieldKind === "message") look(field.message, fields.get(field).message, depth + 1);
       else if (field.fieldKind === "list")
         for (const item of fields.get(field))
@@ -100,7 +107,7 @@ function aboutOf(desc: DescMessage, message: Message): Pick<AuditRecord, "resour
             look(field.message, (item as ReflectMessage).message, depth + 1);
     }
   };
-  look(desc, message, 1);
+  look(input, request, 1);
   return { resources, validateOnly };
 }
 

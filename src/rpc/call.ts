@@ -2,7 +2,7 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { status as Code } from "@grpc/grpc-js";
 import { DomainError } from "../lib/errors.ts";
 import { type Access, ANONYMOUS } from "./auth.ts";
-import type { AnyHandler, CallContext, Caller, Peer } from "./handler.ts";
+import type { AnyHandler, CallContext, Caller, Peer, ResourceNames } from "./handler.ts";
 import { type CallStatus, statusOf } from "./status.ts";
 import { parseTraceparent, type TraceContext } from "./trace-context.ts";
 
@@ -13,6 +13,7 @@ export interface BoundMethod {
   readonly name: string;
   readonly access: Access;
   readonly handler: AnyHandler;
+  readonly names: ResourceNames;
 }
 
 /** Protocols a call can come by. */

@@ -30,7 +30,7 @@ export interface EdgeOptions {
 
 /** What a peer may use over all listeners. Each has a default. */
 export interface EdgeLimits extends StreamLimits {
-  /** Wrong passwords that an address may send before it has to wait. Default 10. */
+  /** Different wrong passwords, and as many wrong tokens, that an address may send before it has to wait. Default 10. */
   readonly maxFailedLogins: number;
   /** Calls at once of one address. Default 20,000. */
   readonly maxCallsPerPeer: number;
@@ -85,12 +85,12 @@ function bounded(method: BoundMethod, limits: StreamLimits): BoundMethod {
 }
 
 function bind(services: readonly Service[], accessOf: (method: DescMethod) => Access): BoundMethod[] {
-  return services.flatMap(({ desc, handlers }) =>
+  return services.flatMap(({ desc, handlers, names }) =>
     desc.methods.map((method) => {
       const handler = handlers[method.localName];
       const name = `${desc.typeName}/${method.name}`;
       if (handler === undefined) throw new Error(`method ${name} has no handler`);
-      return { desc: method, name, access: accessOf(method), handler };
+      return { desc: method, name, access: accessOf(method), handler, names };
     }),
   );
 }

@@ -6,6 +6,7 @@ import type {
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
+  Message,
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
@@ -71,6 +72,18 @@ export type Handlers<S extends DescService> = {
 export interface Service {
   readonly desc: DescService;
   readonly handlers: Readonly<Record<string, AnyHandler>>;
+  readonly names: ResourceNames;
+}
+
+/** Which resource a message is about that does not name it as one, by the message's type; undefined when it says too little. For the record of what was changed. */
+export type ResourceNames = ReadonlyMap<string, (message: Message) => string | undefined>;
+
+/** An entry of `ResourceNames`. */
+export function naming<I extends DescMessage>(
+  desc: I,
+  nameOf: (message: MessageShape<I>) => string | undefined,
+): readonly [string, (message: Message) => string | undefined] {
+  return [desc.typeName, nameOf as (message: Message) => string | undefined];
 }
 
 /** A handler of any kind, after its types have been checked by `service`. */
@@ -80,6 +93,10 @@ export type AnyHandler = (
 ) => Promise<unknown> | AsyncIterable<unknown>;
 
 /** Joins a service and its handlers, checking their types. */
-export function service<S extends DescService>(desc: S, handlers: Handlers<S>): Service {
-  return { desc, handlers: handlers as unknown as Service["handlers"] };
+export function service<S extends DescService>(
+  desc: S,
+  handlers: Handlers<S>,
+  names: Iterable<ReturnType<typeof naming>> = [],
+): Service {
+  return { desc, handlers: handlers as unknown as Service["handlers"], names: new Map(names) };
 }

@@ -19,7 +19,7 @@ import {
 } from "../../gen/haplane/v1/spoe_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import { checkFields } from "../rpc/fields.ts";
-import { type Service, service } from "../rpc/handler.ts";
+import { naming, type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import { fileName } from "../spoe/file-errors.ts";
 import { getSpoe } from "../spoe/read-spoe.ts";
@@ -74,175 +74,180 @@ export function spoeService(tools: SpoeTools): Service {
     resource: getSpoe(file, name, "resource.name", context().etags),
   });
 
-  return service(Spoe, {
-    async uploadFile(requests, { caller }) {
-      const { header, bytes } = await readSpoeUpload(requests);
-      checkRequest(SpoeUploadFileHeaderSchema, header);
-      const { storageName: name, etag, createOnly, validateOnly, message } = header;
-      const again = repeatable(caller, "Spoe.UploadFile", SpoeUploadFileHeaderSchema, header);
-      return answers.once({ ...again, further: bytes }, SpoeUploadFileResponseSchema, async (keep) => {
-        const along = keeping(keep, ({ applied }: SpoeCommitted) =>
-          create(SpoeUploadFileResponseSchema, { applied }),
+  return service(
+    Spoe,
+    {
+      async uploadFile(requests, { caller }) {
+        const { header, bytes } = await readSpoeUpload(requests);
+        checkRequest(SpoeUploadFileHeaderSchema, header);
+        const { storageName: name, etag, createOnly, validateOnly, message } = header;
+        const again = repeatable(caller, "Spoe.UploadFile", SpoeUploadFileHeaderSchema, header);
+        return answers.once({ ...again, further: bytes }, SpoeUploadFileResponseSchema, async (keep) => {
+          const along = keeping(keep, ({ applied }: SpoeCommitted) =>
+            create(SpoeUploadFileResponseSchema, { applied }),
+          );
+          const outcome = await files.upload({
+            ...{ name, bytes, etag, createOnly, validateOnly, author: caller.name },
+            message: () => (message === "" ? `stores ${fileName(name)}` : message),
+            along: along && ((made) => along((revision) => notAnswered(made, revision))),
+          });
+          const stored = await files.find(name);
+          const { applied } = committed(outcome, validateOnly);
+          return create(SpoeUploadFileResponseSchema, {
+            ...{ applied, ...(stored && { file: toFiles(tools, [stored])[0]! }) },
+          });
+        });
+      },
+
+      downloadFile: (request, { caller }) => download(tools, request, caller),
+
+      async getFile({ name }) {
+        return { file: toFiles(tools, [await files.get(readFileName(name, "name"))])[0]! };
+      },
+
+      async listFiles(request) {
+        const { items, nextPageToken } = paginate(await files.list(), request, {
+          ...PAGE,
+          key: ({ facts }) => facts.name,
+        });
+        return { files: toFiles(tools, items), nextPageToken };
+      },
+
+      async deleteFile({ name, etag, allowMissing }, { caller }) {
+        const request = { author: caller.name, message: () => `removes ${name}`, validateOnly: false };
+        await missingIsFine(allowMissing, () => files.remove(readFileName(name, "name"), etag, request));
+        return {};
+      },
+
+      listVersions: (request) => listSpoeVersions(tools, request),
+
+      getVersion: ({ name }) => getSpoeVersion({ versions }, name),
+
+      async rollback(request, { caller }) {
+        checkRequest(SpoeRollbackRequestSchema, request);
+        const { validateOnly } = request;
+        const answer = (made: SpoeCommitted) => create(SpoeRollbackResponseSchema, made);
+        const again = repeatable(caller, "Spoe.Rollback", SpoeRollbackRequestSchema, request);
+        return answers.once(again, SpoeRollbackResponseSchema, async (keep) => {
+          const { file, version, content } = await contentOfVersion(tools, request.name);
+          const along = keeping(keep, answer);
+          const outcome = await files.upload({
+            ...{ name: file, bytes: content, etag: "", createOnly: false, validateOnly, author: caller.name },
+            baseVersion: baseVersion(request.baseVersion),
+            message: () => `makes ${fileName(file)} what it was in version ${version.number}`,
+            along: along && ((made) => along((revision) => notAnswered(made, revision))),
+          });
+          return answer(committed(outcome, validateOnly));
+        });
+      },
+
+      async get({ name, transaction }, { caller }) {
+        const { file, version } = await readFile(tools, readSpoeName(name, "name").file, transaction, caller);
+        return { resource: getSpoe(file, name, "name", context().etags), version: BigInt(version) };
+      },
+
+      list: (request, { caller }) => listPage(tools, request, caller),
+
+      async create(request, { caller }) {
+        checkRequest(SpoeCreateRequestSchema, request);
+        const { resource, after } = request;
+        return write("Create", [SpoeCreateRequestSchema, request], SpoeCreateResponseSchema, {
+          ...{ caller, message: "", name: readSpoeName(resource!.name, "resource.name").file },
+          input: singleChange({ case: "create", value: { resource: resource!, after } }),
+          answer: (written) => create(SpoeCreateResponseSchema, withResource(written, resource!.name)),
+        });
+      },
+
+      async update(request, { caller }) {
+        checkRequest(SpoeUpdateRequestSchema, request);
+        const { resource, updateMask, allowMissing } = request;
+        return write("Update", [SpoeUpdateRequestSchema, request], SpoeUpdateResponseSchema, {
+          ...{ caller, message: "", name: readSpoeName(resource!.name, "resource.name").file },
+          input: singleChange({ case: "update", value: { resource: resource!, updateMask, allowMissing } }),
+          answer: (written) => create(SpoeUpdateResponseSchema, withResource(written, resource!.name)),
+        });
+      },
+
+      async delete(request, { caller }) {
+        checkRequest(SpoeDeleteRequestSchema, request);
+        const { name, etag, allowMissing } = request;
+        return write("Delete", [SpoeDeleteRequestSchema, request], SpoeDeleteResponseSchema, {
+          ...{ caller, message: "", name: readSpoeName(name, "name").file },
+          input: singleChange({ case: "delete", value: { name, etag, allowMissing } }),
+          answer: ({ version, applied, diff }) =>
+            create(SpoeDeleteResponseSchema, { version, applied, diff }),
+        });
+      },
+
+      async apply(request, { caller }) {
+        checkRequest(SpoeApplyRequestSchema, request);
+        return write("Apply", [SpoeApplyRequestSchema, request], SpoeApplyResponseSchema, {
+          ...{ caller, message: request.message, name: readFileName(request.file, "file") },
+          input: batchOf(request),
+          answer: ({ version, applied, diff, done, file }) =>
+            create(SpoeApplyResponseSchema, {
+              ...{ changes: done.map((one) => resourceChange(tools, file, one)), version, applied, diff },
+            }),
+        });
+      },
+
+      async beginTransaction(request, { caller }) {
+        checkRequest(SpoeBeginTransactionRequestSchema, request);
+        const idleMs = checkFields((check) =>
+          check.duration("idle_timeout", request.idleTimeout, IDLE_MS.default, IDLE_MS.min, IDLE_MS.max),
         );
-        const outcome = await files.upload({
-          ...{ name, bytes, etag, createOnly, validateOnly, author: caller.name },
-          message: () => (message === "" ? `stores ${fileName(name)}` : message),
-          along: along && ((made) => along((revision) => notAnswered(made, revision))),
+        const { facts } = await files.get(readFileName(request.file, "file"));
+        const own = await transactions.of(facts.name);
+        return { transaction: toTransaction(await own.begin(caller.name, idleMs)) };
+      },
+
+      async getTransaction({ name }) {
+        const view = (await transactions.of(fileOfTransaction(name, "name"))).get(name);
+        return { transaction: toTransaction(view), diff: spoeDiff(view.base, view.document) };
+      },
+
+      async listTransactions(request) {
+        const own = await transactions.of(readFileName(request.file, "file"));
+        const { items, nextPageToken } = paginate(own.list(), request, { ...PAGE, key: ({ name }) => name });
+        return { transactions: items.map(toTransaction), nextPageToken };
+      },
+
+      async commitTransaction(request, { caller }) {
+        checkRequest(SpoeCommitTransactionRequestSchema, request);
+        const { name, validateOnly, message } = request;
+        const answer = (made: SpoeCommitted) => create(SpoeCommitTransactionResponseSchema, made);
+        const again = repeatable(
+          ...([caller, "Spoe.CommitTransaction", SpoeCommitTransactionRequestSchema, request] as const),
+        );
+        return answers.once(again, SpoeCommitTransactionResponseSchema, async (keep) => {
+          const file = fileOfTransaction(name, "name");
+          const own = await transactions.of(file);
+          const base = baseVersion(request.baseVersion);
+          const along = keeping(
+            keep,
+            answer,
+          )?.((revision) => {
+            const version = transactions.making(file)?.version ?? 0;
+            return notAnswered({ version }, revision);
+          });
+          const how = {
+            ...{ validateOnly, message },
+            ...(base !== undefined && { baseRevision: base }),
+            ...(along && { along }),
+          };
+          return answer(committed(await own.commit(name, userOf(caller), how), validateOnly));
         });
-        const stored = await files.find(name);
-        const { applied } = committed(outcome, validateOnly);
-        return create(SpoeUploadFileResponseSchema, {
-          ...{ applied, ...(stored && { file: toFiles(tools, [stored])[0]! }) },
+      },
+
+      async abortTransaction({ name }, { caller }) {
+        await missingIsFine(true, async () => {
+          await (await transactions.of(fileOfTransaction(name, "name"))).abort(name, userOf(caller));
         });
-      });
+        return {};
+      },
     },
-
-    downloadFile: (request, { caller }) => download(tools, request, caller),
-
-    async getFile({ name }) {
-      return { file: toFiles(tools, [await files.get(readFileName(name, "name"))])[0]! };
-    },
-
-    async listFiles(request) {
-      const { items, nextPageToken } = paginate(await files.list(), request, {
-        ...PAGE,
-        key: ({ facts }) => facts.name,
-      });
-      return { files: toFiles(tools, items), nextPageToken };
-    },
-
-    async deleteFile({ name, etag, allowMissing }, { caller }) {
-      const request = { author: caller.name, message: () => `removes ${name}`, validateOnly: false };
-      await missingIsFine(allowMissing, () => files.remove(readFileName(name, "name"), etag, request));
-      return {};
-    },
-
-    listVersions: (request) => listSpoeVersions(tools, request),
-
-    getVersion: ({ name }) => getSpoeVersion({ versions }, name),
-
-    async rollback(request, { caller }) {
-      checkRequest(SpoeRollbackRequestSchema, request);
-      const { validateOnly } = request;
-      const answer = (made: SpoeCommitted) => create(SpoeRollbackResponseSchema, made);
-      const again = repeatable(caller, "Spoe.Rollback", SpoeRollbackRequestSchema, request);
-      return answers.once(again, SpoeRollbackResponseSchema, async (keep) => {
-        const { file, version, content } = await contentOfVersion(tools, request.name);
-        const along = keeping(keep, answer);
-        const outcome = await files.upload({
-          ...{ name: file, bytes: content, etag: "", createOnly: false, validateOnly, author: caller.name },
-          baseVersion: baseVersion(request.baseVersion),
-          message: () => `makes ${fileName(file)} what it was in version ${version.number}`,
-          along: along && ((made) => along((revision) => notAnswered(made, revision))),
-        });
-        return answer(committed(outcome, validateOnly));
-      });
-    },
-
-    async get({ name, transaction }, { caller }) {
-      const { file, version } = await readFile(tools, readSpoeName(name, "name").file, transaction, caller);
-      return { resource: getSpoe(file, name, "name", context().etags), version: BigInt(version) };
-    },
-
-    list: (request, { caller }) => listPage(tools, request, caller),
-
-    async create(request, { caller }) {
-      checkRequest(SpoeCreateRequestSchema, request);
-      const { resource, after } = request;
-      return write("Create", [SpoeCreateRequestSchema, request], SpoeCreateResponseSchema, {
-        ...{ caller, message: "", name: readSpoeName(resource!.name, "resource.name").file },
-        input: singleChange({ case: "create", value: { resource: resource!, after } }),
-        answer: (written) => create(SpoeCreateResponseSchema, withResource(written, resource!.name)),
-      });
-    },
-
-    async update(request, { caller }) {
-      checkRequest(SpoeUpdateRequestSchema, request);
-      const { resource, updateMask, allowMissing } = request;
-      return write("Update", [SpoeUpdateRequestSchema, request], SpoeUpdateResponseSchema, {
-        ...{ caller, message: "", name: readSpoeName(resource!.name, "resource.name").file },
-        input: singleChange({ case: "update", value: { resource: resource!, updateMask, allowMissing } }),
-        answer: (written) => create(SpoeUpdateResponseSchema, withResource(written, resource!.name)),
-      });
-    },
-
-    async delete(request, { caller }) {
-      checkRequest(SpoeDeleteRequestSchema, request);
-      const { name, etag, allowMissing } = request;
-      return write("Delete", [SpoeDeleteRequestSchema, request], SpoeDeleteResponseSchema, {
-        ...{ caller, message: "", name: readSpoeName(name, "name").file },
-        input: singleChange({ case: "delete", value: { name, etag, allowMissing } }),
-        answer: ({ version, applied, diff }) => create(SpoeDeleteResponseSchema, { version, applied, diff }),
-      });
-    },
-
-    async apply(request, { caller }) {
-      checkRequest(SpoeApplyRequestSchema, request);
-      return write("Apply", [SpoeApplyRequestSchema, request], SpoeApplyResponseSchema, {
-        ...{ caller, message: request.message, name: readFileName(request.file, "file") },
-        input: batchOf(request),
-        answer: ({ version, applied, diff, done, file }) =>
-          create(SpoeApplyResponseSchema, {
-            ...{ changes: done.map((one) => resourceChange(tools, file, one)), version, applied, diff },
-          }),
-      });
-    },
-
-    async beginTransaction(request, { caller }) {
-      checkRequest(SpoeBeginTransactionRequestSchema, request);
-      const idleMs = checkFields((check) =>
-        check.duration("idle_timeout", request.idleTimeout, IDLE_MS.default, IDLE_MS.min, IDLE_MS.max),
-      );
-      const { facts } = await files.get(readFileName(request.file, "file"));
-      const own = await transactions.of(facts.name);
-      return { transaction: toTransaction(await own.begin(caller.name, idleMs)) };
-    },
-
-    async getTransaction({ name }) {
-      const view = (await transactions.of(fileOfTransaction(name, "name"))).get(name);
-      return { transaction: toTransaction(view), diff: spoeDiff(view.base, view.document) };
-    },
-
-    async listTransactions(request) {
-      const own = await transactions.of(readFileName(request.file, "file"));
-      const { items, nextPageToken } = paginate(own.list(), request, { ...PAGE, key: ({ name }) => name });
-      return { transactions: items.map(toTransaction), nextPageToken };
-    },
-
-    async commitTransaction(request, { caller }) {
-      checkRequest(SpoeCommitTransactionRequestSchema, request);
-      const { name, validateOnly, message } = request;
-      const answer = (made: SpoeCommitted) => create(SpoeCommitTransactionResponseSchema, made);
-      const again = repeatable(
-        ...([caller, "Spoe.CommitTransaction", SpoeCommitTransactionRequestSchema, request] as const),
-      );
-      return answers.once(again, SpoeCommitTransactionResponseSchema, async (keep) => {
-        const file = fileOfTransaction(name, "name");
-        const own = await transactions.of(file);
-        const base = baseVersion(request.baseVersion);
-        const along = keeping(
-          keep,
-          answer,
-        )?.((revision) => {
-          const version = transactions.making(file)?.version ?? 0;
-          return notAnswered({ version }, revision);
-        });
-        const how = {
-          ...{ validateOnly, message },
-          ...(base !== undefined && { baseRevision: base }),
-          ...(along && { along }),
-        };
-        return answer(committed(await own.commit(name, userOf(caller), how), validateOnly));
-      });
-    },
-
-    async abortTransaction({ name }, { caller }) {
-      await missingIsFine(true, async () => {
-        await (await transactions.of(fileOfTransaction(name, "name"))).abort(name, userOf(caller));
-      });
-      return {};
-    },
-  });
+    [naming(SpoeUploadFileHeaderSchema, ({ storageName }) => fileName(storageName))],
+  );
 }
 
 /** Does something that may, when it is `allowed`, find nothing to be done. */

@@ -1,7 +1,7 @@
-import { ApplyMode, FileKind } from "../../gen/haplane/v1/storage_pb.js";
+import { ApplyMode, FileKind, type UploadFileHeader } from "../../gen/haplane/v1/storage_pb.js";
 import { parseName } from "../config/name.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
-import { FILE_KINDS, type FileKind as Kind } from "../storage/kinds.ts";
+import { FILE_KINDS, fileName, type FileKind as Kind } from "../storage/kinds.ts";
 import type { ApplyMode as Mode } from "../storage/stored-file.ts";
 
 const KINDS: Readonly<Record<Exclude<FileKind, FileKind.UNSPECIFIED>, Kind>> = {
@@ -38,6 +38,15 @@ export function modeOf(mode: ApplyMode, field: string): Mode {
   const known = MODES[mode];
   if (known !== undefined) return known;
   throw fieldsInvalid([{ field, description: "is no mode that is known here" }]);
+}
+
+/** The resource name of a file that a request wants to store; undefined when it says no kind that there is. */
+export function nameOfNewFile({
+  kind,
+  storageName,
+}: Pick<UploadFileHeader, "kind" | "storageName">): string | undefined {
+  const known = KINDS[kind as Exclude<FileKind, FileKind.UNSPECIFIED>];
+  return known === undefined ? undefined : fileName(known, storageName);
 }
 
 /** What a resource name `files/{kind}/{file}` says. Throws `FIELD_INVALID`. */

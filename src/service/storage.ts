@@ -21,7 +21,7 @@ import {
   UploadFileResponseSchema,
 } from "../../gen/haplane/v1/storage_pb.js";
 import { DomainError } from "../lib/errors.ts";
-import { type Caller, type Service, service } from "../rpc/handler.ts";
+import { type Caller, naming, type Service, service } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { EntryEdit } from "../storage/edit-patterns.ts";
 import type { PatternEntries } from "../storage/pattern-entries.ts";
@@ -34,7 +34,7 @@ import type { FirstAnswers } from "./first-answers.ts";
 import { entriesFileOf, entryOf, keyOf, listMapEntries, readEntries } from "./map-entries.ts";
 import { repeatable } from "./repeatable.ts";
 import { numberOf } from "./size.ts";
-import { fileOf, kindOf, kindOfParent, modeOf } from "./storage-kinds.ts";
+import { fileOf, kindOf, kindOfParent, modeOf, nameOfNewFile } from "./storage-kinds.ts";
 import { toFile } from "./stored-file.ts";
 import { checkSha256, readUpload } from "./upload.ts";
 
@@ -61,77 +61,81 @@ export function storageService(storage: Storage, patterns: PatternEntries, answe
     return answerOf(await patterns.edit(kind, name, edit, { etag, apply: modeOf(apply, "apply"), author }));
   };
 
-  return service(StorageDesc, {
-    async uploadFile(requests, { caller }) {
-      const { header, pieces, checksum } = await readUpload(requests);
-      const size = header.size === undefined ? undefined : numberOf(header.size);
-      const wanted = storeRequest(header, caller, size, "header.");
-      const again = [caller, "UploadFile", UploadFileHeaderSchema, header] as const;
-      return once(again, UploadFileResponseSchema, async () =>
-        create(UploadFileResponseSchema, answerOf(await storage.store(wanted, pieces, checksum))),
-      );
+  return service(
+    StorageDesc,
+    {
+      async uploadFile(requests, { caller }) {
+        const { header, pieces, checksum } = await readUpload(requests);
+        const size = header.size === undefined ? undefined : numberOf(header.size);
+        const wanted = storeRequest(header, caller, size, "header.");
+        const again = [caller, "UploadFile", UploadFileHeaderSchema, header] as const;
+        return once(again, UploadFileResponseSchema, async () =>
+          create(UploadFileResponseSchema, answerOf(await storage.store(wanted, pieces, checksum))),
+        );
+      },
+
+      async putFile(request, { caller }) {
+        const { data, sha256 } = request;
+        if (sha256 !== "") checkSha256(sha256, "sha256");
+        const checksum = () => (sha256 === "" ? undefined : sha256);
+        const wanted = storeRequest(request, caller, data.length, "");
+        return once([caller, "PutFile", PutFileRequestSchema, request], PutFileResponseSchema, async () =>
+          create(PutFileResponseSchema, answerOf(await storage.store(wanted, wholly(data), checksum))),
+        );
+      },
+
+      downloadFile: (request) => downloadFile(storage, request),
+
+      async getFile({ name }) {
+        const file = fileOf(name, "name");
+        return { file: toFile(await storage.get(file.kind, file.name)) };
+      },
+
+      listFiles: (request) => listFiles(storage, request),
+
+      async deleteFile(request, { caller }) {
+        const again = [caller, "DeleteFile", DeleteFileRequestSchema, request] as const;
+        return once(again, DeleteFileResponseSchema, async () =>
+          create(DeleteFileResponseSchema, { applied: await deleteFile(storage, request, caller) }),
+        );
+      },
+
+      listMapEntries: (request) => listMapEntries(patterns, request),
+
+      async addMapEntry(request, { caller }) {
+        const edit = { kind: "add", entry: entryOf(request.entry) } as const;
+        const again = [caller, "AddMapEntry", AddMapEntryRequestSchema, request] as const;
+        return once(again, AddMapEntryResponseSchema, async () =>
+          create(AddMapEntryResponseSchema, await editEntry(caller, request, edit)),
+        );
+      },
+
+      async setMapEntry(request, { caller }) {
+        const { entry, allowMissing } = request;
+        const edit = { kind: "set", entry: entryOf(entry), allowMissing } as const;
+        const again = [caller, "SetMapEntry", SetMapEntryRequestSchema, request] as const;
+        return once(again, SetMapEntryResponseSchema, async () =>
+          create(SetMapEntryResponseSchema, await editEntry(caller, request, edit)),
+        );
+      },
+
+      async deleteMapEntry(request, { caller }) {
+        const edit = { kind: "delete", key: keyOf(request.key, "key") } as const;
+        const again = [caller, "DeleteMapEntry", DeleteMapEntryRequestSchema, request] as const;
+        return once(again, DeleteMapEntryResponseSchema, async () =>
+          create(DeleteMapEntryResponseSchema, await editEntry(caller, request, edit)),
+        );
+      },
+
+      async replaceMapEntries(requests, { caller }) {
+        const { header, entries } = await readEntries(requests);
+        const { kind, name } = entriesFileOf(header.parent, "header.parent");
+        const how = { etag: header.etag, apply: modeOf(header.apply, "header.apply"), author: caller.name };
+        return answerOf(await patterns.replace(kind, name, entries, how));
+      },
     },
-
-    async putFile(request, { caller }) {
-      const { data, sha256 } = request;
-      if (sha256 !== "") checkSha256(sha256, "sha256");
-      const checksum = () => (sha256 === "" ? undefined : sha256);
-      const wanted = storeRequest(request, caller, data.length, "");
-      return once([caller, "PutFile", PutFileRequestSchema, request], PutFileResponseSchema, async () =>
-        create(PutFileResponseSchema, answerOf(await storage.store(wanted, wholly(data), checksum))),
-      );
-    },
-
-    downloadFile: (request) => downloadFile(storage, request),
-
-    async getFile({ name }) {
-      const file = fileOf(name, "name");
-      return { file: toFile(await storage.get(file.kind, file.name)) };
-    },
-
-    listFiles: (request) => listFiles(storage, request),
-
-    async deleteFile(request, { caller }) {
-      const again = [caller, "DeleteFile", DeleteFileRequestSchema, request] as const;
-      return once(again, DeleteFileResponseSchema, async () =>
-        create(DeleteFileResponseSchema, { applied: await deleteFile(storage, request, caller) }),
-      );
-    },
-
-    listMapEntries: (request) => listMapEntries(patterns, request),
-
-    async addMapEntry(request, { caller }) {
-      const edit = { kind: "add", entry: entryOf(request.entry) } as const;
-      const again = [caller, "AddMapEntry", AddMapEntryRequestSchema, request] as const;
-      return once(again, AddMapEntryResponseSchema, async () =>
-        create(AddMapEntryResponseSchema, await editEntry(caller, request, edit)),
-      );
-    },
-
-    async setMapEntry(request, { caller }) {
-      const { entry, allowMissing } = request;
-      const edit = { kind: "set", entry: entryOf(entry), allowMissing } as const;
-      const again = [caller, "SetMapEntry", SetMapEntryRequestSchema, request] as const;
-      return once(again, SetMapEntryResponseSchema, async () =>
-        create(SetMapEntryResponseSchema, await editEntry(caller, request, edit)),
-      );
-    },
-
-    async deleteMapEntry(request, { caller }) {
-      const edit = { kind: "delete", key: keyOf(request.key, "key") } as const;
-      const again = [caller, "DeleteMapEntry", DeleteMapEntryRequestSchema, request] as const;
-      return once(again, DeleteMapEntryResponseSchema, async () =>
-        create(DeleteMapEntryResponseSchema, await editEntry(caller, request, edit)),
-      );
-    },
-
-    async replaceMapEntries(requests, { caller }) {
-      const { header, entries } = await readEntries(requests);
-      const { kind, name } = entriesFileOf(header.parent, "header.parent");
-      const how = { etag: header.etag, apply: modeOf(header.apply, "header.apply"), author: caller.name };
-      return answerOf(await patterns.replace(kind, name, entries, how));
-    },
-  });
+    [naming(UploadFileHeaderSchema, nameOfNewFile), naming(PutFileRequestSchema, nameOfNewFile)],
+  );
 }
 
 function storeRequest(

@@ -18,14 +18,21 @@ after(async () => {
 
 type Line = Record<string, unknown>;
 
-/** The records in the log, of one method. */
+/** The records in the log, of one method of Configuration. */
 function records(method: string): Line[] {
+  return linesOf(`haplane.v1.Configuration/${method}`);
+}
+
+function linesOf(method: string): Line[] {
   return haplane
     .log()
     .split("\n")
     .filter((line) => line.includes('"part":"audit"'))
-    .map((line) => JSON.parse(line) as Line)
-    .filter((line) => line.method === `haplane.v1.Configuration/${method}`);
+    .map((line) => {
+      assert.equal(line.match(/"part":/g)?.length, 1, "each name stands in a line once");
+      return JSON.parse(line) as Line;
+    })
+    .filter((line) => line.method === method);
 }
 
 test("a change leaves a record of who, from where, what, revision and outcome, without secrets", async () => {
@@ -76,6 +83,22 @@ test("changes in a list are named too", async () => {
     ],
   });
   assert.deepEqual(records("Apply")[0]?.resources, ["backends/one", "backends/two"]);
+});
+
+test("what is made is named as the resource that it becomes, whoever refuses it", async () => {
+  const lines = (method: string) => linesOf(`haplane.v1.${method}`).map(({ resources }) => resources);
+  await haplane.call("haplane.v1.Storage/PutFile", {
+    ...{ kind: "FILE_KIND_MAP", storageName: "hosts.map", data: Buffer.from("a b\n").toString("base64") },
+  });
+  await assert.rejects(
+    haplane.call("haplane.v1.Storage/PutFile", { kind: "FILE_KIND_GENERAL", storageName: "a/b" }),
+  );
+  await assert.rejects(haplane.call("haplane.v1.Storage/PutFile", { storageName: "x".repeat(5_000) }));
+  assert.deepEqual(lines("Storage/PutFile"), [["files/maps/hosts.map"], ["files/general/a/b"], []]);
+  await assert.rejects(haplane.call("haplane.v1.ServiceDiscovery/CreateSource", { sourceId: "mesh" }));
+  assert.deepEqual(lines("ServiceDiscovery/CreateSource"), [["sources/mesh"]]);
+  await assert.rejects(haplane.call("haplane.v1.Configuration/Delete", { name: "x".repeat(5_000) }));
+  assert.equal(String(lines("Configuration/Delete").at(-1)).length, 300, "a name is told up to a length");
 });
 
 for (const stack of stacks)

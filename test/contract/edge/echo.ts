@@ -58,6 +58,7 @@ export function defaultHandlers(): EchoHandlers {
 export function echoService(handlers: EchoHandlers): Service {
   return {
     desc: Echo,
+    names: new Map(),
     handlers: {
       say: (request, context) => handlers.say(request as Text, context),
       change: (request, context) => handlers.change(request as Text, context),
