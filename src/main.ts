@@ -148,7 +148,10 @@ function token(args: readonly string[]): Promise<number> {
     async () => {
       const { parseTokenRequest, runToken } = await import("./command/token.ts");
       const { request, rest } = parseTokenRequest(args);
-      await runToken(request, serveSettings(rest).tokensFile, out);
+      await runToken(request, serveSettings(rest).tokensFile, {
+        out,
+        note: (text) => void process.stderr.write(text),
+      });
       return EXIT.ok;
     },
     () => EXIT.usage,

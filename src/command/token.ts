@@ -29,11 +29,19 @@ export function parseTokenRequest(words: readonly string[]): {
   return { request: { action, name, role }, rest: words.slice(3) };
 }
 
+/** Where `haplane token` writes. */
+export interface TokenOutput {
+  /** What was asked for, and nothing else: it is read by scripts. */
+  readonly out: (text: string) => void;
+  /** What a person should know. */
+  readonly note: (text: string) => void;
+}
+
 /** Lists, makes or deletes tokens in their file. A new token is printed once, and only its hash is kept. Throws a SettingsError for what the file does not allow. */
 export async function runToken(
   request: TokenRequest,
   file: string,
-  out: (text: string) => void,
+  { out, note }: TokenOutput,
 ): Promise<void> {
   const before = await readIfThere({ readFile }, file);
   const text = before?.toString() ?? "";
@@ -55,4 +63,7 @@ export async function runToken(
   const outcome = await replaceFile(file, Buffer.from(after), { expected: before, mode: 0o600 });
   if (outcome.kind !== "replaced") throw new SettingsError(`${file} was changed meanwhile; try again`);
   if (action === "create") out(`${token}\n`);
+  note(
+    `${file} is written. A haplane that runs as a service reads it on SIGHUP (systemctl reload haplane), any other when it is started.\n`,
+  );
 }

@@ -29,6 +29,12 @@ for (const [text, problem] of [
   ["state_dir: /a\nstate_dir: /b", /^h.yaml:2:1: .*unique/],
   ["state_dir: &a /a\nlog_file: *a", "h.yaml:2:11: log_file is an alias; write the value itself"],
   ["state_dir: [", /^h.yaml:1:\d+: /],
+  [
+    "bindings: [{role: root, users: [a]}]",
+    /^h.yaml:1:19: bindings\[0\].role is "root"; allowed are viewer, /,
+  ],
+  ["bindings: [{users: [a]}]", /^h.yaml:1:12: bindings\[0\] has no role: /],
+  ["users: [{name: a, password: b, role:}]", /^h.yaml:1:\d+: users\[0\].role must be one value/],
   ["__proto__: {x: 1}", /^h.yaml:1:1: __proto__ is no setting/],
   ["? [a, b]\n: c", /is no setting/],
 ] as const) {

@@ -98,9 +98,13 @@ function createReader(report: Report) {
       if (field.fieldKind !== "list") message.set(field, value as Value);
       else for (const each of value as readonly Value[]) message.get(field).add(each);
     }
-    for (const field of desc.fields)
-      if (settingOf(field).required && !given.some((one) => one.field === field) && isMap(place.node))
-        report(place, `has no ${field.name}: ${settingOf(field).help}`);
+    if (isMap(place.node)) {
+      // What stands there and is wrong has been told already.
+      const said = new Set(entriesOf(place.node, place.path).map(({ name }) => name.replaceAll("-", "_")));
+      for (const field of desc.fields)
+        if (settingOf(field).required && !said.has(field.name))
+          report(place, `has no ${field.name}: ${settingOf(field).help}`);
+    }
     return message.message;
   }
 

@@ -19,6 +19,16 @@ export interface ReloadOptions {
   readonly logger: Logger;
 }
 
+/** What of TLS cannot become other than it was at the start; undefined when nothing of the kind is asked for. */
+function switchedTls({ tls: before }: Settings, { tls: after }: Settings): string | undefined {
+  const toward = (isOn: boolean) => (isOn ? "on" : "off");
+  if ((before === undefined) !== (after === undefined))
+    return `tls_certificate and tls_key: TLS cannot be switched ${toward(after !== undefined)}`;
+  if ((before?.ca === undefined) !== (after?.ca === undefined))
+    return `tls_ca: asking clients for certificates cannot be switched ${toward(after?.ca !== undefined)}`;
+  return undefined;
+}
+
 /** Makes what SIGHUP does: read the settings and the files that they name anew, take what can be taken, and say what needs a start. Never rejects; one reload waits for the one before. */
 export function createReload(options: ReloadOptions): () => Promise<void> {
   const { settings: started, read, apply, logger } = options;
@@ -27,13 +37,8 @@ export function createReload(options: ReloadOptions): () => Promise<void> {
   async function reload(): Promise<void> {
     try {
       const next = read();
-      if (
-        (next.tls === undefined) !== (started.tls === undefined) ||
-        (next.tls?.ca === undefined) !== (started.tls?.ca === undefined)
-      )
-        throw new Error(
-          "whether TLS is served, and whether clients are asked for certificates, needs a start",
-        );
+      const switched = switchedTls(started, next);
+      if (switched !== undefined) throw new Error(`${switched} while haplane runs; start it anew for that`);
       await apply(next);
       const waiting = (Object.keys(started) as (keyof Settings)[]).filter(
         (name) => !TAKEN.includes(name) && !isDeepStrictEqual(started[name], next[name]),
