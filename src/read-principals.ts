@@ -5,7 +5,7 @@ import { readOrCreateSecret } from "./lib/secret-file.ts";
 import { StartError } from "./lib/start-error.ts";
 import { hashToken, type TokenRecord } from "./rpc/auth.ts";
 import type { UserRecord } from "./rpc/basic.ts";
-import { bindCertificates, bindUsers, type Principals } from "./rpc/principals.ts";
+import { bindCertificates, bindUsers, MIN_TOKEN_LENGTH, type Principals } from "./rpc/principals.ts";
 import { parseTokens } from "./rpc/token-file.ts";
 import type { Settings } from "./settings/settings.ts";
 
@@ -28,7 +28,7 @@ export async function readPrincipals(
 }
 
 async function adminRecord(path: string): Promise<TokenRecord> {
-  const token = await readOrCreateSecret(path);
+  const token = await readOrCreateSecret(path, MIN_TOKEN_LENGTH);
   return { caller: { name: "admin", role: Role.ADMIN }, sha256: hashToken(token) };
 }
 

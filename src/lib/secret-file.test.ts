@@ -10,15 +10,19 @@ test("a secret is made once, private, and kept", async (t) => {
   t.after(() => rm(directory, { recursive: true }));
   const path = join(directory, "admin.token");
 
-  const secret = await readOrCreateSecret(path);
+  const secret = await readOrCreateSecret(path, 32);
   assert.ok(secret.length >= 43);
   assert.equal((await readFile(path, "utf8")).trim(), secret);
   assert.equal((await stat(path)).mode & 0o777, 0o600);
 
   await chmod(path, 0o644);
-  assert.equal(await readOrCreateSecret(path), secret);
+  assert.equal(await readOrCreateSecret(path, 32), secret);
   assert.equal((await stat(path)).mode & 0o777, 0o600);
 
-  await writeFile(path, "short\n");
-  await assert.rejects(readOrCreateSecret(path), /16 to 512 printable characters/);
+  for (const text of ["short", "a".repeat(31), "a b".repeat(20), "é".repeat(40), "a".repeat(513), ""]) {
+    await writeFile(path, `${text}\n`);
+    await assert.rejects(readOrCreateSecret(path, 32), /32 to 512 printable characters/);
+  }
+  await writeFile(path, `${"a".repeat(32)}\n`);
+  assert.equal(await readOrCreateSecret(path, 32), "a".repeat(32));
 });

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { Role, RoleSchema, role as roleOption } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
-import type { FailedAttempts } from "./failed-attempts.ts";
+import type { Attempt, FailedAttempts } from "./failed-attempts.ts";
 import type { Caller, Peer } from "./handler.ts";
 import { isLoopback, type ListenAddress, type ListenerPolicy } from "./listener.ts";
 import { roleName } from "./roles.ts";
@@ -109,9 +109,8 @@ export interface GateKeeping {
 }
 
 /**
- * The gate of a listener. It throws `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `LIMIT_EXCEEDED` when wrong passwords came too often from where the call comes from. Tokens of 256 bits cannot be guessed: only
- * passwords make a peer wait, and only they are not looked at meanwhile, so that a client with an old token locks nobody out, and who has a good one comes in. Sockets are guarded by their mode, and nobody waits
- * there. What the policy switches off is not served at all (see `serves`).
+ * The gate of a listener. It throws `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `LIMIT_EXCEEDED` when wrong tokens or passwords came too often from where the call comes from (see `countFailedAttempts`): those are
+ * not looked at meanwhile. Certificates are signed, so nobody guesses them; sockets are guarded by their mode: nobody waits with either. What the policy switches off is not served at all (see `serves`).
  */
 export function createGate(address: ListenAddress, policy: ListenerPolicy, keeping: GateKeeping): Gate {
   const { verify, attempts, refused } = keeping;
@@ -122,10 +121,18 @@ export function createGate(address: ListenAddress, policy: ListenerPolicy, keepi
     policy.reflection === "on" || ((policy.reflection ?? "local") === "local" && isLoopback(address));
 
   /** Lets the caller pass, or refuses what was wrong. */
-  const decide = (caller: Caller | undefined, needs: Role, { scheme }: Credentials, peer: Peer): Caller => {
-    if (caller !== undefined) return admit(caller, needs);
+  const decide = (
+    caller: Caller | undefined,
+    needs: Role,
+    { scheme }: Credentials,
+    attempt: Attempt | undefined,
+  ): Caller => {
+    if (caller !== undefined) {
+      if (attempt !== undefined) attempts.passed(attempt);
+      return admit(caller, needs);
+    }
     refused(scheme);
-    if (scheme === "basic" && peer.kind === "tcp") attempts.add(peer.host);
+    if (attempt !== undefined) attempts.failed(attempt);
     throw unauthenticated();
   };
 
@@ -135,11 +142,12 @@ export function createGate(address: ListenAddress, policy: ListenerPolicy, keepi
     if (authorization === undefined && policy.authentication === "peer") return SOCKET_OWNER;
     const credentials = credentialsOf(authorization, certificate);
     if (credentials === undefined) throw unauthenticated();
-    const waiting = credentials.scheme === "basic" && peer.kind === "tcp" && attempts.waiting(peer.host);
-    if (waiting) throw waiting;
+    const attempt = peer.kind === "tcp" ? attemptOf(credentials, peer.host) : undefined;
+    const waiting = attempt && attempts.waiting(attempt);
+    if (waiting !== undefined) throw waiting;
     const caller = verify(credentials);
-    if (caller instanceof Promise) return caller.then((found) => decide(found, needs, credentials, peer));
-    return decide(caller, needs, credentials, peer);
+    if (caller instanceof Promise) return caller.then((found) => decide(found, needs, credentials, attempt));
+    return decide(caller, needs, credentials, attempt);
   };
 }
 
@@ -162,6 +170,18 @@ function unauthenticated(): DomainError {
     "UNAUTHENTICATED",
     "send valid credentials: authorization: Bearer TOKEN, or Basic, or a client certificate where the listener takes one",
   );
+}
+
+/** What counts as an attempt to guess; undefined for a certificate, which cannot be guessed. */
+function attemptOf(credentials: Credentials, host: string): Attempt | undefined {
+  switch (credentials.scheme) {
+    case "bearer":
+      return { host, scheme: "bearer", secret: credentials.token };
+    case "basic":
+      return { host, scheme: "basic", secret: `${credentials.user}:${credentials.password}` };
+    case "certificate":
+      return undefined;
+  }
 }
 
 /** What is said in the header counts before the certificate: who sends a wrong token is refused. */

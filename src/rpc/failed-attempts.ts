@@ -1,52 +1,102 @@
+import { hash, randomBytes } from "node:crypto";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
 
-/** Keeps count of wrong passwords, by where they come from. */
-export interface FailedAttempts {
-  /** The error for a host that has to wait; undefined for others. */
-  waiting(host: string): DomainError | undefined;
-  /** A host has sent a wrong password. */
-  add(host: string): void;
+/** Credentials of one way, from one host. */
+export interface Attempt {
+  readonly host: string;
+  readonly scheme: "bearer" | "basic";
+  /** What was sent: it is kept as a keyed hash only. */
+  readonly secret: string;
 }
 
-/** How long a host is remembered after its last wrong attempt. */
-const REMEMBERED_MS = 15 * 60_000;
-/** Hosts that are remembered; the one whose last attempt is longest ago is forgotten first. */
-const MAX_HOSTS = 10_000;
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 60_000;
+/** Keeps count of wrong credentials, by where they come from. */
+export interface FailedAttempts {
+  /** The error for credentials that have to wait; undefined when they may be looked at, as those may always that were right from there lately. */
+  waiting(attempt: Attempt): DomainError | undefined;
+  /** They were wrong. */
+  failed(attempt: Attempt): void;
+  /** They were right. */
+  passed(attempt: Attempt): void;
+}
 
-interface Attempts {
+/** How long a host, and what it sent, is remembered after the last wrong attempt. */
+const WRONG_MS = 15 * 60_000;
+/** How long credentials that were right pass while their host waits. */
+const RIGHT_MS = 60 * 60_000;
+/** How old a memory of what was right may be before it is renewed: not every call is to write it. */
+const RENEW_MS = 60_000;
+/** Of each kind; the one that was touched longest ago is forgotten first. */
+const MAX_REMEMBERED = 10_000;
+const FIRST_WAIT_MS = 1_000;
+/** Tokens have 128 bits at the least, so a wait is there to slow down who tries them, and ends soon for those behind the same address. */
+const LONGEST_WAIT_MS = { bearer: 5_000, basic: 60_000 } as const;
+const NOUN = { bearer: "tokens", basic: "passwords" } as const;
+
+interface Wrong {
   count: number;
   last: number;
   until: number;
 }
 
 /**
- * Lets a host send `free` wrong passwords; then it has to wait after each, 1 s, 2 s, 4 s … up to a minute, and is forgotten after a quarter of an hour without any. What is right does not count as
- * an excuse: who has one good password may not guess others.
+ * Lets a host send `free` different wrong tokens, and as many passwords; then it has to wait after each, 1 s, 2 s, 4 s … up to a few seconds (tokens) or a minute (passwords). The same credentials again are no
+ * guess: a client with an old token makes only itself wait, by the same rule, and not those behind the same address. Those who were right from there within the hour do not wait at all. What was right is
+ * no excuse for what was wrong: who has one good password may not guess others.
  */
 export function countFailedAttempts(free: number, clock: Clock): FailedAttempts {
-  const hosts = new Map<string, Attempts>();
+  const wrong = new Map<string, Wrong>();
+  /** When they were last right. */
+  const right = new Map<string, number>();
+  const key = randomBytes(32).toString("base64");
+  const own = ({ host, scheme, secret }: Attempt) =>
+    hash("sha256", JSON.stringify([key, host, scheme, secret]), "base64");
+  const shared = ({ host, scheme }: Attempt) => `${scheme} ${host}`;
+
+  const isRight = (id: string, withinMs: number) =>
+    clock.monotonic() - (right.get(id) ?? Number.NEGATIVE_INFINITY) < withinMs;
+
+  /** Counts once more, and returns whether it is the first time in a while. */
+  const count = (id: string, scheme: Attempt["scheme"]): boolean => {
+    const now = clock.monotonic();
+    const known = wrong.get(id);
+    const isNew = known === undefined || now - known.last > WRONG_MS;
+    const times = isNew ? 1 : known.count + 1;
+    const waitMs = times < free ? 0 : FIRST_WAIT_MS * 2 ** Math.min(times - free, 30);
+    const until = now + Math.min(waitMs, LONGEST_WAIT_MS[scheme]);
+    remember(wrong, id, { count: times, last: now, until });
+    return isNew;
+  };
+
   return {
-    waiting(host) {
-      const waitMs = (hosts.get(host)?.until ?? 0) - clock.monotonic();
-      if (waitMs <= 0) return undefined;
-      return new DomainError("LIMIT_EXCEEDED", "too many wrong passwords came from your address; wait", {
-        metadata: { limit: "wrong passwords", maximum: String(free) },
+    waiting(attempt) {
+      if (wrong.size === 0) return undefined;
+      const id = own(attempt);
+      const until = Math.max(wrong.get(shared(attempt))?.until ?? 0, wrong.get(id)?.until ?? 0);
+      const waitMs = until - clock.monotonic();
+      if (waitMs <= 0 || isRight(id, RIGHT_MS)) return undefined;
+      const limit = `wrong ${NOUN[attempt.scheme]}`;
+      return new DomainError("LIMIT_EXCEEDED", `too many ${limit} came from your address; wait`, {
+        metadata: { limit, maximum: String(free) },
         retryAfterMs: Math.ceil(waitMs),
       });
     },
-    add(host) {
-      const now = clock.monotonic();
-      const known = hosts.get(host);
-      const count = known === undefined || now - known.last > REMEMBERED_MS ? 1 : known.count + 1;
-      const wait =
-        count < free ? 0 : Math.min(FIRST_WAIT_MS * 2 ** Math.min(count - free, 30), LONGEST_WAIT_MS);
-      // The order of a Map is that of insertion: the newest last.
-      hosts.delete(host);
-      hosts.set(host, { count, last: now, until: now + wait });
-      if (hosts.size > MAX_HOSTS) hosts.delete(hosts.keys().next().value!);
+    failed(attempt) {
+      const id = own(attempt);
+      right.delete(id);
+      if (count(id, attempt.scheme)) count(shared(attempt), attempt.scheme);
+    },
+    passed(attempt) {
+      const id = own(attempt);
+      wrong.delete(id);
+      if (!isRight(id, RENEW_MS)) remember(right, id, clock.monotonic());
     },
   };
+}
+
+/** Puts a value in as the newest. The order of a Map is that of insertion. */
+function remember<V>(map: Map<string, V>, id: string, value: V): void {
+  map.delete(id);
+  map.set(id, value);
+  if (map.size > MAX_REMEMBERED) map.delete(map.keys().next().value!);
 }

@@ -5,6 +5,9 @@ import { basicVerifier, type UserRecord } from "./basic.ts";
 import type { PasswordCheck } from "./password-check.ts";
 import type { ClientCertificate } from "./tls.ts";
 
+/** Characters that a token has at least, whoever made it up: 128 bits, when it is written in hexadecimal. Shorter ones are not taken, so a hash of one in the file of tokens lets nobody in. */
+export const MIN_TOKEN_LENGTH = 32;
+
 /** Everybody who may come in, and as what. It is replaced as a whole. */
 export interface Principals {
   readonly tokens: readonly TokenRecord[];
@@ -50,8 +53,12 @@ export function principalsVerifier(options: {
     for (const { password } of principals().users.values()) yield password;
     yield* listed.passwords();
   }
+  const byToken: Verifier = (credentials) =>
+    credentials.scheme === "bearer" && credentials.token.length >= MIN_TOKEN_LENGTH
+      ? tokenVerifier(principals().tokens)(credentials)
+      : undefined;
   return anyVerifier([
-    (credentials) => tokenVerifier(principals().tokens)(credentials),
+    byToken,
     certificateVerifier((certificate) => principals().roleOfCertificate(certificate)),
     basicVerifier({ user, passwords, check, clock }),
   ]);

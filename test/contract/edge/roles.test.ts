@@ -54,9 +54,13 @@ const server = authority.issue(["localhost"]);
 const certificates = new Map(ROLES.map((role) => [role, authority.issue([`role-${role}.example`])]));
 const stranger = authority.issue(["stranger.example"]);
 
+function tokenOf(role: Role): string {
+  return `token-${role}`.padEnd(32, "x");
+}
+
 /** The proof that somebody has this role; undefined where a listener has no such way. */
 function proofOf(way: Way, role: Role, kind: Kind): Proof | undefined {
-  if (way === "token") return { headers: { authorization: `Bearer token-${role}` } };
+  if (way === "token") return { headers: { authorization: `Bearer ${tokenOf(role)}` } };
   if (way === "password") {
     const credentials = Buffer.from(`user-${role}:password-${role}`).toString("base64");
     return { headers: { authorization: `Basic ${credentials}` } };
@@ -69,6 +73,7 @@ function proofOf(way: Way, role: Role, kind: Kind): Proof | undefined {
 const called: string[] = [];
 const handlers = (service: DescService): Service => ({
   desc: service,
+  names: new Map(),
   handlers: Object.fromEntries(
     service.methods.map((method): [string, AnyHandler] => {
       const name = `${service.typeName}/${method.name}`;
@@ -104,7 +109,7 @@ before(async () => {
       principals: () => ({
         tokens: ROLES.map((role) => ({
           caller: { name: `t${role}`, role },
-          sha256: hashToken(`token-${role}`),
+          sha256: hashToken(tokenOf(role)),
         })),
         users: new Map(
           ROLES.map((role) => [
@@ -250,7 +255,7 @@ describe("certificates", () => {
       ] as const) {
         const session = open(kind, stack, certificate);
         assert.equal(await call(session, path!, {}), "UNAUTHENTICATED");
-        assert.equal(await call(session, path!, { authorization: "Bearer token-4" }), "OK");
+        assert.equal(await call(session, path!, { authorization: `Bearer ${tokenOf(Role.ADMIN)}` }), "OK");
         session.destroy();
       }
     });
