@@ -208,7 +208,7 @@ describe("the beginning of a watch", () => {
     const { watch, hub } = scene({ limits: { watchers: 2 } });
     const first = watch();
     watch();
-    await assert.rejects(next(watch()), failsWith("LIMIT_EXCEEDED", { limit: "watchers" }));
+    await assert.rejects(next(watch()), failsWith("LIMIT_EXCEEDED", { limit: "max_watchers" }));
     await first.return?.();
     assert.deepEqual(await next(watch()), { bookmark: true, seq: 0 });
     assert.equal(hub.counters.watchers, 2);

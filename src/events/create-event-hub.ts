@@ -133,7 +133,7 @@ class Hub implements EventHub {
     const start = this.#start(options);
     if (this.#watchers.size >= this.#limits.watchers) {
       throw new DomainError("LIMIT_EXCEEDED", `There are ${this.#watchers.size} open watches already.`, {
-        metadata: { limit: "watchers", maximum: String(this.#limits.watchers) },
+        metadata: { limit: "max_watchers", maximum: String(this.#limits.watchers) },
         retryAfterMs: 10_000,
       });
     }

@@ -29,7 +29,7 @@ test("an upload that is too large is refused, and its source left", async () => 
   }
   await assert.rejects(lengthOf(boundRequests(endless(), limits)), {
     reason: "LIMIT_EXCEEDED",
-    metadata: { limit: "bytes of an upload", maximum: "100" },
+    metadata: { limit: "max_upload_size", maximum: "100" },
   });
   assert.ok(left);
 });
@@ -41,6 +41,6 @@ test("an upload that rests too long is refused", async () => {
   }
   await assert.rejects(lengthOf(boundRequests(resting(), { ...limits, uploadIdleMs: 5 })), {
     reason: "LIMIT_EXCEEDED",
-    metadata: { limit: "time between two messages", maximum: "5 ms" },
+    metadata: { limit: "upload_idle", maximum: "5 ms" },
   });
 });

@@ -22,7 +22,7 @@ export async function* boundRequests<T>(requests: AsyncIterable<T>, limits: Stre
       bytes += sizeOf(step.value);
       if (bytes > maxUploadBytes)
         throw new DomainError("LIMIT_EXCEEDED", `an upload has at most ${maxUploadBytes} bytes`, {
-          metadata: { limit: "bytes of an upload", maximum: String(maxUploadBytes) },
+          metadata: { limit: "max_upload_size", maximum: String(maxUploadBytes) },
         });
       yield step.value;
     }
@@ -48,7 +48,7 @@ async function within<T>(ms: number, step: Promise<T>): Promise<T> {
     timer = setTimeout(() => {
       reject(
         new DomainError("LIMIT_EXCEEDED", `nothing came for ${ms} ms; begin the upload again`, {
-          metadata: { limit: "time between two messages", maximum: `${ms} ms` },
+          metadata: { limit: "upload_idle", maximum: `${ms} ms` },
         }),
       );
     }, ms);

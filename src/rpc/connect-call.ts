@@ -121,7 +121,7 @@ function domainError(error: unknown): unknown {
   if (error.code !== Code.ResourceExhausted)
     return new DomainError("FIELD_INVALID", error.rawMessage, { cause: error });
   return new DomainError("LIMIT_EXCEEDED", error.rawMessage, {
-    metadata: { limit: "bytes of a message" },
+    metadata: { limit: "max_message_bytes" },
     cause: error,
   });
 }

@@ -14,6 +14,7 @@ import type { BoundMethod, Call, Protocol } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { answerOnce, answerStream, connectError, type Exchange, requestsOf, settle } from "./connect-call.ts";
 import type { Peer } from "./handler.ts";
+import { oversized } from "./header-size.ts";
 import { createSink, peerOf, toUniversalRequest } from "./http-message.ts";
 import type { ListenAddress } from "./listener.ts";
 import { type ClientCertificate, certificateOf } from "./tls.ts";
@@ -25,6 +26,7 @@ export interface ConnectHandlerOptions {
   readonly gate: Gate;
   readonly address: ListenAddress;
   readonly maxRequestBytes: number;
+  readonly maxHeaderBytes: number;
   readonly log: Logger;
   /** Answers what is no RPC. */
   readonly fallback: (request: IncomingMessage, response: ServerResponse) => void;
@@ -35,6 +37,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 const peerKey = createContextKey<Peer | undefined>(undefined);
 const certificateKey = createContextKey<() => ClientCertificate | undefined>(() => undefined);
+const headersKey = createContextKey<readonly string[]>([]);
 const exchangeKey = createContextKey<Exchange | undefined>(undefined);
 
 /** Answers HTTP requests: RPCs in the Connect, gRPC-Web and gRPC protocols, and everything else by the fallback. */
@@ -59,6 +62,7 @@ export function connectHandler(
     const sink = createSink(response);
     const values = createContextValues()
       .set(peerKey, peerOf(request, address))
+      .set(headersKey, request.rawHeaders)
       .set(certificateKey, () => certificateOf(request.socket));
     const universal = toUniversalRequest(request, response, values);
     if (universal === undefined) {
@@ -80,6 +84,7 @@ function admission({
   methods,
   calls,
   gate,
+  maxHeaderBytes,
 }: ConnectHandlerOptions): (context: HandlerContext) => Promise<void> {
   const byDesc = new Map(methods.map((method) => [method.desc, method]));
   return async (context) => {
@@ -101,7 +106,8 @@ function admission({
     if (context.signal.aborted) finish();
     else context.signal.addEventListener("abort", finish, { once: true });
     try {
-      if (call.aborted !== undefined) throw call.aborted;
+      const refusal = call.aborted ?? oversized(context.values.get(headersKey), maxHeaderBytes);
+      if (refusal !== undefined) throw refusal;
       call.caller = await gate(method.access, {
         peer,
         authorization: header("authorization"),

@@ -14,6 +14,7 @@ import { connectHandler } from "./connect-handler.ts";
 import { trackConnections } from "./connections.ts";
 import { allowOrigins } from "./cors.ts";
 import type { Edge } from "./edge.ts";
+import { hardHeaderBytes } from "./header-size.ts";
 import { superviseSessions } from "./http2-sessions.ts";
 import { listen } from "./listen.ts";
 import {
@@ -54,6 +55,7 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
       gate,
       address,
       maxRequestBytes: limits.maxRequestBytes,
+      maxHeaderBytes: limits.maxHeaderBytes,
       log: edge.log,
       fallback: routeHandler({
         routes: options.routes.filter(({ access }) => serves(policy, access)),
@@ -67,7 +69,7 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
   let closing = false;
   const http1Options = {
     headersTimeout: limits.handshakeTimeoutMs,
-    maxHeaderSize: limits.maxHeaderBytes,
+    maxHeaderSize: hardHeaderBytes(limits.maxHeaderBytes),
     keepAliveTimeout: 60_000,
     connectionsCheckingInterval: 1_000,
   };
@@ -89,14 +91,14 @@ export async function createConnectListener(edge: Edge, options: ConnectListener
       settings: {
         maxConcurrentStreams: limits.maxConcurrentStreams,
         initialWindowSize: limits.windowBytes,
-        maxHeaderListSize: limits.maxHeaderBytes,
+        maxHeaderListSize: hardHeaderBytes(limits.maxHeaderBytes),
       },
     },
     // Node's HTTP/2 requests and responses behave like those of HTTP/1.1 in all that is used here.
     (request, response) =>
       handle(request as unknown as IncomingMessage, response as unknown as ServerResponse),
   );
-  const sessions = superviseSessions(http2, limits);
+  const sessions = superviseSessions(http2, limits, (limit) => edge.metrics.connectionEnded(listener, limit));
   const connected = options.tls === undefined ? "connection" : "secureConnection";
   const [serveHttp1] = http1.listeners(connected) as ((socket: Socket) => void)[];
   if (serveHttp1 === undefined) throw new Error("this version of Node serves HTTP/1.1 in another way");

@@ -75,9 +75,9 @@ export function countFailedAttempts(free: number, clock: Clock): FailedAttempts 
       const until = Math.max(wrong.get(shared(attempt))?.until ?? 0, wrong.get(id)?.until ?? 0);
       const waitMs = until - clock.monotonic();
       if (waitMs <= 0 || isRight(id, RIGHT_MS)) return undefined;
-      const limit = `wrong ${NOUN[attempt.scheme]}`;
-      return new DomainError("LIMIT_EXCEEDED", `too many ${limit} came from your address; wait`, {
-        metadata: { limit, maximum: String(free) },
+      const sentence = `too many wrong ${NOUN[attempt.scheme]} came from your address; wait`;
+      return new DomainError("LIMIT_EXCEEDED", sentence, {
+        metadata: { limit: "max_failed_logins", maximum: String(free) },
         retryAfterMs: Math.ceil(waitMs),
       });
     },

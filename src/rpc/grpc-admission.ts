@@ -11,6 +11,7 @@ import type { BoundMethod, Call } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { fail, type GrpcStatus, type Link } from "./grpc-call.ts";
 import type { Peer } from "./handler.ts";
+import { oversized } from "./header-size.ts";
 import type { ListenAddress, ListenerLimits } from "./listener.ts";
 import { tcpPeer, unixPeer } from "./peer.ts";
 import { identify } from "./tls.ts";
@@ -49,6 +50,8 @@ export function admission(options: AdmissionOptions): ServerInterceptor {
             const link = { call: opened, wire };
             watchStatuses(link, limits);
             opened.whenAborted((reason) => fail(link, reason));
+            const tooMuch = oversized(partsOf(metadata), limits.maxHeaderBytes);
+            if (tooMuch !== undefined) opened.abort(tooMuch);
             if (opened.ended) return;
             const admit = (caller: Call["caller"]) => {
               if (opened.ended) return;
@@ -100,7 +103,7 @@ function transportError(call: Call, { code, details }: GrpcStatus, limits: Liste
     case Code.DEADLINE_EXCEEDED:
       return new DomainError("TIMED_OUT", "the deadline of the call has passed");
     case Code.RESOURCE_EXHAUSTED: {
-      const metadata = { limit: "bytes of a message", maximum: String(limits.maxRequestBytes) };
+      const metadata = { limit: "max_message_bytes", maximum: String(limits.maxRequestBytes) };
       return new DomainError("LIMIT_EXCEEDED", "a message of the request is too large", { metadata });
     }
     default:
@@ -116,6 +119,16 @@ function peerReader(address: ListenAddress): (wire: ServerInterceptingCallInterf
     return () => peer;
   }
   return (wire) => tcpPeer(wire.getConnectionInfo());
+}
+
+/** Names and values by turns. */
+function* partsOf(metadata: Metadata): Iterable<string | Buffer> {
+  const headers = metadata.toJSON();
+  for (const name in headers)
+    for (const value of headers[name] ?? []) {
+      yield name;
+      yield value;
+    }
 }
 
 /** All values of a header; credentials that are sent twice must not look like one. */

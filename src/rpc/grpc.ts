@@ -10,6 +10,7 @@ import { admission } from "./grpc-admission.ts";
 import type { Link } from "./grpc-call.ts";
 import { register } from "./grpc-methods.ts";
 import { createFedServer } from "./grpc-server.ts";
+import { hardHeaderBytes } from "./header-size.ts";
 import { superviseSessions } from "./http2-sessions.ts";
 import { listen } from "./listen.ts";
 import {
@@ -44,7 +45,7 @@ export async function createGrpcListener(edge: Edge, options: ListenerOptions): 
       settings: {
         maxConcurrentStreams: limits.maxConcurrentStreams,
         initialWindowSize: limits.windowBytes,
-        maxHeaderListSize: limits.maxHeaderBytes,
+        maxHeaderListSize: hardHeaderBytes(limits.maxHeaderBytes),
       },
     },
   );
@@ -61,7 +62,7 @@ export async function createGrpcListener(edge: Edge, options: ListenerOptions): 
     max: limits.maxConnections,
     metrics: edge.metrics,
   });
-  const sessions = superviseSessions(http2, limits);
+  const sessions = superviseSessions(http2, limits, (limit) => edge.metrics.connectionEnded(listener, limit));
   const bound = await listen(acceptor, options.address);
   return {
     address: bound.address,

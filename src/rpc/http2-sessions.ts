@@ -7,17 +7,33 @@ export interface Http2Sessions {
   goaway(): void;
 }
 
-/** Looks after HTTP/2 connections: windows, a deadline for the first settings, pings that find dead peers. */
-export function superviseSessions(server: Http2Server, limits: ListenerLimits): Http2Sessions {
+/** Why a connection was ended. `protocol`: what came was not HTTP/2, or a flood of it. */
+export type ConnectionLimit = "max_streams" | "keepalive_timeout" | "handshake" | "protocol";
+
+/** Looks after HTTP/2 connections: windows, a deadline for the first settings, pings that find dead peers. Tells `ended` of each that it gives up. */
+export function superviseSessions(
+  server: Http2Server,
+  limits: ListenerLimits,
+  ended: (limit: ConnectionLimit) => void,
+): Http2Sessions {
   const sessions = new Set<ServerHttp2Session>();
   let closing = false;
   server.on("session", (session) => {
     sessions.add(session);
-    // What is wrong with a connection concerns its peer alone.
-    session.on("error", () => {});
+    const end = (limit: ConnectionLimit) => {
+      ended(limit);
+      session.destroy();
+    };
+    const mostStreams = countStreams(session);
+    // What is wrong with a connection concerns its peer alone. Node tells of an error of its own when it gives the peer up, and of one of the system when the peer is gone.
+    session.on("error", (error: NodeJS.ErrnoException) => {
+      if (!error.code?.startsWith("ERR_HTTP2_")) return;
+      // Streams that came with the one too many are told of afterwards.
+      setImmediate(() => ended(mostStreams() >= limits.maxConcurrentStreams ? "max_streams" : "protocol"));
+    });
     session.setLocalWindowSize(4 * limits.windowBytes);
-    const greeting = setTimeout(() => session.destroy(), limits.handshakeTimeoutMs);
-    const stopPings = keepAlive(session, limits);
+    const greeting = setTimeout(() => end("handshake"), limits.handshakeTimeoutMs);
+    const stopPings = keepAlive(session, limits, () => end("keepalive_timeout"));
     session.once("remoteSettings", () => {
       clearTimeout(greeting);
       if (closing) session.close();
@@ -36,12 +52,26 @@ export function superviseSessions(server: Http2Server, limits: ListenerLimits): 
   };
 }
 
-/** Pings at intervals and destroys the session when an answer is late. Returns the way to stop. */
-function keepAlive(session: ServerHttp2Session, limits: ListenerLimits): () => void {
+/** Counts the streams of a session: how many were open at once at most. */
+function countStreams(session: ServerHttp2Session): () => number {
+  let open = 0;
+  let most = 0;
+  session.on("stream", (stream) => {
+    open += 1;
+    most = Math.max(most, open);
+    stream.once("close", () => {
+      open -= 1;
+    });
+  });
+  return () => most;
+}
+
+/** Pings at intervals, and calls `dead` when an answer is late. Returns the way to stop. */
+function keepAlive(session: ServerHttp2Session, limits: ListenerLimits, dead: () => void): () => void {
   let late: NodeJS.Timeout | undefined;
   const interval = setInterval(() => {
     if (session.destroyed || late !== undefined) return;
-    late = setTimeout(() => session.destroy(), limits.keepaliveTimeoutMs);
+    late = setTimeout(dead, limits.keepaliveTimeoutMs);
     const sent = session.ping((error) => {
       clearTimeout(late);
       late = undefined;

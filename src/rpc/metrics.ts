@@ -3,6 +3,7 @@ import { status as Code } from "@grpc/grpc-js";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { DomainError } from "../lib/errors.ts";
 import type { Call, CallEnd } from "./call.ts";
+import type { ConnectionLimit } from "./http2-sessions.ts";
 
 /** Counts what goes through the edge. Names and labels are documented in docs/metrics.md. */
 export interface RpcMetrics {
@@ -11,6 +12,8 @@ export interface RpcMetrics {
   connectionOpened(listener: string): void;
   connectionClosed(listener: string): void;
   connectionRefused(listener: string): void;
+  /** An open connection was ended because of a limit. */
+  connectionEnded(listener: string, limit: ConnectionLimit): void;
   /** Credentials were wrong. */
   readonly refused: (scheme: string) => void;
 }
@@ -49,6 +52,12 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
     labelNames: ["listener"],
     registers,
   });
+  const ended = new Counter({
+    name: "haplane_connections_ended_total",
+    help: "HTTP/2 connections that haplane ended, by listener and limit: max_streams, keepalive_timeout, handshake (no settings came in time), protocol (not HTTP/2, or a flood).",
+    labelNames: ["listener", "limit"],
+    registers,
+  });
   const failures = new Counter({
     name: "haplane_authentication_failures_total",
     help: "Wrong credentials, by scheme: bearer, basic, certificate.",
@@ -57,7 +66,7 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
   });
   const limited = new Counter({
     name: "haplane_rpc_limited_total",
-    help: "Calls refused with LIMIT_EXCEEDED, by the limit that they met.",
+    help: "Calls refused with LIMIT_EXCEEDED, by the limit that they met: the name of its setting where it has one.",
     labelNames: ["limit"],
     registers,
   });
@@ -79,6 +88,7 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
     connectionOpened: (listener) => connections.inc({ listener }),
     connectionClosed: (listener) => connections.dec({ listener }),
     connectionRefused: (listener) => refused.inc({ listener }),
+    connectionEnded: (listener, limit) => ended.inc({ listener, limit }),
     refused: (scheme) => failures.inc({ scheme }),
   };
 }

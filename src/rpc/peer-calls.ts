@@ -18,7 +18,7 @@ export function countPeerCalls(max: number): PeerCalls {
       open.set(host, count);
       if (count <= max) return undefined;
       return new DomainError("LIMIT_EXCEEDED", `your address has ${max} calls open; end some first`, {
-        metadata: { limit: "calls of a peer", maximum: String(max) },
+        metadata: { limit: "max_calls_per_peer", maximum: String(max) },
         retryAfterMs: 1_000,
       });
     },

@@ -45,9 +45,7 @@ bindings:
     (statsSocket) => `${preamble(statsSocket)}backend site\n`,
     [`--settings=${settings}`],
   );
-  const portOf = (name: string) =>
-    Number(new RegExp(`"${name}":\\{"kind":"tcp","host":"127.0.0.1","port":(\\d+)`).exec(haplane.log())?.[1]);
-  ports = { grpc: portOf("grpc"), connect: portOf("connect") };
+  ports = haplane.ports;
 });
 after(async () => {
   await haplane.stop();

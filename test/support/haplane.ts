@@ -24,6 +24,8 @@ export interface TestHaplane {
   readonly config: string;
   readonly statsSocket: string;
   readonly pid: number;
+  /** Where it listens on 127.0.0.1. */
+  readonly ports: { readonly grpc: number; readonly connect: number };
   /** Calls a unary method with JSON over Connect, as admin. Rejects with the error's code and message. */
   call<T>(method: string, message?: object): Promise<T>;
   /** What `/metrics` says. */
@@ -137,7 +139,21 @@ export async function startHaplane(
     get pid() {
       return child.pid as number;
     },
+    get ports() {
+      return portsIn(readLog());
+    },
   };
+}
+
+/** The ports that a haplane said last that it listens on. */
+function portsIn(log: string) {
+  const portOf = (name: string) =>
+    Number(
+      [...log.matchAll(new RegExp(`"${name}":\\{"kind":"tcp","host":"127.0.0.1","port":(\\d+)`, "g"))].at(
+        -1,
+      )?.[1],
+    );
+  return { grpc: portOf("grpc"), connect: portOf("connect") };
 }
 
 /** One call over a UNIX socket. */

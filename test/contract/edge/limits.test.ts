@@ -31,7 +31,7 @@ for (const stack of stacks) {
       await waitFor("both to be handled", () => handled === 2);
       await assert.rejects(client.unary("Say", "c", { token }), exhausted);
       assert.equal(handled, 2, "what is refused does not reach the handler");
-      assert.equal(await edge.metric("haplane_rpc_limited_total", { limit: "calls of a peer" }), 1);
+      assert.equal(await edge.metric("haplane_rpc_limited_total", { limit: "max_calls_per_peer" }), 1);
       release.resolve();
       assert.deepEqual(await Promise.all(open), ["a", "b"]);
       assert.equal(await client.unary("Say", "d", { token }), "d", "and then it goes on");
@@ -54,7 +54,7 @@ for (const stack of stacks) {
       const client = stack.open(edge.places[stack.place]);
       t.after(() => client.close());
       await assert.rejects(client.unary("Say", "x".repeat(2_000), { token }), exhausted);
-      assert.equal(await edge.metric("haplane_rpc_limited_total", { limit: "bytes of a message" }), 1);
+      assert.equal(await edge.metric("haplane_rpc_limited_total", { limit: "max_message_bytes" }), 1);
     });
   });
 }
