@@ -34,7 +34,7 @@ import { metricsRoute, registerMetrics } from "./service/metrics.ts";
 import { openConfiguration } from "./service/open-configuration.ts";
 import { openSpoe } from "./service/open-spoe.ts";
 import { configurationEvents, presentTransaction } from "./service/present-events.ts";
-import { processEvent } from "./service/process-event.ts";
+import { processEvent, tellProcess } from "./service/process-event.ts";
 import { runtimeService } from "./service/runtime.ts";
 import { watchServerStatus } from "./service/server-status.ts";
 import { serviceDiscoveryService } from "./service/service-discovery.ts";
@@ -141,7 +141,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       logger.error({ err: error }, "events could not be made durable");
     });
   };
-  starting.defer(haproxy.subscribe((state) => publish([processEvent(state, EventType.UPDATED)])));
+  starting.defer(haproxy.subscribe(tellProcess((event) => publish([event]))));
 
   const metrics = new Registry();
   const commits = createCommitMetrics(metrics);

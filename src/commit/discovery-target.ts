@@ -1,5 +1,4 @@
-import { defaultServerWords } from "../config/defaults.ts";
-import { backendSection, numberAfter, serversOf } from "../config/server.ts";
+import { backendSection } from "../config/server.ts";
 import { addBackend } from "../config/server-edits.ts";
 import type {
   ChangeResult,
@@ -18,6 +17,7 @@ import { takesServers } from "./classify.ts";
 import type { CountChange } from "./count-changes.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import type { RuntimeLane } from "./runtime-lane.ts";
+import { targetServers } from "./target-servers.ts";
 import type { WorkingDocument } from "./working-document.ts";
 
 /** What it is given. */
@@ -49,18 +49,7 @@ export class DiscoveryTarget implements Target {
   }
 
   servers(backend: string): readonly TargetServer[] | undefined {
-    const document = this.#document;
-    const section = backendSection(document, backend);
-    if (section === undefined) return undefined;
-    const inheritedWeight = numberAfter(defaultServerWords(document, section), "weight") ?? 1;
-    return serversOf(section).map(({ name, address, port, weight, id, disabled }) => ({
-      name,
-      address,
-      port,
-      weight: weight ?? inheritedWeight,
-      id: id ?? 0,
-      disabled,
-    }));
+    return targetServers(this.#document, backend);
   }
 
   takesServers(backend: string, options: readonly string[], defaults: string): boolean {

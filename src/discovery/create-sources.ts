@@ -130,7 +130,12 @@ export function createSources(options: SourcesOptions): Sources {
       return source.describe();
     },
 
-    services: (name) => find(name).services,
+    services: (name) =>
+      find(name)
+        .services.map((view) => view.describe())
+        .sort((a, b) => (a.service < b.service ? -1 : 1)),
+
+    serviceViews: (name) => find(name).services,
 
     delete: ({ name, etag, allowMissing, prune }) =>
       writes.run(async () => {

@@ -56,7 +56,8 @@ export function describeIgnored(source: string, service: string, reason: string)
   });
 }
 
-function serviceName(source: string, service: string): string {
+/** Resource name of a service of a source. */
+export function serviceName(source: string, service: string): string {
   return `${source}/services/${encodeURIComponent(service)}`;
 }
 

@@ -1,9 +1,7 @@
 import type { Logger } from "pino";
-import type { DiscoveredService } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { createBackoff } from "../lib/backoff.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { countLive } from "./count-live.ts";
-import { describeIgnored } from "./describe-service.ts";
 import type { Memory } from "./memory.ts";
 import { createNewBackends, type NewBackends } from "./new-backends.ts";
 import { createPasses } from "./passes.ts";
@@ -12,6 +10,7 @@ import type { InstancesListed, LeftOut, QueryFailed, RegistryEvent, ServicesList
 import { createReview, type Review } from "./review.ts";
 import { isAllIgnored, type Service, unusableInstances } from "./service.ts";
 import { ServiceSet } from "./service-set.ts";
+import { createServiceViews, type ServiceView, type ServiceViews } from "./service-views.ts";
 import type { SourceContext, SourceTask } from "./source-task.ts";
 import type { Status } from "./status.ts";
 import { Steady } from "./steady.ts";
@@ -29,6 +28,7 @@ export class RunningSource {
   readonly #newBackends: NewBackends;
   readonly #queries: QueryLog;
   readonly #review: Review;
+  readonly #views: ServiceViews;
   readonly #passes = createPasses();
   readonly #abort = new AbortController();
   readonly #ended: Promise<void>;
@@ -82,6 +82,10 @@ export class RunningSource {
       steady: this.#steady,
       queries: this.#queries,
     });
+    this.#views = createServiceViews({
+      ...{ name: author, target, departures },
+      ...{ steady: this.#steady, queries: this.#queries },
+    });
     const unsubscribe = target.subscribe(() => {
       this.#services.recheck();
       task.onServices();
@@ -111,13 +115,9 @@ export class RunningSource {
     await this.#review.settled();
   }
 
-  /** The services that have a backend and those that are ignored, ordered by name. */
-  get services(): DiscoveredService[] {
-    const followed = this.#services.describe((service) => this.#queries.failureOf(service));
-    const ignored = [...this.#ignored].map(([name, reason]) =>
-      describeIgnored(this.#task.name, name, reason),
-    );
-    return [...followed, ...ignored].sort((a, b) => (a.service < b.service ? -1 : 1));
+  /** The services that have a backend and those that are ignored, in no order. */
+  get services(): ServiceView[] {
+    return this.#views.of(this.#services.all.values(), this.#ignored);
   }
 
   /** What the next run has to know. */

@@ -84,6 +84,44 @@ describe("changes of services", () => {
     );
   });
 
+  test("cost as much as there are services that may have changed, not as there are services", async () => {
+    const discovery = await startDiscovery();
+    let described = 0;
+    const sources = {
+      ...discovery.sources,
+      serviceViews: (name: string) =>
+        discovery.sources.serviceViews(name).map((view) => ({
+          ...view,
+          describe() {
+            described += 1;
+            return view.describe();
+          },
+        })),
+    };
+    const { told } = await watched({ ...discovery, sources });
+    await discovery.createSource();
+    const all = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`service-${n}`, "a b"]));
+    list(discovery, all);
+    await discovery.pass(3_000);
+    assert.equal(told().length, 1_000);
+    described = 0;
+    discovery.registry.report({
+      ...{ kind: "instances", service: "service-7", leftOut: [], index: 900n },
+      instances: instances("a b c"),
+    });
+    await discovery.pass(1_100);
+    assert.deepEqual(told(), ["updated service-7 FOLLOWED, a LIVE, b LIVE, c LIVE"]);
+    assert.ok(described <= 2, `${described} services were described`);
+
+    // One that leaves, or that another hand has changed, is seen too.
+    discovery.registry.report({
+      ...{ kind: "instances", service: "service-8", leftOut: [], index: 901n },
+      instances: instances("b"),
+    });
+    await discovery.pass(1_100);
+    assert.match(told().join(), /updated service-8 FOLLOWED, b LIVE/);
+  });
+
   test("after a restart tell of what is known at its beginning as changed, not as found, and nothing after the end", async () => {
     const { discovery } = await watched();
     await discovery.createSource();

@@ -28,6 +28,8 @@ export interface ServiceWatch {
 
 /** A service as it was told last. */
 interface Told {
+  /** Of its view: the same one needs no second look. */
+  readonly version: object;
   /** Of all that a reader would see of it. A digest, since a service may have thousands of servers. */
   readonly digest: string;
   /** Without its servers. */
@@ -61,11 +63,16 @@ export function watchServices(
     const now = new Map<string, Told>();
     const changes: ServiceChange[] = [];
     const exists = sources.list().some(({ name }) => name === source);
-    for (const service of exists ? sources.services(source) : []) {
-      const told = before.get(service.name);
+    for (const view of exists ? sources.serviceViews(source) : []) {
+      const told = before.get(view.name);
+      if (told?.version === view.version) {
+        now.set(view.name, told);
+        continue;
+      }
+      const service = view.describe();
       const digest = digestOf(service);
-      now.set(service.name, {
-        digest,
+      now.set(view.name, {
+        ...{ version: view.version, digest },
         service: create(DiscoveredServiceSchema, { ...service, servers: [] }),
       });
       if (told === undefined) changes.push({ type: "added", service });

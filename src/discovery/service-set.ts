@@ -1,5 +1,3 @@
-import type { DiscoveredService } from "../../gen/haplane/v1/service_discovery_pb.js";
-import { describeService } from "./describe-service.ts";
 import type { Address } from "./endpoint.ts";
 import { createFollower, type FollowerContext } from "./follower.ts";
 import { instanceName, nameInstances } from "./names.ts";
@@ -116,19 +114,6 @@ export class ServiceSet {
       follower.stop();
       this.#options.context.backendNames.release(backend);
     }
-  }
-
-  /** As answers have them, in no order. `failureOf` says why there is no good answer about a service at present. */
-  describe(failureOf: (service: string) => string | undefined): DiscoveredService[] {
-    const { task, context, steady } = this.#options;
-    return [...this.#services.values()].map((service) =>
-      describeService(task.name, service, {
-        present: context.target.servers(service.backend),
-        leaving: context.departures.of(service.backend),
-        kept: steady.kept(service.name),
-        failure: failureOf(service.name),
-      }),
-    );
   }
 
   #add(name: string, remembered?: string): void {

@@ -1,9 +1,5 @@
 import { clone, equals, toBinary } from "@bufbuild/protobuf";
-import {
-  type DiscoveredService,
-  type Source as SourceMessage,
-  SourceSchema,
-} from "../../gen/haplane/v1/service_discovery_pb.js";
+import { type Source as SourceMessage, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
 import { durationMs } from "./durations.ts";
@@ -11,6 +7,7 @@ import { encodeMemory, type Memory } from "./memory.ts";
 import { createMemoryWriter } from "./memory-writer.ts";
 import type { Registry } from "./registry.ts";
 import { RunningSource } from "./running-source.ts";
+import type { ServiceView } from "./service-views.ts";
 import { backendNaming, retryDelays, slotPolicy, toSource } from "./settings.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
@@ -152,8 +149,8 @@ export class Source {
     await this.#run.sync(acceptLoss);
   }
 
-  /** What was found, ordered by name; nothing while it is disabled. */
-  get services(): DiscoveredService[] {
+  /** What was found; nothing while it is disabled. */
+  get services(): ServiceView[] {
     return this.#run?.services ?? [];
   }
 

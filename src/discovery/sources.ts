@@ -11,6 +11,7 @@ import type {
 import type { Clock } from "../lib/clock.ts";
 import type { Kept } from "./prune.ts";
 import type { Registry } from "./registry.ts";
+import type { ServiceView } from "./service-views.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import type { SourceStore } from "./source-store.ts";
 import type { Target } from "./target.ts";
@@ -41,6 +42,8 @@ export interface Sources {
   sync(request: SyncSourceRequest): Promise<Source>;
   /** What a source has found, ordered by name. */
   services(name: string): readonly DiscoveredService[];
+  /** The same in no order, each to be described when somebody wants it. */
+  serviceViews(name: string): readonly ServiceView[];
   /** Calls `listener` when a source is created, updated or deleted and when its state changes (not per query). Returns the way to stop. */
   subscribe(listener: (change: SourceChange) => void): () => void;
   /** Calls `listener` with the name of a source when its `services` may have changed, which can be often. Returns the way to stop. */

@@ -11,7 +11,7 @@ import type { DomainError } from "../lib/errors.ts";
  * - Nothing is ever undone because a promise is slow: discovery does not time out, it only acts on answers.
  */
 export interface Target {
-  /** The servers that the current document has in this backend, or undefined when there is no such backend. Cheap: called before each change. */
+  /** The servers that the current document has in this backend, or undefined when there is no such backend. Cheap: called before each change. The same array for as long as nothing in it has changed. */
   servers(backend: string): readonly TargetServer[] | undefined;
   /**
    * Creates backends with their first servers. Calls that come together are joined into one reload; the promise resolves when HAProxy runs them.

@@ -38,6 +38,8 @@ export interface TestHaplane {
   log(): string;
   /** Kills haplane as it stands, lets `meanwhile` happen, starts it again and waits until it answers. */
   crash(meanwhile?: () => Promise<void>): Promise<void>;
+  /** Stops haplane in order, starts it again and waits until it answers. */
+  restart(): Promise<void>;
   /** Ends haplane, then HAProxy, and removes their directory. */
   stop(): Promise<void>;
 }
@@ -128,6 +130,12 @@ export async function startHaplane(
     await untilAnswering();
   }
 
+  async function restart(): Promise<void> {
+    await endChild(child, "SIGTERM", GRACE_MS);
+    child = launch();
+    await untilAnswering();
+  }
+
   try {
     await untilAnswering();
   } catch (error) {
@@ -135,7 +143,7 @@ export async function startHaplane(
     throw error;
   }
   return {
-    ...{ dir, config, statsSocket, call, metrics, ask, worker, log: readLog, crash, stop },
+    ...{ dir, config, statsSocket, call, metrics, ask, worker, log: readLog, crash, restart, stop },
     get pid() {
       return child.pid as number;
     },

@@ -19,6 +19,8 @@ export interface UnixProxy {
   mood: ProxyMood;
   /** Connections that are open now. */
   readonly connections: number;
+  /** Closes every connection; new ones are for the mood. */
+  drop(): void;
   stop(): Promise<void>;
 }
 
@@ -30,8 +32,11 @@ export async function startUnixProxy(path: string, target: string): Promise<Unix
     get connections() {
       return clients.size;
     },
-    async stop() {
+    drop() {
       for (const client of clients) client.destroy();
+    },
+    async stop() {
+      proxy.drop();
       const closed = once(server, "close");
       server.close();
       await closed;
@@ -43,7 +48,8 @@ export async function startUnixProxy(path: string, target: string): Promise<Unix
     clients.add(client);
     const upstream = connect(target);
     client.pipe(upstream);
-    upstream.on("data", (chunk) => answer(client, chunk));
+    upstream.on("data", (chunk) => answer(client, upstream, chunk));
+    client.on("drain", () => upstream.resume());
     for (const socket of [client, upstream]) socket.on("error", () => {});
     client.on("close", () => {
       clients.delete(client);
@@ -51,10 +57,11 @@ export async function startUnixProxy(path: string, target: string): Promise<Unix
     });
     upstream.on("close", () => client.end());
   });
-  const answer = (client: Socket, chunk: Buffer) => {
+  const answer = (client: Socket, upstream: Socket, chunk: Buffer) => {
     switch (proxy.mood) {
       case "pass":
-        client.write(chunk);
+        // A client that reads slowly is the server's matter, not ours to hide.
+        if (!client.write(chunk)) upstream.pause();
         break;
       case "stuck":
         break;
