@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Logger } from "pino";
 import { Role } from "../gen/haplane/v1/options_pb.js";
+import { whyUnreadable } from "./lib/files.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
 import { StartError } from "./lib/start-error.ts";
 import { hashToken, type TokenRecord } from "./rpc/auth.ts";
@@ -41,7 +42,7 @@ async function readTokens(path: string, logger: Logger): Promise<readonly TokenR
       logger.warn({ path }, "the file of tokens should be readable by its owner alone: chmod 600");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new StartError(`${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new StartError(`${path} cannot be read: ${whyUnreadable(cause)}`, { cause });
   }
   const { records, problems } = parseTokens(text);
   if (problems.length === 0) return records;

@@ -1,5 +1,4 @@
 import { createHmac } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
@@ -46,6 +45,7 @@ import type { Settings } from "./settings/settings.ts";
 import { openDirectories } from "./storage/directories.ts";
 import { createPatternEntries } from "./storage/pattern-entries.ts";
 import { createStorage } from "./storage/storage.ts";
+import { makeStateDirectory } from "./store/state-directory.ts";
 import { openStore } from "./store/store.ts";
 
 /** Calls under way and open streams get this long when haplane stops. */
@@ -96,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   // What cannot be listened with is said before anything is started.
   const tls = await readListening(settings);
   await using starting = new ShutdownStack();
-  await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
+  makeStateDirectory(settings.stateDir);
   const paths = serverPaths(settings.stateDir);
 
   const { directories } = settings;

@@ -16,7 +16,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   command: ["settings", "rpc", "store", "haproxy", "config", ...TEXT],
   doctor: ["settings", "rpc", "haproxy", "lib"],
   import: ["settings", "discovery", "store", "lib"],
-  embedded: ["server", "settings", "rpc", "lib"],
+  embedded: ["server", "settings", "rpc", "store", "lib"],
   server: ["settings", "service", "rpc", "commit", "store", "config", ...PEERS, ...TEXT],
   service: ["rpc", "commit", "store", "config", ...PEERS, ...TEXT],
   commit: ["store", "haproxy", "discovery", "config", ...TEXT],

@@ -9,7 +9,6 @@ import {
 } from "../config/section-diff.ts";
 import { type ConfiguredServer, fixedWords, numberAfter, serversOf } from "../config/server.ts";
 import { isServerNamed } from "../config/server-references.ts";
-import { additionCommands } from "../haproxy/apply-servers.ts";
 import { canAddServer } from "../haproxy/dynamic-servers.ts";
 import type { ServerChange } from "../haproxy/server-change.ts";
 import type { HaproxyVersion } from "../haproxy/version.ts";
@@ -239,31 +238,6 @@ function lastLine(section: Section, keyword: string): string[] {
     if (line.words[0]?.value === keyword) words = line.words.map(({ value }) => value);
   return words;
 }
-
-/** The commands that HAProxy is sent for one, in its own words. Values that are secret are left out. */
-export function describeCommand(command: RuntimeCommand): string[] {
-  if (command.kind === "maxconn") return [`set maxconn frontend ${command.frontend} ${command.maxconn}`];
-  const target = `${command.backend}/${command.server}`;
-  switch (command.kind) {
-    case "add":
-      return additionCommands(command).map((words) =>
-        words.map((word, index) => (SECRET.has(words[index - 1] ?? "") ? "[redacted]" : word)).join(" "),
-      );
-    case "delete":
-      return [`set server ${target} state maint`, `del server ${target}`];
-    case "set":
-      return [
-        ...(command.address === undefined
-          ? []
-          : [`set server ${target} addr ${command.address} port ${command.port}`]),
-        ...(command.weight === undefined ? [] : [`set server ${target} weight ${command.weight}`]),
-        ...(command.state === undefined ? [] : [`set server ${target} state ${command.state}`]),
-      ];
-  }
-}
-
-/** Parameters of a server whose value is a secret (configuration manual, section 5.2). */
-const SECRET: ReadonlySet<string> = new Set(["tcp-md5sig"]);
 
 /** Names of servers, by backend. */
 export type TouchedServers = ReadonlyMap<string, ReadonlySet<string>>;

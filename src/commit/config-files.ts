@@ -1,12 +1,13 @@
+import { join } from "node:path";
 import {
   type FileSystem,
   type FormerFile,
   holds,
-  isDirectory,
   readIfThere,
   type StagedFile,
 } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
+import { isDirectory } from "../lib/files.ts";
 import { Document, type PartInput } from "../text/document.ts";
 import { type AttachedChange, type FileContent, putBack, stageContent } from "./attached-files.ts";
 import type { FileState } from "./file-state.ts";
@@ -71,9 +72,8 @@ export class ConfigFiles {
   async peek(): Promise<Found> {
     const parts = await Promise.all(
       this.paths.map(async (path) => {
-        const bytes = await readIfThere(this.#fs, path).catch((error: unknown) => {
-          if (isDirectory(error)) throw unusable(`${path} is a directory; name the files in it`, path);
-          throw error;
+        const bytes = await readIfThere(this.#fs, path).catch(async (error: unknown) => {
+          throw isDirectory(error) ? await namesDirectory(this.#fs, path) : error;
         });
         if (bytes !== undefined) return { path, bytes };
         throw unusable(`there is no configuration file ${path}`, path);
@@ -179,6 +179,18 @@ export class ConfigFiles {
 
 function unusable(why: string, path: string): DomainError {
   return new DomainError("NOT_SUPPORTED", why, { metadata: { needs: path } });
+}
+
+/** A file that is put into a directory later would be run without being known, so each file is named. HAProxy reads those that end in `.cfg`, hidden ones aside, by the bytes of their names. */
+async function namesDirectory(fs: FileSystem, path: string): Promise<DomainError> {
+  const names = (await fs.readdir(path)).filter((name) => name.endsWith(".cfg") && !name.startsWith("."));
+  const wanted = names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const flags = wanted.map((name) => `--config ${join(path, name)}`).join(" ");
+  const how = flags === "" ? "" : `: ${flags}`;
+  return unusable(
+    `${path} is a directory; haplane has to know every file that HAProxy reads, so name the files in it, in HAProxy's order${how}`,
+    path,
+  );
 }
 
 /** A configuration file keeps the attributes it has. */

@@ -1,4 +1,4 @@
-import { access, mkdir, rm } from "node:fs/promises";
+import { access, rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
@@ -10,6 +10,7 @@ import { DomainError } from "../lib/errors.ts";
 import { ShutdownStack } from "../lib/shutdown-stack.ts";
 import { type Server, startServer } from "../server.ts";
 import type { Settings } from "../settings/settings.ts";
+import { makeStateDirectory } from "../store/state-directory.ts";
 import { banner } from "./banner.ts";
 import { type ConsulAgent, ensureConsulAgent } from "./consul-agent.ts";
 import { starterConfiguration } from "./starter.ts";
@@ -47,7 +48,7 @@ export interface Embedded {
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const { settings, logger, clock, pid, haproxyBinary, workingDirectory } = options;
   await using starting = new ShutdownStack();
-  await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
+  makeStateDirectory(settings.stateDir);
   await writeStarter(settings);
 
   const server = await startServer({ settings, logger, clock, pid, haproxyBinary });

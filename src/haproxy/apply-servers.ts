@@ -118,6 +118,33 @@ export function additionCommands(change: AddServer): readonly [readonly string[]
   ];
 }
 
+/** What removes a server, as words: the commands that are sent at once, those that are sent as long as it has connections, and how those are ended that are left when the time is over. */
+export interface RemovalCommands {
+  readonly first: readonly [maint: readonly string[], deletion: readonly string[]];
+  readonly inUse: readonly (readonly string[])[];
+  readonly drainMs: number;
+  /** Undefined: the server stays, in maintenance. */
+  readonly overdue: readonly string[] | undefined;
+}
+
+/** The commands of a removal. */
+export function removalCommands({
+  backend,
+  server,
+  drainMs = DEFAULT_DRAIN_MS,
+  shutdownSessions = false,
+}: DeleteServer): RemovalCommands {
+  const name = `${backend}/${server}`;
+  const maint = ["set", "server", name, "state", "maint"];
+  return {
+    first: [maint, ["del", "server", name]],
+    // An agent that says "up" would take the server out of maintenance again.
+    inUse: [["disable", "agent", name], maint],
+    drainMs,
+    overdue: shutdownSessions ? ["shutdown", "sessions", "server", name] : undefined,
+  };
+}
+
 async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
   const name = `${change.backend}/${change.server}`;
   const [addition, ...others] = additionCommands(change);
@@ -178,21 +205,19 @@ async function deleteServer(
   { clock, signal, requireWanted }: DeletionOptions,
 ): Promise<void> {
   const name = `${change.backend}/${change.server}`;
-  const drainMs = change.drainMs ?? DEFAULT_DRAIN_MS;
+  const {
+    first: [maint, deletion],
+    inUse,
+    drainMs,
+    overdue,
+  } = removalCommands(change);
   // Mostly nobody uses it, and then nothing has to be waited for.
-  const [, deletion] = await Promise.all([
-    worker.tell("set", "server", name, "state", "maint"),
-    worker.ask("del", "server", name),
-  ]);
-  if (!mustWait(deletion)) return;
-  // An agent that says "up" would take the server out of maintenance again.
-  await Promise.all([
-    worker.tell("disable", "agent", name),
-    worker.tell("set", "server", name, "state", "maint"),
-  ]);
+  const [, deleted] = await Promise.all([worker.tell(...maint), worker.ask(...deletion)]);
+  if (!mustWait(deleted)) return;
+  await Promise.all(inUse.map((words) => worker.tell(...words)));
   if (await deleteWithin(drainMs)) return;
-  if (change.shutdownSessions) {
-    await worker.tell("shutdown", "sessions", "server", name);
+  if (overdue !== undefined) {
+    await worker.tell(...overdue);
     if (await deleteWithin(SHUTDOWN_MS)) return;
   }
   throw new DomainError(
@@ -215,7 +240,7 @@ async function deleteServer(
     const release = createBackoff(RELEASE_MS);
     let releaseAt = clock.monotonic() + release.next();
     for (;;) {
-      if (!mustWait(await worker.ask("del", "server", name))) return true;
+      if (!mustWait(await worker.ask(...deletion))) return true;
       const left = end - clock.monotonic();
       if (left <= 0) return false;
       if (clock.monotonic() >= releaseAt) {

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import * as nodeFs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { ifThere, syncDirectory } from "./files.ts";
+import { ifThere, isDirectory, syncDirectory } from "./files.ts";
 
 /** The operations that writing durably needs; tests pass their own to stop between two of them. */
 export type FileSystem = Pick<
@@ -269,9 +269,4 @@ async function attributesOf(fs: FileSystem, path: string, otherwise: Attributes)
 
 async function resolveLink(fs: FileSystem, path: string): Promise<string> {
   return (await ifThere(fs.realpath(path))) ?? path;
-}
-
-/** Whether an error says that what was to be read is a directory. */
-export function isDirectory(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === "EISDIR";
 }

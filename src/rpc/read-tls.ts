@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
+import { whyUnreadable } from "../lib/files.ts";
 import { StartError } from "../lib/start-error.ts";
 import { formatListenAddress, isLoopback, type ListenAddress } from "./listener.ts";
 import type { TlsMaterial } from "./tls.ts";
@@ -39,6 +40,6 @@ export function refusePlaintext(address: ListenAddress): void {
 
 function read(path: string): Promise<Buffer> {
   return readFile(path).catch((error: unknown) => {
-    throw new StartError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new StartError(`${path} cannot be read: ${whyUnreadable(error)}`, { cause: error });
   });
 }

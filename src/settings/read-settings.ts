@@ -1,3 +1,4 @@
+import { whyUnreadable } from "../lib/files.ts";
 import type { AllGiven } from "./given.ts";
 import { type Environment, readEnvironment } from "./read-environment.ts";
 import { readSettingsFile } from "./read-file.ts";
@@ -39,7 +40,7 @@ function fileOf(profile: Profile, named: string | undefined, read: ReadText, pro
   try {
     text = read(path);
   } catch (error) {
-    problems.push(`${path}: cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(`${path}: cannot be read: ${whyUnreadable(error)}`);
     return new Map();
   }
   if (text !== undefined) return readSettingsFile(path, text, problems);

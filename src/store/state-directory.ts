@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -20,6 +21,13 @@ export interface StateDirectory {
   release(): void;
 }
 
+/** Creates a state directory where there is none, for its owner alone. Throws `STORE_UNAVAILABLE` when it cannot be created, or something else has its name. */
+export function makeStateDirectory(directory: string): void {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw unusable(directory, `${directory} is a file, and must be a directory`);
+  usable(directory, () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
+}
+
 /**
  * Creates a state directory where there is none (mode 0700) and takes it for this process. Throws `STATE_LOCKED` when another haplane has it, and
  * `STORE_UNAVAILABLE` when it cannot be created or written.
@@ -30,8 +38,11 @@ export function takeStateDirectory(directory: string, pid: number): StateDirecto
   const database = join(directory, "haplane.db");
   const lock = join(directory, "haplane.lock");
   const pidFile = join(directory, "haplane.pid");
+  makeStateDirectory(directory);
+  for (const path of [database, `${database}-wal`, `${database}-shm`, lock, pidFile])
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      throw unusable(directory, `${path} is a directory, and must be a file; move it away`);
   usable(directory, () => {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
     // POSIX locks go when the process closes *any* descriptor of the file, so a lock file that may be held by this process is not opened again.
     if (!existsSync(lock)) touch(lock);
   });
@@ -76,12 +87,15 @@ function usable<T>(directory: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    throw new DomainError(
-      "STORE_UNAVAILABLE",
-      `The state directory ${directory} cannot be used: ${(error as Error).message}.`,
-      { metadata: { directory }, cause: error },
-    );
+    throw unusable(directory, (error as Error).message, error);
   }
+}
+
+function unusable(directory: string, why: string, cause?: unknown): DomainError {
+  return new DomainError("STORE_UNAVAILABLE", `The state directory ${directory} cannot be used: ${why}.`, {
+    metadata: { directory },
+    cause,
+  });
 }
 
 function locked(directory: string, pidFile: string): DomainError {

@@ -612,7 +612,8 @@ export declare type Applied = Message<"haplane.v1.Applied"> & {
   took?: Duration | undefined;
 
   /**
-   * The commands that HAProxy was sent, or would be.
+   * The commands that HAProxy was sent, or would be. A line that begins with # is none: it says what comes only under a condition, such as the wait of a server that is removed for its connections to end, and
+   * how many more commands there are.
    *
    * @generated from field: repeated string runtime_commands = 5;
    */
