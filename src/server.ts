@@ -154,13 +154,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     logger: logger.child({ part: "commit" }),
     publishEphemeral: (events) => hub.publishEphemeral(events),
     onEnd: (end) => commits.ended(end),
+    drainMsOf: (backend) => sources.drainMsOf(backend),
     policy: settings,
   });
-  await haproxy.start();
-  await commit.start();
-  starting.defer(() => commit.stop());
-  present.begin(await configurationEvents(commit, store));
-
   const sources = createSources({
     target: commit.target,
     store: store.sources,
@@ -174,8 +170,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         "source.server_template",
       ),
   });
+  // A worker that ran on without haplane is compared with the file at once, and its removals take as long as the sources say.
+  await sources.load();
+  await haproxy.start();
+  await commit.start();
+  starting.defer(() => commit.stop());
+  present.begin(await configurationEvents(commit, store));
+
   starting.defer(sources.subscribe((change) => publish([sourceChangeEvent(change, clock.now())])));
-  await sources.start();
+  sources.start();
   starting.defer(() => sources.stop());
   const services = watchServices({ sources, clock }, (changes) =>
     publish(changes.map((change) => serviceChangeEvent(change, clock.now()))),

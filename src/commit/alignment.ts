@@ -16,17 +16,18 @@ export interface Scope {
 }
 
 /** How long a server that was removed may take to finish its connections. */
-export const DRAIN_MS = 600_000;
+const DRAIN_MS = 600_000;
 
 /**
  * The changes that bring a worker in step with the document, by comparing states. A server that the file does not have is removed only when it carries an explicit id, as all do that
- * come through us: what somebody added by hand at runtime stays.
+ * come through us: what somebody added by hand at runtime stays. `drainMs` is how long such a one may take to finish its connections.
  */
 export function alignBackend(
   document: Document,
   backend: string,
   states: readonly ServerState[],
   scope: Scope,
+  drainMs?: number,
 ): ServerChange[] {
   const section = backendSection(document, backend);
   if (section === undefined) return [];
@@ -46,7 +47,7 @@ export function alignBackend(
   }
   for (const state of running.values()) {
     if (scope.names.has(state.server) || (scope.membership && state.idForced))
-      changes.push(removal(backend, state.server));
+      changes.push(removal(backend, state.server, drainMs));
   }
   return changes;
 }

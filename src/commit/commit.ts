@@ -40,6 +40,11 @@ export interface CommitOptions {
   readonly logger: Logger;
   /** Hands events to the streams that are open, before it returns. */
   readonly publishEphemeral: (events: readonly Event[]) => void;
+  /**
+   * How long a server of this backend may take to finish its connections, in milliseconds, when it is removed because a comparison found it: somebody was interrupted who would have said so. Default, also when it answers
+   * undefined: 10 min.
+   */
+  readonly drainMsOf?: (backend: string) => number | undefined;
   /** Told of every change that was tried, validations apart. Default: nobody. */
   readonly onEnd?: (end: CommitEnd) => void;
   /** What is not given holds as in `DEFAULT_POLICY`. */
@@ -89,7 +94,10 @@ export class Commit {
       after: (reloaded) => this.#handover.after(reloaded),
     };
     const reloads = new ReloadLane({ ...parts, handover, onForeign });
-    const runtime = new RuntimeLane({ ...parts, reloads, publishEphemeral });
+    const runtime = new RuntimeLane({
+      ...{ ...parts, reloads, publishEphemeral },
+      drainMsOf: options.drainMsOf ?? (() => undefined),
+    });
     this.#reloads = reloads;
     this.#runtime = runtime;
     this.#handover = createHandover({ haproxy, fs, logger, runtime });

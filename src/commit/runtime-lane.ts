@@ -21,6 +21,8 @@ export interface RuntimeLaneOptions
   readonly reloads: ReloadLane;
   /** Hands events to the streams that are open, before it returns. */
   readonly publishEphemeral: (events: readonly Event[]) => void;
+  /** See `CommitOptions.drainMsOf`. */
+  readonly drainMsOf: (backend: string) => number | undefined;
 }
 
 /** How a worker came to follow. */
@@ -194,7 +196,7 @@ export class RuntimeLane {
     since: readonly Edit[],
     membership: boolean,
   ): Promise<{ readonly reason: string; readonly untold: TouchedServers } | undefined> {
-    const { haproxy, working } = this.#options;
+    const { haproxy, working, drainMsOf } = this.#options;
     const touched = touchedServers(since.flatMap((edit) => edit.servers));
     if (haproxy.state.kind !== "running" || (touched.size === 0 && !membership)) return undefined;
     try {
@@ -203,7 +205,13 @@ export class RuntimeLane {
       const backends = new Set([...touched.keys(), ...(membership ? byBackend.keys() : [])]);
       const commands = [...backends].flatMap((backend) => {
         const scope = { names: touched.get(backend) ?? new Set<string>(), membership };
-        return alignBackend(working.current, backend, byBackend.get(backend) ?? [], scope);
+        return alignBackend(
+          working.current,
+          backend,
+          byBackend.get(backend) ?? [],
+          scope,
+          drainMsOf(backend),
+        );
       });
       // Who hands over between workers does not wait for connections to end, and nobody waits for a comparison of all.
       const removals = membership ? [] : commands.filter(({ kind }) => kind === "delete");
@@ -271,7 +279,7 @@ export class RuntimeLane {
     backend: string,
     { scope, touched, unanswered, added, told }: AlignOptions,
   ): Promise<Followed> {
-    const { haproxy, working } = this.#options;
+    const { haproxy, working, drainMsOf } = this.#options;
     if (haproxy.state.kind !== "running") return BY_COMMANDS;
     let reason: string;
     try {
@@ -285,7 +293,7 @@ export class RuntimeLane {
           `server ${backend}/${returning.server} is there again before its connections have ended`,
           touched,
         );
-      const commands = alignBackend(working.current, backend, states, scope);
+      const commands = alignBackend(working.current, backend, states, scope, drainMsOf(backend));
       const different = new Set(commands.map(({ server }) => server));
       for (const name of scope.names) if (!different.has(name)) told(backend, name);
       const outcomes = commands.length === 0 ? [] : await this.#apply(commands, teller(commands, told));

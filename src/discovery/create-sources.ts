@@ -72,12 +72,15 @@ export function createSources(options: SourcesOptions): Sources {
   const onState = (source: Source) => publish("updated", source.describe());
 
   return {
-    async start() {
+    async load() {
       for (const stored of await store.list()) {
         const settings = withDefaults(fromBinary(SourceSchema, stored.settings));
         const source = new Source(settings, decodeMemory(stored.memory), parts, onState);
         sources.set(source.name, source);
       }
+    },
+
+    start() {
       for (const source of sources.values()) source.start();
     },
 
@@ -107,6 +110,11 @@ export function createSources(options: SourcesOptions): Sources {
     get: (name) => find(name).describe(),
 
     owns: (backend) => parts.context.backendNames.has(backend),
+
+    drainMsOf(backend) {
+      const source = [...sources.values()].find((candidate) => candidate.hasMade(backend));
+      return source && durationMs(source.settings.drainTime);
+    },
 
     list: () => [...sources.values()].sort(byName).map((source) => source.describe()),
 

@@ -120,6 +120,11 @@ export class RunningSource {
     return this.#views.of(this.#services.all.values(), this.#ignored);
   }
 
+  /** Whether this is the backend of a service that is followed, or was. */
+  hasMade(backend: string): boolean {
+    return this.#services.hasMade(backend);
+  }
+
   /** What the next run has to know. */
   get memory(): Memory {
     const { doubt } = this.#review;

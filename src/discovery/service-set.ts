@@ -100,6 +100,13 @@ export class ServiceSet {
     return this.#options.context.target.servers(backend) !== undefined;
   }
 
+  /** Whether this is the backend of one of them, or of one that is forgotten. */
+  hasMade(backend: string): boolean {
+    if (this.#left.has(backend)) return true;
+    for (const service of this.#services.values()) if (service.backend === backend) return true;
+    return false;
+  }
+
   /** Somebody else may have changed any backend. */
   recheck(): void {
     for (const service of [...this.#services.values()]) {

@@ -66,6 +66,12 @@ export class Source {
     return this.#parts.etag(toBinary(SourceSchema, this.#settings));
   }
 
+  /** Whether this is the backend of a service of its own, also of one that is gone by now. */
+  hasMade(backend: string): boolean {
+    if (this.#run !== undefined) return this.#run.hasMade(backend);
+    return backendsOf(this.#memory).includes(backend);
+  }
+
   /** The source as answers and events have it: without its token, with etag and status. */
   describe(): SourceMessage {
     const message = toSource(this.#settings, this.etag);
@@ -136,7 +142,7 @@ export class Source {
       this.#isErased = true;
     });
     await this.stop();
-    return [...new Set([...this.#memory.backends.values(), ...this.#memory.left])];
+    return backendsOf(this.#memory);
   }
 
   /** See `RunningSource.sync`. Rejects with `SOURCE_DISABLED` when it is disabled. */
@@ -192,6 +198,10 @@ export class Source {
       unbelieved: this.#memory.doubt,
     };
   }
+}
+
+function backendsOf({ backends, left }: Memory): string[] {
+  return [...new Set([...backends.values(), ...left])];
 }
 
 /** The words of the template, which were good when it was set. What a HAProxy of another version does not take, it refuses by itself. */

@@ -23,8 +23,10 @@ import type { Target } from "./target.ts";
  * All throw `DomainError`: `FIELD_INVALID` with one violation per field, `RESOURCE_EXISTS`, `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH` (metadata `sent`, `current`).
  */
 export interface Sources {
-  /** Reads the store and starts what is enabled. Resolves when all are on their way, not when they have an answer. */
-  start(): Promise<void>;
+  /** Reads the store; nothing is watched yet. */
+  load(): Promise<void>;
+  /** Starts what is enabled. Returns when all are on their way, not when they have an answer. */
+  start(): void;
   /** Ends every watch at once, keeps what has to be remembered, and changes nothing in HAProxy. */
   stop(): Promise<void>;
   /** Durable when it resolves. */
@@ -32,6 +34,8 @@ export interface Sources {
   get(name: string): Source;
   /** Whether a service of a running source has this backend, so that its servers follow a registry. */
   owns(backend: string): boolean;
+  /** How long a server of this backend may take to finish its connections when it is removed, in milliseconds; undefined when no source has made the backend. */
+  drainMsOf(backend: string): number | undefined;
   /** All sources, ordered by name. */
   list(): readonly Source[];
   /** Goes on with the new settings; what was found so far stays live meanwhile. */

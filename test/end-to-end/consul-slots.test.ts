@@ -73,7 +73,7 @@ describe("slots in a backend to which HAProxy adds no servers", () => {
     return app.port;
   }
 
-  test("are filled and freed without a reload and without losing a request, grow by one, and outlive a restart and a reload", async () => {
+  test("are filled and freed without a reload and without losing a request, grow by one, and outlive a restart and a reload", async (t) => {
     const [a, b] = [await add("a"), await add("b")];
     await has([a, b]);
     assert.equal((await slots()).length, 3);
@@ -81,6 +81,7 @@ describe("slots in a backend to which HAProxy adds no servers", () => {
       ...{ url: `http://127.0.0.1:${port}/`, keeping: 0, opening: 2 },
       isExpected: (name) => apps.has(name),
     });
+    t.after(() => traffic.stop());
     const { reloads } = await worker();
 
     const c = await add("c");

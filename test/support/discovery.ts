@@ -79,7 +79,8 @@ export async function startDiscovery(
     templateWords: (template) => templateWords(template, undefined, "source.server_template"),
   });
   sources.subscribe((change) => changes.push(change));
-  await sources.start();
+  await sources.load();
+  sources.start();
   const settle = async () => {
     for (let i = 0; i < 5; i++) await new Promise(setImmediate);
   };

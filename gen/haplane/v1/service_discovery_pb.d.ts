@@ -119,8 +119,8 @@ export declare type Source = Message<"haplane.v1.Source"> & {
   serverTemplate?: Server | undefined;
 
   /**
-   * How long a server that is removed may take to end its connections; then they are closed. It takes no new ones meanwhile. 0 closes them at once. Up to 1 day; default 10 min, which also holds for
-   * a removal that the end of haplane interrupted, whatever is set here. Connections of a slot end by themselves.
+   * How long a server that is removed may take to end its connections; then they are closed. It takes no new ones meanwhile. 0 closes them at once. Up to 1 day; default 10 min. A
+   * removal that the end of haplane interrupted is begun anew by the next start, with all of this time. Connections of a slot end by themselves.
    *
    * @generated from field: google.protobuf.Duration drain_time = 12;
    */
