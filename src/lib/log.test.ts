@@ -26,8 +26,16 @@ test("what is named like a secret is never written", () => {
     headers: { authorization: "Bearer hunter2" },
   });
   log.child({ password: "hunter2" }).info("child");
+  const credentials = { list: [{ password: "hunter2" }], user: "u" };
+  log.info(credentials, "a list");
+  log.error(
+    { err: Object.assign(new Error("x"), { headers: { cookie: "hunter2" }, token: "hunter2" }) },
+    "error",
+  );
   assert.doesNotMatch(JSON.stringify(lines), /hunter2/);
-  assert.equal(lines.length, 2);
+  assert.equal(lines.length, 4);
+  assert.deepEqual(lines[2]?.list, [{ password: "[redacted]" }]);
+  assert.deepEqual(credentials.list, [{ password: "hunter2" }], "what was logged is as it was");
 });
 
 test("an error is written with its facts and causes, a circle not for ever", () => {

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { Role, RoleSchema, role as roleOption } from "../../gen/haplane/v1/options_pb.js";
 import { DomainError } from "../lib/errors.ts";
@@ -50,10 +50,10 @@ export interface TokenRecord {
 export function tokenVerifier(records: readonly TokenRecord[]): Verifier {
   return (credentials) => {
     if (credentials.scheme !== "bearer") return undefined;
-    const hash = hashToken(credentials.token);
+    const hashed = hashToken(credentials.token);
     let found: Caller | undefined;
     for (const record of records) {
-      if (timingSafeEqual(hash, record.sha256)) found = record.caller;
+      if (timingSafeEqual(hashed, record.sha256)) found = record.caller;
     }
     return found;
   };
@@ -85,7 +85,7 @@ export function anyVerifier(verifiers: readonly Verifier[]): Verifier {
 
 /** The hash under which a token is kept. */
 export function hashToken(token: string): Uint8Array {
-  return createHash("sha256").update(token).digest();
+  return hash("sha256", token, "buffer");
 }
 
 /** The role that a method names as its option. Throws when it names none: a method that nobody thought about must not be served. */

@@ -113,6 +113,7 @@ export class Call implements CallContext {
 
   /** The client does not want it any more, or is gone, or its deadline has passed. */
   cancel(): void {
+    if (this.#ended || this.#reason !== undefined) return;
     const late = this.deadline !== undefined && Date.now() >= this.deadline;
     this.abort(
       late
@@ -140,14 +141,17 @@ export class Call implements CallContext {
     return statusOf(this.#reason ?? error, this.requestId, this.traceparent);
   }
 
-  /** Ends the call; only the first time counts. A handler that still works on one that failed is told to stop. */
-  end(code: Code, error?: unknown): void {
+  /**
+   * Ends the call; only the first time counts. A handler that still works on one that failed is told to stop. `say` tells the client, who does not have to wait until those who keep count have been told.
+   */
+  end(code: Code, error?: unknown, say = () => {}): void {
     if (this.#ended) return;
     this.#onAbort = undefined;
     const aborted = this.#reason;
     if (code !== Code.OK) this.cancel();
     this.#ended = true;
     const durationMs = performance.now() - this.#startedAt;
+    say();
     this.#observer.ended(this, { code, error: aborted ?? error, durationMs });
   }
 }

@@ -37,6 +37,9 @@ const MAX_QUEUED_BYTES = 512 * 1024;
 /** What a queued message costs beside its bytes. */
 const MESSAGE_OVERHEAD = 256;
 
+/** An answer of at most so many bytes goes out along with its status, in one write: whether its reader is slow need not be known. */
+const SMALL_ANSWER = 4 * 1024;
+
 /** Answers with one message. */
 export async function sendAnswer(
   link: Link,
@@ -49,7 +52,12 @@ export async function sendAnswer(
     call.answer = await answer();
     const message = encode(output, call.answer);
     if (call.ended) return;
-    wire.sendMessage(message, () => succeed(link));
+    if (message.byteLength > SMALL_ANSWER) {
+      wire.sendMessage(message, () => succeed(link));
+    } else {
+      wire.sendMessage(message, () => {});
+      succeed(link);
+    }
   } catch (error) {
     fail(link, error);
   }
@@ -133,14 +141,11 @@ export async function* decodeRequests(
 export function fail({ call, wire }: Link, error: unknown): void {
   if (call.ended) return;
   const status = call.status(error);
-  call.end(status.code, error);
-  wire.sendStatus(toGrpcStatus(status));
+  call.end(status.code, error, () => wire.sendStatus(toGrpcStatus(status)));
 }
 
 function succeed({ call, wire }: Link): void {
-  if (call.ended) return;
-  call.end(Code.OK);
-  wire.sendStatus({ code: Code.OK, details: "", metadata: null });
+  call.end(Code.OK, undefined, () => wire.sendStatus({ code: Code.OK, details: "", metadata: null }));
 }
 
 function decode(input: DescMessage, bytes: Uint8Array): Message {
