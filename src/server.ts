@@ -152,7 +152,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     store,
     clock,
     logger: logger.child({ part: "commit" }),
-    publishEphemeral: (events) => hub.publishEphemeral(events),
+    publishEphemeral(make) {
+      if (hub.counters.watchers > 0) hub.publishEphemeral(make());
+    },
     onEnd: (end) => commits.ended(end),
     drainMsOf: (backend) => sources.drainMsOf(backend),
     policy: settings,

@@ -1,4 +1,3 @@
-import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import type { Document } from "../text/document.ts";
 import { canReload } from "./can-reload.ts";
@@ -13,6 +12,7 @@ import { lostSocket } from "./lost-socket.ts";
 import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
 import type { RuntimeLane } from "./runtime-lane.ts";
+import type { PublishEphemeral } from "./server-event.ts";
 import { Trials } from "./trials.ts";
 import { type Tried, type Waiting, type Written, writeTogether } from "./write-together.ts";
 
@@ -27,7 +27,7 @@ const MAX_TOGETHER_BYTES = 8 * 1024 * 1024;
 export interface ChangeLaneOptions extends CommitParts {
   readonly runtime: RuntimeLane;
   readonly reloads: ReloadLane;
-  readonly publishEphemeral: (events: readonly Event[]) => void;
+  readonly publishEphemeral: PublishEphemeral;
   /** Resolves when an edit by hand that a write came upon has been looked at. */
   readonly lookAtForeign: () => Promise<void>;
 }

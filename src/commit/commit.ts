@@ -1,6 +1,5 @@
 import * as nodeFs from "node:fs/promises";
 import type { Logger } from "pino";
-import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import type { Target } from "../discovery/target.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -25,6 +24,7 @@ import type { ReloadDone } from "./reload-group.ts";
 import { ReloadLane, type ReloadStage } from "./reload-lane.ts";
 import { requireReplaceable } from "./replaceable.ts";
 import { RuntimeLane } from "./runtime-lane.ts";
+import type { PublishEphemeral } from "./server-event.ts";
 import { StartedWorkers } from "./started-workers.ts";
 import { createStateFile } from "./state-file.ts";
 import { createHandover, type Handover } from "./worker-handover.ts";
@@ -39,7 +39,7 @@ export interface CommitOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Hands events to the streams that are open, before it returns. */
-  readonly publishEphemeral: (events: readonly Event[]) => void;
+  readonly publishEphemeral: PublishEphemeral;
   /**
    * How long a server of this backend may take to finish its connections, in milliseconds, when it is removed because a comparison found it: somebody was interrupted who would have said so. Default, also when it answers
    * undefined: 10 min.

@@ -1,4 +1,5 @@
-import { additionCommands, removalCommands } from "../haproxy/apply-servers.ts";
+import { additionCommands } from "../haproxy/apply-servers.ts";
+import { removalCommands } from "../haproxy/delete-server.ts";
 import type { DeleteServer } from "../haproxy/server-change.ts";
 import type { RuntimeCommand } from "./classify.ts";
 

@@ -165,7 +165,7 @@ export class History {
     const events = [
       eventNow(committed, now, { author, revision: number }),
       ...edits.flatMap(({ servers, author: by }) =>
-        servers.map((facts) => eventNow(serverEvent(facts, false), now, { author: by, revision: number })),
+        servers.map((facts) => serverEvent(facts, false, now, { author: by, revision: number })),
       ),
       ...others.map((event) => eventNow(event, now, { author, revision: number })),
       // All events of a revision come together.

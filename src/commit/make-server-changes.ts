@@ -1,5 +1,5 @@
 import { defaultServerWords } from "../config/defaults.ts";
-import { backendSection, type ConfiguredServer, findServer, serversOf } from "../config/server.ts";
+import { backendSection, type ConfiguredServer, findServer } from "../config/server.ts";
 import { addServers, removeServers } from "../config/server-edits.ts";
 import type { ChangeResult, ServerChange } from "../discovery/target.ts";
 import type { Document } from "../text/document.ts";
@@ -116,7 +116,10 @@ function serversIn(
   names: readonly string[],
 ): ReadonlyMap<string, ConfiguredServer> {
   const section = backendSection(document, backend);
-  const wanted = new Set(names);
-  const servers = section === undefined ? [] : serversOf(section);
-  return new Map(servers.filter(({ name }) => wanted.has(name)).map((server) => [server.name, server]));
+  const servers = new Map<string, ConfiguredServer>();
+  for (const name of section === undefined ? [] : names) {
+    const server = findServer(section!, name);
+    if (server !== undefined) servers.set(name, server);
+  }
+  return servers;
 }

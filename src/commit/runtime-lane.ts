@@ -1,5 +1,4 @@
 import { setImmediate } from "node:timers/promises";
-import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import { backendSection, findServer } from "../config/server.ts";
 import type { ChangeResult, ServerChange } from "../discovery/target.ts";
 import type { ServerChange as Command, ServerOutcome } from "../haproxy/server-change.ts";
@@ -13,14 +12,14 @@ import { adminStateOf } from "./given-back.ts";
 import { makeServerChanges } from "./make-server-changes.ts";
 import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
-import { eventNow, serverEvent } from "./server-event.ts";
+import { type PublishEphemeral, serverEvent } from "./server-event.ts";
 
 /** What the lane is given. */
 export interface RuntimeLaneOptions
   extends Pick<CommitParts, "haproxy" | "working" | "writer" | "clock" | "logger"> {
   readonly reloads: ReloadLane;
   /** Hands events to the streams that are open, before it returns. */
-  readonly publishEphemeral: (events: readonly Event[]) => void;
+  readonly publishEphemeral: PublishEphemeral;
   /** See `CommitOptions.drainMsOf`. */
   readonly drainMsOf: (backend: string) => number | undefined;
 }
@@ -118,7 +117,7 @@ export class RuntimeLane {
     const { made, results } = makeServerChanges(working, backend, changes, author);
     if (made.length > 0) {
       const now = clock.now();
-      publishEphemeral(made.map(({ facts }) => eventNow(serverEvent(facts, true), now, { author })));
+      publishEphemeral(() => made.map(({ facts }) => serverEvent(facts, true, now, { author })));
     }
     const editsOf = new Map<string, Edit[]>();
     for (const { edit, facts } of made) {

@@ -31,8 +31,8 @@ export class WorkingDocument {
   #edits: Edit[] = [];
   #first: Position = 0;
   readonly #pins = new Set<Pinned>();
-  /** Edits that the worker has not been told in whole, with the servers of which it has. */
-  readonly #untold = new Map<Edit, Set<string>>();
+  /** Edits that the worker has not been told in whole, with those of their servers of which it has, if any. */
+  readonly #untold = new Map<Edit, Set<string> | undefined>();
   /** The last edit, with the documents before and after it. */
   #last: { readonly edit: Edit; readonly before: Document; readonly after: Document } | undefined;
 
@@ -67,13 +67,13 @@ export class WorkingDocument {
   /** What the running worker is being told of servers: what it has of them is not known until it has answered. */
   get untold(): readonly ServerEventFacts[] {
     return [...this.#untold].flatMap(([edit, told]) =>
-      edit.servers.filter(({ backend, server }) => !told.has(keyOf(backend, server.name))),
+      edit.servers.filter(({ backend, server }) => !told?.has(keyOf(backend, server.name))),
     );
   }
 
   /** Says that the running worker is being told an edit that was made; `told` says that it has been. */
   goesLive(edit: Edit): void {
-    this.#untold.set(edit, new Set());
+    this.#untold.set(edit, undefined);
     const last = this.#last;
     if (last?.edit === edit && last.before === this.#running) this.#running = last.after;
     else this.#running = applyIfPossible(edit, this.#running);
@@ -94,7 +94,7 @@ export class WorkingDocument {
     this.#last = undefined;
     for (const edit of edits) {
       this.#edits.push(edit);
-      this.#untold.set(edit, new Set());
+      this.#untold.set(edit, undefined);
     }
   }
 
@@ -105,7 +105,12 @@ export class WorkingDocument {
 
   /** Says that the worker was told what some edits say of one server. Others of them may take longer: one that is removed waits for its connections to end. */
   toldOf(edits: Iterable<Edit>, backend: string, name: string): void {
-    for (const edit of edits) this.#untold.get(edit)?.add(keyOf(backend, name));
+    for (const edit of edits) {
+      if (!this.#untold.has(edit)) continue;
+      const isAll = edit.servers.every((facts) => facts.backend === backend && facts.server.name === name);
+      if (isAll) this.#untold.delete(edit);
+      else this.#untold.set(edit, (this.#untold.get(edit) ?? new Set()).add(keyOf(backend, name)));
+    }
   }
 
   /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */

@@ -1,4 +1,3 @@
-import type { Event } from "../../gen/haplane/v1/events_pb.js";
 import type { Document } from "../text/document.ts";
 import { type AttachedChange, FileDraft } from "./attached-files.ts";
 import type { Classification } from "./classify.ts";
@@ -7,7 +6,7 @@ import { DurableChange } from "./durable-change.ts";
 import type { Edit } from "./edit.ts";
 import { type Judged, judge, type NeedsReload, type Unchanged } from "./judgement.ts";
 import type { CommitParts } from "./parts.ts";
-import { eventNow, serverEvent } from "./server-event.ts";
+import { type PublishEphemeral, serverEvent } from "./server-event.ts";
 import type { Pin, Position } from "./working-document.ts";
 
 /** What became of a change in its turn. */
@@ -41,7 +40,7 @@ export interface Waiting {
 
 /** What changes are written with. */
 export interface WriteTogetherOptions extends CommitParts {
-  readonly publishEphemeral: (events: readonly Event[]) => void;
+  readonly publishEphemeral: PublishEphemeral;
 }
 
 /** A change that is to be written, as it was judged on top of those before it. */
@@ -171,9 +170,9 @@ async function record(
   made: readonly Made[],
 ): Promise<readonly number[]> {
   const now = clock.now();
-  publishEphemeral(
+  publishEphemeral(() =>
     made.flatMap(({ classification, told }) =>
-      classification.servers.map((facts) => eventNow(serverEvent(facts, true), now, told)),
+      classification.servers.map((facts) => serverEvent(facts, true, now, told)),
     ),
   );
   const unwritten = working.since(writer.written);

@@ -1,23 +1,13 @@
 import { isIP } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { createBackoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
-import { type Answer, isRefusal, refusal } from "./answer.ts";
+import { refusal } from "./answer.ts";
 import type { CallOptions } from "./call-options.ts";
+import type { CommandQueue } from "./command-queue.ts";
+import { deleteServer, deleteWhenUnused, type TriedDeletion, tryDeletion } from "./delete-server.ts";
 import { OneWorker, type RunCommand, WORKER_CHANGED } from "./one-worker.ts";
 import type { AddServer, DeleteServer, ServerChange, ServerOutcome, SetServer } from "./server-change.ts";
 import { resolveServerWords } from "./server-words.ts";
-
-/** How long a server may take to become unused when the change does not say. */
-const DEFAULT_DRAIN_MS = 30_000;
-
-/** How long sessions may take to end once HAProxy has been told to end them. */
-const SHUTDOWN_MS = 5_000;
-
-/** Pauses between attempts to delete a server that is still in use, and between those to free it of idle connections. */
-const RETRY_MS = { firstMs: 20, maxMs: 250 };
-const RELEASE_MS = { firstMs: 20, maxMs: 2_000 };
 
 /** How often a change begins anew because a reload came between its commands. */
 const MAX_ATTEMPTS = 5;
@@ -28,14 +18,8 @@ const MAX_ATTEMPTS = 5;
  */
 const DEFAULT_WORDS = ["pool-purge-delay", "5s", "pool-max-conn", "-1"];
 
-/** What HAProxy allows in names of proxies and servers. */
-const NAME = /^[A-Za-z0-9._:-]+$/;
-
 /** What `set server … addr` prints when it has done what it was told; it says failures with the same severity. */
 const ADDRESS_SET = /changed from|no need to change|nothing changed/;
-
-/** Why `del server` fails for now: there are connections or requests left. */
-const IN_USE = /still has|attached to it|has connections/i;
 
 /** What those who apply changes may want to say and to know. */
 export interface ApplyOptions extends CallOptions {
@@ -47,37 +31,55 @@ export interface ApplyOptions extends CallOptions {
 
 /** Applies changes; see `Runtime.applyServers`. */
 export function applyServers(
-  run: RunCommand,
+  queue: Pick<CommandQueue, "run" | "send">,
   clock: Clock,
   changes: readonly ServerChange[],
   { onOutcome, isWanted, ...options }: ApplyOptions,
 ): Promise<readonly ServerOutcome[]> {
-  const lastOfServer = new Map<string, Promise<unknown>>();
-  const outcomes = changes.map(async (change, index) => {
-    const key = `${change.backend}/${change.server}`;
-    const before = lastOfServer.get(key);
-    const outcome = before === undefined ? settle(change) : before.then(() => settle(change));
-    lastOfServer.set(key, outcome);
-    const settled = await outcome;
-    onOutcome?.(index, settled);
-    return settled;
-  });
-  return Promise.all(outcomes);
+  const run: RunCommand = (line, each) => queue.run(line, each);
+  const { promise, resolve, reject } = Promise.withResolvers<readonly ServerOutcome[]>();
+  const outcomes: ServerOutcome[] = new Array(changes.length);
+  let left = changes.length;
+  const settle = (index: number, outcome: ServerOutcome) => {
+    outcomes[index] = outcome;
+    onOutcome?.(index, outcome);
+    left -= 1;
+    if (left === 0) resolve(outcomes);
+  };
+  const lastOfServer = new Map<string, Promise<ServerOutcome>>();
+  const isEachOfItsOwn = new Set(changes.map(keyOf)).size === changes.length;
+  for (const [index, change] of changes.entries()) {
+    if (isEachOfItsOwn && change.kind === "delete" && isName(change.backend) && isName(change.server)) {
+      tryDeletion(queue, change, options, (tried) => {
+        if (tried.kind === "deleted") settle(index, { ok: true, workerPid: tried.pid });
+        else if (tried.kind === "failed") settle(index, failed(change, tried.error));
+        else outcomeOf(change, tried).then((outcome) => settle(index, outcome), reject);
+      });
+      continue;
+    }
+    const before = lastOfServer.get(keyOf(change));
+    const outcome = before === undefined ? outcomeOf(change) : before.then(() => outcomeOf(change));
+    if (!isEachOfItsOwn) lastOfServer.set(keyOf(change), outcome);
+    outcome.then((settled) => settle(index, settled), reject);
+  }
+  if (changes.length === 0) resolve(outcomes);
+  return promise;
 
-  async function settle(change: ServerChange): Promise<ServerOutcome> {
+  async function outcomeOf(change: ServerChange, tried?: TriedDeletion): Promise<ServerOutcome> {
     try {
-      return { ok: true, workerPid: await applyOne(change) };
+      return { ok: true, workerPid: await applyOne(change, tried) };
     } catch (error) {
-      if (error instanceof DomainError) return { ok: false, error: aboutResource(change, error) };
+      if (error instanceof DomainError) return failed(change, error);
       throw error;
     }
   }
 
-  async function applyOne(change: ServerChange): Promise<number> {
-    assertName("backend", change.backend);
-    assertName("server", change.server);
-    for (let attempt = 1; ; attempt += 1) {
-      const worker = new OneWorker(run, options);
+  async function applyOne(change: ServerChange, tried: TriedDeletion | undefined): Promise<number> {
+    for (const field of ["backend", "server"] as const)
+      if (!isName(change[field])) throw invalid(field, "is made of A-Z a-z 0-9 . _ : and - only");
+    if (tried?.kind === "worker-changed") requireWanted(change);
+    for (let attempt = tried?.kind === "worker-changed" ? 2 : 1; ; attempt += 1) {
+      const worker = new OneWorker(run, options, attempt === 1 && tried?.kind === "in-use" ? tried.pid : 0);
       try {
         await take(worker, change);
         return worker.pid;
@@ -96,13 +98,30 @@ export function applyServers(
   function take(worker: OneWorker, change: ServerChange): Promise<void> {
     if (change.kind === "add") return addServer(worker, change);
     if (change.kind === "set") return setServer(worker, change);
-    return deleteServer(worker, change, { clock, signal: options.signal, requireWanted });
+    const waiting = { clock, signal: options.signal, requireWanted };
+    // One that was tried in this worker is in maintenance.
+    return worker.pid === 0
+      ? deleteServer(worker, change, waiting)
+      : deleteWhenUnused(worker, change, waiting);
   }
 
   function requireWanted(change: ServerChange): void {
     if (change.kind !== "delete" || isWanted === undefined || isWanted(change)) return;
     throw new DomainError("CANCELLED", `server ${change.backend}/${change.server} is to be there again`);
   }
+}
+
+/** What HAProxy allows in names of proxies and servers. */
+function isName(name: string): boolean {
+  return /^[A-Za-z0-9._:-]+$/.test(name);
+}
+
+function keyOf({ backend, server }: ServerChange): string {
+  return `${backend}/${server}`;
+}
+
+function failed(change: ServerChange, error: DomainError): ServerOutcome {
+  return { ok: false, error: aboutResource(change, error) };
 }
 
 /** The commands that add a server, as words: HAProxy adds it in maintenance, with its checks off, and those that follow the first end that. */
@@ -116,33 +135,6 @@ export function additionCommands(change: AddServer): readonly [readonly string[]
     ...(agentCheck ? [["enable", "agent", name]] : []),
     ...(state === "maint" ? [] : [["set", "server", name, "state", state]]),
   ];
-}
-
-/** What removes a server, as words: the commands that are sent at once, those that are sent as long as it has connections, and how those are ended that are left when the time is over. */
-export interface RemovalCommands {
-  readonly first: readonly [maint: readonly string[], deletion: readonly string[]];
-  readonly inUse: readonly (readonly string[])[];
-  readonly drainMs: number;
-  /** Undefined: the server stays, in maintenance. */
-  readonly overdue: readonly string[] | undefined;
-}
-
-/** The commands of a removal. */
-export function removalCommands({
-  backend,
-  server,
-  drainMs = DEFAULT_DRAIN_MS,
-  shutdownSessions = false,
-}: DeleteServer): RemovalCommands {
-  const name = `${backend}/${server}`;
-  const maint = ["set", "server", name, "state", "maint"];
-  return {
-    first: [maint, ["del", "server", name]],
-    // An agent that says "up" would take the server out of maintenance again.
-    inUse: [["disable", "agent", name], maint],
-    drainMs,
-    overdue: shutdownSessions ? ["shutdown", "sessions", "server", name] : undefined,
-  };
 }
 
 async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
@@ -191,79 +183,6 @@ async function setServer(worker: OneWorker, change: SetServer): Promise<void> {
   }
 }
 
-/** What a deletion waits with. */
-interface DeletionOptions {
-  readonly clock: Clock;
-  readonly signal: AbortSignal | undefined;
-  /** Throws when nobody wants it any more. */
-  readonly requireWanted: (change: DeleteServer) => void;
-}
-
-async function deleteServer(
-  worker: OneWorker,
-  change: DeleteServer,
-  { clock, signal, requireWanted }: DeletionOptions,
-): Promise<void> {
-  const name = `${change.backend}/${change.server}`;
-  const {
-    first: [maint, deletion],
-    inUse,
-    drainMs,
-    overdue,
-  } = removalCommands(change);
-  // Mostly nobody uses it, and then nothing has to be waited for.
-  const [, deleted] = await Promise.all([worker.tell(...maint), worker.ask(...deletion)]);
-  if (!mustWait(deleted)) return;
-  await Promise.all(inUse.map((words) => worker.tell(...words)));
-  if (await deleteWithin(drainMs)) return;
-  if (overdue !== undefined) {
-    await worker.tell(...overdue);
-    if (await deleteWithin(SHUTDOWN_MS)) return;
-  }
-  throw new DomainError(
-    "TIMED_OUT",
-    `Server ${name} still has connections after ${drainMs} ms; it is in maintenance and still there.`,
-    { metadata: { drainMs: String(drainMs) } },
-  );
-
-  /** False when the server is gone; throws a refusal that time does not change. */
-  function mustWait(answer: Answer): boolean {
-    if (!isRefusal(answer)) return false;
-    if (IN_USE.test(answer.text)) return true;
-    throw refusal(`del server ${name}`, answer);
-  }
-
-  /** Tries until HAProxy takes it, for as long as connections are what it minds. False when the time is over. */
-  async function deleteWithin(ms: number): Promise<boolean> {
-    const end = clock.monotonic() + ms;
-    const pause = createBackoff(RETRY_MS);
-    const release = createBackoff(RELEASE_MS);
-    let releaseAt = clock.monotonic() + release.next();
-    for (;;) {
-      if (!mustWait(await worker.ask(...deletion))) return true;
-      const left = end - clock.monotonic();
-      if (left <= 0) return false;
-      if (clock.monotonic() >= releaseAt) {
-        await releaseIdleConnections();
-        releaseAt = clock.monotonic() + release.next();
-      }
-      await pauseFor(Math.min(pause.next(), left), signal);
-      requireWanted(change);
-    }
-  }
-
-  /**
-   * A server that enters maintenance loses its idle connections, but a connection whose request ends after that becomes idle all the same, and HAProxy 2.6 then keeps
-   * the server for several purge delays of 5 s. So it enters maintenance once more, coming from drain, in which nothing is balanced to it.
-   */
-  async function releaseIdleConnections(): Promise<void> {
-    await Promise.all([
-      worker.tell("set", "server", name, "state", "drain"),
-      worker.tell("set", "server", name, "state", "maint"),
-    ]);
-  }
-}
-
 /** The error with the name of what is missing or there already. */
 function aboutResource({ backend, server }: ServerChange, error: DomainError): DomainError {
   const { reason, message, metadata, cause } = error;
@@ -289,14 +208,6 @@ function tooManyReloads(): DomainError {
   });
 }
 
-async function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await sleep(ms, undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    throw new DomainError("CANCELLED", "The call was cancelled.", { cause: error });
-  }
-}
-
 /** `ADDRESS:PORT` as HAProxy reads it. */
 function formatServerAddress(address: string, port: number): string {
   if (/^(?:unix|abns)@./.test(address)) return address;
@@ -310,10 +221,6 @@ function formatServerAddress(address: string, port: number): string {
 /** HAProxy keeps the lower 16 bits of a larger port, and says nothing. */
 function assertPort(port: number): void {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "must be 0 to 65535");
-}
-
-function assertName(field: string, name: string): void {
-  if (!NAME.test(name)) throw invalid(field, "is made of A-Z a-z 0-9 . _ : and - only");
 }
 
 function invalid(field: string, description: string): DomainError {

@@ -13,11 +13,13 @@ export class OneWorker {
   readonly #run: RunCommand;
   readonly #options: CallOptions;
   /** The worker that has answered so far; 0 before. */
-  pid = 0;
+  pid: number;
 
-  constructor(run: RunCommand, options: CallOptions) {
+  /** `pid` is the worker that has answered commands of the change already; 0 when there were none. */
+  constructor(run: RunCommand, options: CallOptions, pid = 0) {
     this.#run = run;
     this.#options = options;
+    this.pid = pid;
   }
 
   /** Sends a command and returns the answer, be it a refusal. Throws WORKER_CHANGED when another worker gives it. */

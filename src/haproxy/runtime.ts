@@ -92,7 +92,7 @@ export function createRuntime(queues: WorkerQueues, clock: Clock): Runtime {
         options,
       ),
     captureServerStates: (options = {}) => read(["show", "servers", "state"], serverStatesIn, options),
-    applyServers: (list, options = {}) => applyServers(runChange, clock, list, options),
+    applyServers: (list, options = {}) => applyServers(changes, clock, list, options),
     ask: async (words, options = {}) =>
       accepted(words, await reads.run(encodeCommand(words), { ...options, readOnly: true })),
     tell: async (words, options = {}) => accepted(words, await changes.run(encodeCommand(words), options)),

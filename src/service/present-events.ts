@@ -10,7 +10,7 @@ import {
 import { serverChanges } from "../commit/classify.ts";
 import type { Commit } from "../commit/commit.ts";
 import type { TransactionView } from "../commit/open-transaction.ts";
-import { eventNow, serverEvent } from "../commit/server-event.ts";
+import { serverEvent } from "../commit/server-event.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 
@@ -34,7 +34,7 @@ export async function configurationEvents(
   const servers = serverChanges(Document.parse([]), document);
   return [
     committed,
-    ...servers.map((facts) => eventNow(serverEvent(facts, false), time, { author, revision: newest })),
+    ...servers.map((facts) => serverEvent(facts, false, time, { author, revision: newest })),
   ];
 }
 

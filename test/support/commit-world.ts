@@ -8,6 +8,7 @@ import { type Event, type EventKind, EventSchema } from "../../gen/haplane/v1/ev
 import { Commit } from "../../src/commit/commit.ts";
 import type { Edit } from "../../src/commit/edit.ts";
 import type { CommitPolicy } from "../../src/commit/policy.ts";
+import type { PublishEphemeral } from "../../src/commit/server-event.ts";
 import type { NewServer } from "../../src/discovery/target.ts";
 import type { Haproxy } from "../../src/haproxy/haproxy.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -85,7 +86,7 @@ export async function commitWorld(
   const open = async (): Promise<World> => {
     const store = await openStore(join(directory, "state"), { clock: systemClock, logger, pid: process.pid });
     const planned: Event[] = [];
-    const publishEphemeral = (events: readonly Event[]) => void planned.push(...events);
+    const publishEphemeral: PublishEphemeral = (make) => void planned.push(...make());
     const commit = await Commit.open({
       paths: [path],
       haproxy: under.haproxy,
