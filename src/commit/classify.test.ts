@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Document } from "../text/document.ts";
-import { serverChanges } from "./classify.ts";
+import { classify, serverChanges } from "./classify.ts";
 
 const parse = (text: string) => Document.parse([{ path: "a.cfg", bytes: Buffer.from(text) }]);
 
@@ -23,3 +23,26 @@ test("servers that come, change and go are told, with whole backends too, and no
     "updated stays/a 9 disabled",
   ]);
 });
+
+const reasons: readonly (readonly [
+  what: string,
+  before: string,
+  after: string,
+  reasons: readonly string[],
+])[] = [
+  ["added", "bind :80", "bind :80\n  bind :81", ["adds bind :81 to frontend f"]],
+  ["removed", "bind :80\n  bind :81", "bind :81", ["removes bind :80 from frontend f"]],
+  ["changed", "bind :80", "bind :80 name a", ["changes bind :80 of frontend f"]],
+  ["changed", "timeout client 1s", "timeout client 2s", ["changes timeout client of frontend f"]],
+  ["moved", "bind :80\n  bind :81", "bind :81\n  bind :80", ["changes the order of lines of frontend f"]],
+];
+
+for (const [what, before, after, expected] of reasons) {
+  test(`the reason for a reload says that a line is ${what}: ${before.replaceAll(/\s+/g, " ")}`, () => {
+    const documents = [before, after].map((lines) => parse(`frontend f\n  ${lines}\n`)) as [
+      Document,
+      Document,
+    ];
+    assert.deepEqual(classify(...documents, undefined).reasons, expected);
+  });
+}

@@ -90,6 +90,8 @@ function factsOf(
 
 type Judged = Omit<Classification, "via">;
 
+const PREPOSITIONS = { adds: "to", removes: "from", changes: "of" } as const;
+
 function judge(pair: SectionPair, document: Document, version: HaproxyVersion | undefined): Judged {
   const { keyword, name, before, after } = pair;
   const title = name === "" ? keyword : `${keyword} ${name}`;
@@ -105,9 +107,9 @@ function judge(pair: SectionPair, document: Document, version: HaproxyVersion | 
   const diff = diffServers(before, after);
   if (diff.reordered) reasons.push(`servers of ${title} stand in another order`);
   if (document.armOf(after) !== undefined) reasons.push(`${title} stands in a conditional block`);
-  for (const line of diff.otherLines) {
+  for (const { verb, line } of diff.otherLines) {
     const maxconn = line.startsWith("maxconn") ? maxconnOf(before, after) : undefined;
-    if (maxconn === undefined) reasons.push(`changes ${line} of ${title}`);
+    if (maxconn === undefined) reasons.push(`${verb} ${line} ${PREPOSITIONS[verb]} ${title}`);
     else if (!commands.some(({ kind }) => kind === "maxconn"))
       commands.push({ kind: "maxconn", frontend: name, maxconn });
   }

@@ -15,7 +15,7 @@ import { DiscoveryTarget } from "./discovery-target.ts";
 import { endLeftOpen } from "./end-left-open.ts";
 import { readOnly } from "./file-state.ts";
 import { FileWriter } from "./file-writer.ts";
-import { externalEdit, ForeignEdits } from "./foreign-edits.ts";
+import { ForeignEdits, foundAtStart } from "./foreign-edits.ts";
 import { History } from "./history.ts";
 import { LateEdits } from "./late-edits.ts";
 import type { CommitParts } from "./parts.ts";
@@ -151,7 +151,7 @@ export class Commit {
       await history.append({
         parts: files.believed,
         lane: "external",
-        edits: [externalEdit(document, document)],
+        edits: [foundAtStart(document)],
       });
     await this.#foreign.start();
     await this.#foreign.look();

@@ -191,8 +191,13 @@ export class ForeignEdits {
   }
 }
 
+/** What the files held before there was a history: its first revision, which nobody made. */
+export function foundAtStart(document: Document): Edit {
+  return { ...externalEdit(document, document), message: "found at the first start" };
+}
+
 /** Somebody else's edit, as the history tells it: what the files hold now, and what they held when they were last looked at. */
-export function externalEdit(before: Document, document: Document): Edit {
+function externalEdit(before: Document, document: Document): Edit {
   const servers = serverChanges(before, document);
   return {
     apply: () => document,

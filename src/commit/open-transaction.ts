@@ -52,6 +52,8 @@ export class OpenTransaction<D, I, C extends Staged<D>, O> {
   stored: StoredTransaction;
   /** It was committed, aborted or forgotten. */
   ended = false;
+  /** Calls that change it and run, or wait for their turn: it does not expire under them. */
+  uses = 0;
   readonly #subject: Subject<D, I, C, O>;
   readonly #base: D;
   readonly #staged: StagedWrite<I>[] = [];
@@ -100,12 +102,7 @@ export class OpenTransaction<D, I, C extends Staged<D>, O> {
     try {
       this.#document = this.#subject.apply(this.#document, input, true).document;
     } catch (error) {
-      if (!(error instanceof DomainError)) throw error;
-      this.#broken = new DomainError(
-        "CONFLICT",
-        `what was staged does not fit ${this.#subject.title} any more: ${error.message}`,
-        { resource: this.#resource, cause: error },
-      );
+      this.#broken = this.#unfit(error);
     }
   }
 
@@ -168,14 +165,21 @@ export class OpenTransaction<D, I, C extends Staged<D>, O> {
 
   #rebased(document: D): D {
     this.#refuseConflicts(document);
-    return this.#staged.reduce((on, { input }) => this.#subject.apply(on, input, true).document, document);
+    try {
+      return this.#staged.reduce((on, { input }) => this.#subject.apply(on, input, true).document, document);
+    } catch (error) {
+      throw this.#unfit(error);
+    }
   }
 
   async #rebasedGently(document: D): Promise<D> {
     this.#refuseConflicts(document);
     let on = document;
     for (const [index, { input }] of this.#staged.entries()) {
-      on = (await this.#applyGently(on, input, true)).document;
+      const { document: made } = await this.#applyGently(on, input, true).catch((error: unknown) => {
+        throw this.#unfit(error);
+      });
+      on = made;
       if (index % FEW_WRITES === FEW_WRITES - 1) await new Promise(setImmediate);
     }
     return on;
@@ -199,6 +203,18 @@ export class OpenTransaction<D, I, C extends Staged<D>, O> {
         guards: Buffer.from(JSON.stringify(guards)),
       },
     };
+  }
+
+  /** What was staged was right once. When it cannot be made any more, others have changed what it stands on: the section that a server is in, a backend that a rule names. */
+  #unfit(error: unknown): DomainError {
+    if (!(error instanceof DomainError)) throw error;
+    const { message, violations, resource } = error;
+    const resources = resource?.name ?? violations.map(({ field }) => field).join(", ");
+    return new DomainError(
+      "CONFLICT",
+      `what was staged does not fit ${this.#subject.title} any more: ${message}`,
+      { resource: this.#resource, violations, metadata: { resources }, cause: error },
+    );
   }
 
   #refuseConflicts(document: D): void {

@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { ChangeSchema, GuardSchema } from "../../gen/haplane/v1/configuration_pb.js";
 import type { ApplyInput } from "../config/apply-request.ts";
 import { createEtags } from "../config/etag.ts";
+import { DomainError } from "../lib/errors.ts";
 import { ManualClock } from "../lib/manual-clock.ts";
 import type { NewTransactionWrite, Operation, StoredTransaction } from "../store/operations.ts";
 import { Document } from "../text/document.ts";
@@ -26,8 +27,11 @@ const etags = createEtags(Buffer.alloc(32, 1));
 class StandIn {
   document = Document.parse([{ path: "haproxy.cfg", bytes: Buffer.from(TEXT) }]);
   revision = 1;
+  /** What a commit waits for, as for a check or a reload. */
+  held: Promise<void> | undefined;
 
   async change({ edit, validateOnly }: ChangeRequest): Promise<ChangeOutcome> {
+    await this.held;
     const before = this.document;
     const after = edit.apply(before);
     if (validateOnly !== true) {
@@ -239,4 +243,127 @@ test("a write that fails leaves the transaction as it was", async () => {
   await assert.rejects(transactions.stage(name, ANN, weigh("one", 500), true), { reason: "FIELD_INVALID" });
   assert.equal(transactions.get(name).writes, 1);
   await transactions.commit(name, ANN, commitNow);
+});
+
+/** What became of calls: `done`, or the reason of the error. */
+async function outcomes(calls: readonly Promise<unknown>[]): Promise<string[]> {
+  const settled = await Promise.allSettled(calls);
+  return settled.map((one) => {
+    if (one.status === "fulfilled") return "done";
+    assert.ok(one.reason instanceof DomainError, String(one.reason));
+    return one.reason.reason;
+  });
+}
+
+/** Adds a server to a backend. */
+function adds(backend: string, server: string): ApplyInput {
+  const resource = {
+    name: `backends/${backend}/servers/${server}`,
+    kind: { case: "server" as const, value: { address: "10.0.0.9", port: 80 } },
+  };
+  const change = create(ChangeSchema, { operation: { case: "create", value: { resource } } });
+  return { changes: [change], desired: [], prune: [], guards: [], single: true };
+}
+
+test("one that is being committed does not expire, however long that takes, nor do those who wait for it", async () => {
+  const { commit, transactions, clock } = await world();
+  const { name } = await transactions.begin("ann", 60_000);
+  await transactions.stage(name, ANN, weigh("one", 5), true);
+  const refused = Promise.withResolvers<void>();
+  commit.held = refused.promise;
+  const first = transactions.commit(name, ANN, commitNow);
+  const late = transactions.stage(name, ANN, weigh("two", 6), true);
+  clock.advance(600_000);
+  assert.deepEqual(
+    transactions.list().map((view) => view.name),
+    [name],
+  );
+  refused.reject(new DomainError("CONFIGURATION_REFUSED", "no"));
+  assert.deepEqual(await outcomes([first, late]), ["CONFIGURATION_REFUSED", "done"]);
+  // It is renewed by what was done with it, and open as if nothing had been.
+  commit.held = undefined;
+  clock.advance(59_000);
+  await transactions.commit(name, ANN, commitNow);
+  assert.match(commit.text, /weight 5.*weight 6/s);
+  clock.advance(600_000);
+  assert.throws(() => transactions.get(name), { reason: "RESOURCE_NOT_FOUND" });
+});
+
+test("of a commit and an abort, and of two commits, the one that comes first counts", async () => {
+  const { commit, transactions } = await world();
+  const begin = async (weight: number) => {
+    const { name } = await transactions.begin("ann", 60_000);
+    await transactions.stage(name, ANN, weigh("one", weight), true);
+    return name;
+  };
+  const one = await begin(5);
+  const finish = (name: string) => transactions.commit(name, ANN, commitNow);
+  assert.deepEqual(await outcomes([finish(one), transactions.abort(one, ANN)]), ["done", "done"]);
+  assert.match(commit.text, /weight 5/);
+  const two = await begin(6);
+  assert.deepEqual(await outcomes([transactions.abort(two, ANN), finish(two)]), [
+    "done",
+    "RESOURCE_NOT_FOUND",
+  ]);
+  const three = await begin(7);
+  const { revision } = commit;
+  assert.deepEqual(await outcomes([finish(three), finish(three)]), ["done", "RESOURCE_NOT_FOUND"]);
+  assert.equal(commit.revision, revision + 1);
+  assert.doesNotMatch(commit.text, /weight 6/);
+});
+
+test("an abort that is not durable has not been one", async () => {
+  const { store, transactions } = await world();
+  const { name } = await transactions.begin("ann", 60_000);
+  const { write } = store;
+  store.write = () => Promise.reject(new DomainError("STORE_UNAVAILABLE", "the disk is full"));
+  await assert.rejects(transactions.abort(name, ANN), { reason: "STORE_UNAVAILABLE" });
+  store.write = write;
+  assert.equal(transactions.get(name).name, name);
+  await transactions.abort(name, ANN);
+  assert.deepEqual(await store.transactions(), []);
+});
+
+test("many transactions on one section: all that write different servers are made, of those that write the same one the first", async () => {
+  const { commit, transactions } = await world();
+  const names = await Promise.all(
+    Array.from({ length: 20 }, async (_, index) => {
+      const owner = { name: `owner ${index}`, isAdmin: false };
+      const { name } = await transactions.begin(owner.name, 60_000);
+      await transactions.stage(name, owner, adds("one", index < 10 ? `own${index}` : "same"), true);
+      return { name, owner };
+    }),
+  );
+  const found = await outcomes(names.map(({ name, owner }) => transactions.commit(name, owner, commitNow)));
+  assert.deepEqual(found, [...Array(11).fill("done"), ...Array(9).fill("CONFLICT")]);
+  for (const server of ["same", ...Array.from({ length: 10 }, (_, index) => `own${index}`)])
+    assert.equal(commit.text.split(`server ${server} `).length, 2, server);
+});
+
+test("what others took away under a transaction is a conflict, also where it writes only what stands in it", async () => {
+  const { commit, transactions } = await world();
+  const { name } = await transactions.begin("ann", 60_000);
+  await transactions.stage(name, ANN, adds("two", "b"), true);
+  const whole = commit.document;
+  commit.document = Document.parse([
+    { path: "haproxy.cfg", bytes: Buffer.from(TEXT.slice(0, TEXT.indexOf("backend two"))) },
+  ]);
+  await assert.rejects(transactions.commit(name, ANN, commitNow), (error) => {
+    assert.ok(error instanceof DomainError);
+    assert.deepEqual([error.reason, error.metadata.resources], ["CONFLICT", "backends/two"]);
+    return true;
+  });
+  // When it comes back, the transaction fits again.
+  commit.document = whole;
+  await transactions.commit(name, ANN, commitNow);
+  assert.match(commit.text, /server b 10\.0\.0\.9:80/);
+});
+
+test("an owner's limit holds for those who begin at the same time, and does not count what has expired", async () => {
+  const { transactions, clock } = await world();
+  const begin = () => transactions.begin("ann", 60_000);
+  const found = await outcomes(Array.from({ length: MAX_OPEN + 5 }, begin));
+  assert.deepEqual(found, [...Array(MAX_OPEN).fill("done"), ...Array(5).fill("LIMIT_EXCEEDED")]);
+  clock.advance(60_000);
+  assert.deepEqual(await outcomes([begin()]), ["done"]);
 });

@@ -76,6 +76,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
   /** Begins a transaction. Throws `LIMIT_EXCEEDED` when the owner has too many. */
   async begin(owner: string, idleMs: number): Promise<TransactionView<D>> {
     const { clock, store } = this.#options;
+    this.#dropExpired();
     const own = [...this.#open.values()].filter(({ stored }) => stored.owner === owner).length;
     if (own >= MAX_OPEN) {
       throw new DomainError(
@@ -129,8 +130,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
 
   /** Stages a write; durable when it resolves. Throws what the write throws, and `LIMIT_EXCEEDED`. With `keep` false it is tried only. */
   stage(name: string, user: TransactionUser, input: I, keep: boolean): Promise<C> {
-    return this.#findOwn(name, user).serial.run(async () => {
-      const open = this.#findOwn(name, user);
+    return this.#use(name, user, async (open) => {
       const changed = await open.make(input);
       if (!keep) return changed;
       const tried = open.tried(input, changed);
@@ -148,10 +148,8 @@ export class Transactions<D, I, C extends Staged<D>, O> {
 
   /** Makes what was staged the document. Throws `CONFLICT`, and what the subject's commit throws; the transaction is then open still. */
   commit(name: string, user: TransactionUser, request: CommitRequest): Promise<O> {
-    return this.#findOwn(name, user).serial.run(async () => {
-      const open = this.#findOwn(name, user);
+    return this.#use(name, user, async (open) => {
       const { validateOnly, message } = request;
-      this.#renew(open);
       const end = this.#endAlong(open, user);
       const edit: StagedEdit<D> = {
         ...open.edit(),
@@ -180,11 +178,26 @@ export class Transactions<D, I, C extends Staged<D>, O> {
     refuseOthers(open.stored, user);
     await open.serial.run(async () => {
       if (open.ended) return;
-      this.#end(open);
       await this.#options.store.write([
         { kind: "delete-transaction", name },
         this.#told(stepOf(open, "aborted", user.name)),
       ]);
+      this.#end(open);
+    });
+  }
+
+  /** Runs a call in its turn. However long it takes or waits, the transaction does not expire meanwhile, and is renewed when it has ended. */
+  #use<T>(
+    name: string,
+    user: TransactionUser,
+    call: (open: OpenTransaction<D, I, C, O>) => Promise<T>,
+  ): Promise<T> {
+    const open = this.#findOwn(name, user);
+    open.uses++;
+    const run = open.serial.run(() => call(this.#findOwn(name, user)));
+    return run.finally(() => {
+      open.uses--;
+      if (!open.ended) this.#renew(open);
     });
   }
 
@@ -255,7 +268,7 @@ export class Transactions<D, I, C extends Staged<D>, O> {
   #dropExpired(): void {
     const now = this.#options.clock.now();
     for (const open of [...this.#open.values()]) {
-      if (open.stored.expireTime > now) continue;
+      if (open.stored.expireTime > now || open.uses > 0) continue;
       this.#end(open);
       this.#expire(open.stored.name, open.written);
     }

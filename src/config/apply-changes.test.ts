@@ -650,6 +650,12 @@ const REFUSED: readonly Refused[] = [
     reason: "RESOURCE_AMBIGUOUS",
   },
   {
+    what: "a section among whose lines a conditional block begins that ends in another",
+    changes: [{ delete: { name: "backends/web" } }],
+    text: "backend web\n.if 1\n mode tcp\nbackend other\n.endif\n",
+    reason: "RESOURCE_AMBIGUOUS",
+  },
+  {
     what: "a server in a conditional block",
     changes: [{ delete: { name: "backends/web/servers/a" } }],
     text: "backend web\n.if 1\n server a :1\n.endif\n server b :1\n",

@@ -40,13 +40,21 @@ export function diffDocuments(before: Document, after: Document): DocumentDiff {
   return { sections, reordered: formerOrder.some((key, index) => key !== order[index]) };
 }
 
+/** A line of a section that differs. */
+export interface DifferingLine {
+  /** Whether lines that begin so are in the second version only, in the first only, or in both. */
+  readonly verb: "adds" | "removes" | "changes";
+  /** What it begins with. */
+  readonly line: string;
+}
+
 /** How the servers of a section differ. */
 export interface ServerDiff {
   readonly added: readonly ConfiguredServer[];
   readonly removed: readonly ConfiguredServer[];
   readonly changed: readonly { readonly before: ConfiguredServer; readonly after: ConfiguredServer }[];
-  /** Lines other than servers that differ: what each begins with. */
-  readonly otherLines: readonly string[];
+  /** Lines other than servers that differ. */
+  readonly otherLines: readonly DifferingLine[];
   /** The servers that both have stand in another order, or a `default-server` line stands elsewhere among them. */
   readonly reordered: boolean;
 }
@@ -141,14 +149,16 @@ function sameMarks(before: Section, after: Section): boolean {
   return true;
 }
 
-function differingLines(before: readonly string[][], after: readonly string[][]): string[] {
+function differingLines(before: readonly string[][], after: readonly string[][]): DifferingLine[] {
   const [old, now] = [before.map((words) => words.join("\0")), after.map((words) => words.join("\0"))];
   if (old.length === now.length && old.every((line, index) => line === now[index])) return [];
   const [oldSet, nowSet] = [new Set(old), new Set(now)];
-  const lines = [
-    ...before.filter((_, i) => !nowSet.has(old[i]!)),
-    ...after.filter((_, i) => !oldSet.has(now[i]!)),
-  ];
-  const begins = [...new Set(lines.map((words) => words.slice(0, 2).join(" ")))];
-  return begins.length > 0 ? begins : ["the order of its lines"];
+  const beginOf = (words: readonly string[]) => words.slice(0, 2).join(" ");
+  const gone = new Set(before.filter((_, i) => !nowSet.has(old[i]!)).map(beginOf));
+  const come = new Set(after.filter((_, i) => !oldSet.has(now[i]!)).map(beginOf));
+  if (gone.size + come.size === 0) return [{ verb: "changes", line: "the order of lines" }];
+  return [...new Set([...gone, ...come])].map((line) => {
+    if (!gone.has(line)) return { verb: "adds", line };
+    return { verb: come.has(line) ? "changes" : "removes", line };
+  });
 }

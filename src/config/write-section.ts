@@ -5,9 +5,10 @@ import { sectionMessage } from "../grammar/section-message.ts";
 import { type Fields, slotOf } from "../grammar/slot.ts";
 import type { Document } from "../text/document.ts";
 import { deleteSection, insertSection } from "../text/edit-sections.ts";
+import { crossingMark, ownEnd } from "../text/extent.ts";
 import { invalid } from "./invalid.ts";
 import type { SectionKind } from "./kinds.ts";
-import { type Located, type ResourceId, writeResourceId } from "./locate.ts";
+import { type Located, type ResourceId, refuseAmbiguous, writeResourceId } from "./locate.ts";
 import { applyMask, isSet } from "./mask.ts";
 import { placeSection } from "./place-section.ts";
 import { atPath, type WriteContext } from "./write-context.ts";
@@ -86,8 +87,18 @@ export function updateSection(
   );
 }
 
-/** Removes a section with its children. */
-export function removeSection(document: Document, { section, name }: Located): Document {
+/** Removes a section with its children. Throws `RESOURCE_AMBIGUOUS` when a conditional block is among its lines in part. */
+export function removeSection(document: Document, located: Located): Document {
+  const { section, name } = located;
+  const crossing = crossingMark(section, ownEnd(section));
+  if (crossing !== undefined) {
+    const { line } = document.positionOf(section, crossing.index);
+    const where =
+      crossing.kind === "if"
+        ? `begins among its lines, in line ${line}, and ends in a section below`
+        : `begins above it and goes on or ends among its lines, in line ${line}`;
+    refuseAmbiguous({ ...located, ambiguity: `a conditional block ${where}` });
+  }
   return atPath(name, () => deleteSection(document, section));
 }
 

@@ -6,6 +6,7 @@ import type { Document } from "../text/document.ts";
 const CONTEXT = 3;
 /** Bytes of a diff; what is more is left out, and said to be. */
 const MAX_BYTES = 1024 * 1024;
+const LINE_FEED = 10;
 
 /** What differs between two documents, as a unified diff of each file. Lines that can hold secrets are shown without them. */
 export function unifiedDiff(before: Document, after: Document): string {
@@ -20,7 +21,7 @@ export function unifiedDiff(before: Document, after: Document): string {
   };
   for (const [part, { path }] of after.parts.entries()) {
     const old = before.parts.findIndex((other) => other.path === path);
-    for (const [index, line] of partDiff(before, old, after, part).entries()) {
+    for (const [index, line] of partDiff(sideOf(before, old), sideOf(after, part)).entries()) {
       if (index === 0) {
         add(`--- ${path}`);
         add(`+++ ${path}`);
@@ -43,16 +44,29 @@ interface Stretch {
   readonly to: number;
 }
 
-function partDiff(before: Document, old: number, after: Document, part: number): string[] {
-  const content = old < 0 ? Buffer.alloc(0) : before.print(old);
-  const hunks = diffLines(content, after.print(part)).map(
+/** A file in one of the two documents. */
+interface Side {
+  readonly document: Document;
+  /** Its place among the document's files; negative when it is not among them. */
+  readonly part: number;
+  readonly content: Buffer;
+  /** The number of its lines. */
+  readonly lines: number;
+}
+
+function sideOf(document: Document, part: number): Side {
+  if (part < 0) return { document, part, content: Buffer.alloc(0), lines: 0 };
+  return { document, part, content: document.print(part), lines: document.lineCount(part) };
+}
+
+function partDiff(before: Side, after: Side): string[] {
+  const hunks = diffLines(before.content, after.content).map(
     (edit): Hunk => ({
       before: { from: edit.beforeLine, to: edit.beforeLine + linesIn(edit.before) },
       after: { from: edit.afterLine, to: edit.afterLine + linesIn(edit.after) },
     }),
   );
-  const last = { before: old < 0 ? 0 : before.lineCount(old), after: after.lineCount(part) };
-  return grouped(hunks).flatMap((group) => printGroup(group, last, before, old, after, part));
+  return grouped(hunks).flatMap((group) => printGroup(group, before, after));
 }
 
 /** Hunks whose context would overlap are shown as one. */
@@ -67,17 +81,10 @@ function grouped(hunks: readonly Hunk[]): Hunk[][] {
   return groups;
 }
 
-function printGroup(
-  group: readonly Hunk[],
-  last: { readonly before: number; readonly after: number },
-  before: Document,
-  old: number,
-  after: Document,
-  part: number,
-): string[] {
+function printGroup(group: readonly Hunk[], before: Side, after: Side): string[] {
   const [first, end] = [group[0]!, group.at(-1)!];
   const lead = Math.min(CONTEXT, first.before.from - 1);
-  const trail = Math.min(CONTEXT, last.before - end.before.to + 1);
+  const trail = Math.min(CONTEXT, before.lines - end.before.to + 1);
   const stretch = (side: "before" | "after") => {
     const from = first[side].from - lead;
     const count = end[side].to + trail - from;
@@ -85,21 +92,27 @@ function printGroup(
   };
   const lines = [`@@ -${stretch("before")} +${stretch("after")} @@`];
   let at = first.before.from - lead;
-  const keep = (to: number) => {
-    for (; at < to; at++) lines.push(` ${shownLine(before, old, at)}`);
-  };
   for (const hunk of group) {
-    keep(hunk.before.from);
-    for (; at < hunk.before.to; at++) lines.push(`-${shownLine(before, old, at)}`);
-    for (let line = hunk.after.from; line < hunk.after.to; line++)
-      lines.push(`+${shownLine(after, part, line)}`);
+    lines.push(
+      ...printLines(" ", before, at, hunk.before.from),
+      ...printLines("-", before, hunk.before.from, hunk.before.to),
+      ...printLines("+", after, hunk.after.from, hunk.after.to),
+    );
+    at = hunk.before.to;
   }
-  keep(end.before.to + trail);
+  lines.push(...printLines(" ", before, at, end.before.to + trail));
   return lines;
+}
+
+function* printLines(sign: string, side: Side, from: number, to: number): Generator<string> {
+  for (let line = from; line < to; line++) {
+    yield `${sign}${shownLine(side.document, side.part, line)}`;
+    if (line === side.lines && side.content.at(-1) !== LINE_FEED) yield "\\ No newline at end of file";
+  }
 }
 
 function linesIn(bytes: Uint8Array): number {
   let lines = 0;
-  for (const byte of bytes) if (byte === 10) lines++;
-  return bytes.length > 0 && bytes.at(-1) !== 10 ? lines + 1 : lines;
+  for (const byte of bytes) if (byte === LINE_FEED) lines++;
+  return bytes.length > 0 && bytes.at(-1) !== LINE_FEED ? lines + 1 : lines;
 }

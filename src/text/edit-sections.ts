@@ -1,7 +1,7 @@
 import { checkDefaults } from "./check-line.ts";
 import type { Document, Place } from "./document.ts";
 import type { Edited } from "./edit.ts";
-import { isBalanced, ownEnd, preambleEnd } from "./extent.ts";
+import { crossingMark, ownEnd, preambleEnd } from "./extent.ts";
 import { indentationAt } from "./indentation.ts";
 import { bodyLine, headerLine, isBlankLine, type LineText, refuse, sourceOf } from "./line-text.ts";
 import type { Mark } from "./section.ts";
@@ -72,7 +72,7 @@ export function insertSection(
 export function deleteSection(document: Document, section: Section): Document {
   if (section.keyword === "") throw new RangeError("the lines before the first section are no section");
   const end = ownEnd(section);
-  if (!isBalanced(section, end))
+  if (crossingMark(section, end) !== undefined)
     refuse({ kind: "if", offset: 0 }, "the section holds one end of a conditional block");
   if (section.marks.some(({ kind, index }) => kind === "scope" && index < end))
     refuse({ kind: "scope", offset: 0 }, "the section holds a scope line among its own lines");

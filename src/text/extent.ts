@@ -94,15 +94,15 @@ function foreignMarks(section: Section): ReadonlySet<Mark> {
   return foreign;
 }
 
-/** True when the blocks that the first `end` lines open or close lie within them as a whole. */
-export function isBalanced(section: Section, end: number): boolean {
+/** The line among the first `end` of a section that opens or closes a conditional block which does not lie within them as a whole. */
+export function crossingMark(section: Section, end: number): Mark | undefined {
   const foreign = foreignMarks(section);
-  let depth = 0;
+  const open: Mark[] = [];
   for (const mark of section.marks) {
     if (mark.index >= end) break;
-    if (foreign.has(mark)) return false;
-    if (mark.kind === "if") depth++;
-    else if (mark.kind === "endif") depth--;
+    if (foreign.has(mark)) return mark;
+    if (mark.kind === "if") open.push(mark);
+    else if (mark.kind === "endif") open.pop();
   }
-  return depth === 0;
+  return open[0];
 }

@@ -116,6 +116,7 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
       assert.ok((await w.servers()).includes("web/c 127.0.0.1:18003 1 ready"));
       const revisions = await w.store.revisions.list({ limit: 10 });
       assert.equal(revisions.find(({ author }) => author === "external")?.message, "edited by hand");
+      assert.equal(revisions.at(-1)?.message, "found at the first start");
     });
 
     test("an edit by hand just before our write is not overwritten, and ours is made on top of it", async (t) => {
