@@ -2,7 +2,7 @@
 export interface CommitPolicy {
   /** Writes and reloads nothing: only looks. Discovery then changes the running HAProxy only. */
   readonly readOnly: boolean;
-  /** What needs a reload waits this long for company, in milliseconds, so that what comes together costs one reload. */
+  /** What needs a reload waits this long for company, in milliseconds, so that what comes together costs one reload. Default 0: one turn of the event loop; what comes while a reload is under way is together in the next one anyway. */
   readonly reloadDelayMs: number;
   /** Least time from the end of one reload to the beginning of the next, in milliseconds. */
   readonly reloadIntervalMs: number;
@@ -15,7 +15,7 @@ export interface CommitPolicy {
 /** What holds unless it is set otherwise. */
 export const DEFAULT_POLICY: CommitPolicy = {
   readOnly: false,
-  reloadDelayMs: 5,
+  reloadDelayMs: 0,
   reloadIntervalMs: 0,
   maxOldWorkers: 16,
   externalEdits: "adopt",

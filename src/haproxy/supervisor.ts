@@ -12,8 +12,8 @@ import { WorkerQueues } from "./worker-queues.ts";
 /** How often a HAProxy that runs is asked who runs. Losing a connection to it tells sooner. */
 const STEADY_MS = 1_000;
 
-/** While something changes: first and longest pause between looks. */
-const UNSETTLED_MS = { firstMs: 10, maxMs: 100 };
+/** While something changes: least and longest pause between looks, and which part of the time that it has taken so far is one. Whoever waits for a reload waits longer than it takes by no more than that. */
+const UNSETTLED = { leastMs: 5, mostMs: 100, part: 1 / 8 };
 
 /** How long nothing may answer before HAProxy counts as down: when nobody listens, and when somebody may. */
 const GRACE_MS = { refused: 300, silent: 3_000 };
@@ -62,7 +62,6 @@ export class Supervisor {
   readonly #logger: Logger;
   readonly #givenStatsSocket: string | undefined;
   readonly #retryDelay: Backoff;
-  readonly #unsettledDelay = createBackoff(UNSETTLED_MS);
   readonly #stateListeners = new Set<(state: ProcessState, previous: ProcessState) => void>();
   readonly #lookListeners = new Set<() => void>();
   #state: ProcessState;
@@ -169,10 +168,7 @@ export class Supervisor {
     const before = this.#state.kind === "running" ? this.#state : undefined;
     const verdict = await judge(before, await this.master.showProc(), (pid) => this.#askWorker(pid));
     if (this.#stopping) return 0;
-    if (verdict.kind !== this.#seen.kind) {
-      this.#seen = { kind: verdict.kind, since: this.#clock.monotonic() };
-      this.#unsettledDelay.reset();
-    }
+    if (verdict.kind !== this.#seen.kind) this.#seen = { kind: verdict.kind, since: this.#clock.monotonic() };
     const pause = await this.#act(verdict);
     for (const listener of this.#lookListeners) listener();
     return pause;
@@ -186,18 +182,18 @@ export class Supervisor {
         return this.#settle(verdict.now);
       case "changing":
         if (verdict.unproved !== undefined && seenForMs > PROOF_MS) return this.#settle(verdict.unproved);
-        return this.#unsettledDelay.next();
+        return unsettledPause(seenForMs);
       case "no_worker":
-        if (seenForMs < NO_WORKER_MS) return this.#unsettledDelay.next();
+        if (seenForMs < NO_WORKER_MS) return unsettledPause(seenForMs);
         // It neither serves nor ends: a managed one is ended, to be started again.
         await this.managed?.end(0);
         return this.#fall(verdict.reason, this.#retryDelay.next());
       case "gone":
         if (this.managed !== undefined && !this.managed.isAlive)
           return this.#revive(this.managed, verdict.reason);
-        if (this.#state.kind === "starting" && this.managed !== undefined) return this.#unsettledDelay.next();
+        if (this.#state.kind === "starting" && this.managed !== undefined) return unsettledPause(seenForMs);
         if (this.#state.kind !== "down" && seenForMs < this.#graceMs(verdict.refused))
-          return this.#unsettledDelay.next();
+          return unsettledPause(seenForMs);
         return this.#fall(verdict.reason, this.managed === undefined ? this.#retryDelay.next() : STEADY_MS);
     }
   }
@@ -216,8 +212,8 @@ export class Supervisor {
     const { inUse, paths } = managed.standIns;
     if (inUse) this.#logger.warn({ pid: managed.pid, paths }, "HAProxy started from what it last accepted");
     else this.#logger.info({ pid: managed.pid }, "HAProxy started");
-    this.#unsettledDelay.reset();
-    return this.#unsettledDelay.next();
+    this.#seen = { kind: undefined, since: this.#clock.monotonic() };
+    return unsettledPause(0);
   }
 
   #graceMs(refused: boolean): number {
@@ -297,6 +293,12 @@ export class Supervisor {
   #date(): Date {
     return new Date(this.#clock.now());
   }
+}
+
+/** Until the next look at something that has been changing for a while. */
+function unsettledPause(forMs: number): number {
+  const { leastMs, mostMs, part } = UNSETTLED;
+  return Math.min(Math.max(leastMs, forMs * part), mostMs);
 }
 
 function isSame(before: Running, now: Omit<Running, "kind" | "since">): boolean {

@@ -60,7 +60,7 @@ test("every mistake is told at once, and where", () => {
 
 test("a flag wins over the environment, which wins over the file, which wins over the default", () => {
   const file =
-    "state-dir: /file\nmaps_dir: /file/maps\nconfig: [/a.cfg, /b.cfg]\nreload_delay: 0\nread_only: true\n";
+    "state-dir: /file\nmaps_dir: /file/maps\nconfig: [/a.cfg, /b.cfg]\nreload_delay: 7\nread_only: true\n";
   const read = (path: string) => (path === "/h.yaml" ? file : undefined);
   const environment = { HAPLANE_SETTINGS: "/h.yaml", HAPLANE_MAPS_DIR: "/env/maps" };
   const settings = readSettings("start", [], environment, read);
@@ -68,7 +68,7 @@ test("a flag wins over the environment, which wins over the file, which wins ove
   assert.equal(settings.directories.sslCerts, "/file/ssl", "defaults stand on what the file says");
   assert.equal(settings.directories.maps, "/env/maps");
   assert.deepEqual(settings.config, ["/a.cfg", "/b.cfg"]);
-  assert.equal(settings.reloadDelayMs, 0);
+  assert.equal(settings.reloadDelayMs, 7);
   assert.equal(settings.readOnly, true);
   const flags = ["--maps-dir=/flag/maps", "--config=/c.cfg"];
   assert.equal(readSettings("start", flags, environment, read).directories.maps, "/flag/maps");
