@@ -112,6 +112,37 @@ export function grpcMessage(message: Uint8Array, { compressed = 0, length = mess
   return Buffer.concat([Buffer.of(compressed), uint32(length), message]);
 }
 
+/** A frame that has come. */
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+/** The frames that are in some bytes. */
+export function framesOf(bytes: Buffer): Frame[] {
+  const found: Frame[] = [];
+  for (let at = 0; at + 9 <= bytes.length; ) {
+    const length = bytes.readUIntBE(at, 3);
+    const [type, flags, stream] = [
+      bytes.readUInt8(at + 3),
+      bytes.readUInt8(at + 4),
+      bytes.readUInt32BE(at + 5),
+    ];
+    found.push({ type, flags, stream, payload: bytes.subarray(at + 9, at + 9 + length) });
+    at += 9 + length;
+  }
+  return found;
+}
+
+/** Whether a stream has come to its end: by END_STREAM or RST_STREAM. */
+export function hasEnded(bytes: Buffer, stream: number): boolean {
+  return framesOf(bytes).some(
+    (frame) => frame.stream === stream && (frame.type === 3 || (frame.type <= 1 && (frame.flags & 1) === 1)),
+  );
+}
+
 function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
