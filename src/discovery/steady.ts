@@ -143,7 +143,9 @@ export class Steady {
 
   /** Why the registry is in doubt: it has still to list servers that it listed before. Empty when it is not. */
   get doubtReason(): string {
-    return [...this.#services.values()].some(({ unproven }) => unproven.size > 0) ? this.#doubt : "";
+    // It is asked for with every answer, and mostly there is no doubt.
+    if (this.#doubt !== "" && !this.#hasUnproven()) this.#doubt = "";
+    return this.#doubt;
   }
 
   /** Why some of what the registry says is not believed, in a sentence; undefined when all of it is. */
@@ -157,6 +159,11 @@ export class Steady {
     if (unproven > 0) return `${this.#doubt}; ${unproven} servers stay until they are listed again`;
     if (held.length > 0) return `lost at once: ${held.join(", ")}; they stay until that is confirmed`;
     return undefined;
+  }
+
+  #hasUnproven(): boolean {
+    for (const { unproven } of this.#services.values()) if (unproven.size > 0) return true;
+    return false;
   }
 
   #known(service: string): ServiceRecord {

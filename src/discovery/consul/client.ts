@@ -5,6 +5,7 @@ import { isIPv6 } from "node:net";
 import Consul from "consul";
 import { formatAddress } from "../../lib/address.ts";
 import { DomainError } from "../../lib/errors.ts";
+import { type Body, bodyOf } from "./body.ts";
 import { guard, type Transport } from "./guard.ts";
 import type { ConsulSettings } from "./settings.ts";
 
@@ -19,7 +20,7 @@ export type QueryMode =
 
 /** An answer with status 200, its body not yet looked at. */
 export interface Answer {
-  readonly body: unknown;
+  readonly body: Body;
   /** X-Consul-Index, at least 1. */
   readonly index: bigint;
   /** False when the agent says that its cluster has no leader. */
@@ -58,6 +59,7 @@ interface PackageRequest {
   transport: Transport;
   /** The options of `http.request`. */
   readonly req: { hostname: string; path: string };
+  readonly opts: { buffer?: boolean };
 }
 
 /** The parts of the package that its types leave out. */
@@ -69,6 +71,7 @@ type Response = { headers: { [name: string]: string | string[] | undefined } };
 
 const KEEP_ALIVE_PROBE_MS = 15_000;
 const MAX_QUOTED = 200;
+const NOTHING = Buffer.alloc(0);
 
 /** A client of one Consul agent, over kept connections: one for each query that waits. */
 export function createConsulClient(settings: ConsulSettings, limits: ClientLimits): ConsulClient {
@@ -82,6 +85,8 @@ export function createConsulClient(settings: ConsulSettings, limits: ClientLimit
     if (settings.namespace !== "")
       request.req.path += `${request.req.path.includes("?") ? "&" : "?"}ns=${encodeURIComponent(settings.namespace)}`;
     request.transport = guard(request.transport, limits.maxBytes);
+    // Whoever gets the answer may know what it says without its being read.
+    request.opts.buffer = true;
     next();
   });
 
@@ -115,14 +120,14 @@ export function createConsulClient(settings: ConsulSettings, limits: ClientLimit
     call: (options: never) => Promise<unknown>,
   ): Promise<Answer> {
     const waitMs = mode.kind === "blocking" ? mode.waitMs : 0;
-    const [response, body] = await ask<[Response, unknown]>(
+    const [response, bytes] = await ask<[Response, Buffer | undefined]>(
       what,
       { ...options, ...modeOptions(mode) },
       waitMs,
       signal,
       call,
     );
-    return readAnswer(what, response, body);
+    return readAnswer(what, response, bodyOf(bytes ?? NOTHING, what));
   }
 
   return {
@@ -135,10 +140,10 @@ export function createConsulClient(settings: ConsulSettings, limits: ClientLimit
     checks: (mode, signal) =>
       query("checks", { state: "any" }, mode, signal, (options) => consul.health.state(options)),
     async leader(signal) {
-      const [, body] = await ask<[Response, unknown]>("leader", {}, 0, signal, (options) =>
+      const [, bytes] = await ask<[Response, Buffer | undefined]>("leader", {}, 0, signal, (options) =>
         consul.status.leader(options),
       );
-      return body;
+      return bodyOf(bytes ?? NOTHING, "leader").read();
     },
     close: () => agent.destroy(),
   };
@@ -166,7 +171,7 @@ function modeOptions(mode: QueryMode): object {
   }
 }
 
-function readAnswer(what: string, response: Response, body: unknown): Answer {
+function readAnswer(what: string, response: Response, body: Body): Answer {
   const index = response.headers["x-consul-index"];
   if (typeof index !== "string" || !/^\d{1,20}$/.test(index)) {
     throw new DomainError(

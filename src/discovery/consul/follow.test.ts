@@ -48,7 +48,12 @@ function followed(clock: ManualClock, pauses = createPauses(clock), retryMs = 1_
     asked,
     told,
     async answer(body: string, index: bigint) {
-      settle?.resolve({ body, index, hasLeader: true, isFiltered: false });
+      settle?.resolve({
+        body: { digest: body, read: () => body },
+        index,
+        hasLeader: true,
+        isFiltered: false,
+      });
       await turn();
     },
     async fail(message: string) {

@@ -41,6 +41,30 @@ export interface FollowContext {
   readonly refresh: Refresh;
 }
 
+/** What an answer said, without its body, which is not to be kept while the next is waited for. */
+interface Said<T> extends Omit<Answer, "body"> {
+  /** The same object as before when nothing changed. */
+  readonly value: T;
+  readonly digest: string;
+}
+
+async function askOnce<T>(
+  query: Followed<T>,
+  mode: QueryMode,
+  last: Said<T> | undefined,
+  signal: AbortSignal,
+): Promise<Said<T>> {
+  const { body, ...facts } = await query.ask(mode, signal);
+  const { digest } = body;
+  if (last?.digest === digest) return { ...facts, digest, value: last.value };
+  const value = query.read(body.read());
+  return {
+    ...facts,
+    digest,
+    value: last !== undefined && query.isSame(last.value, value) ? last.value : value,
+  };
+}
+
 /** A change costs one token; an answer that says nothing new, the mark of an index that churns, as much as ten. */
 const BURST = 50;
 const TOKENS_PER_SECOND = 50;
@@ -54,7 +78,7 @@ export async function follow<T>(
   signal: AbortSignal,
 ): Promise<void> {
   const bucket = createTokenBucket(context.clock, BURST, TOKENS_PER_SECOND);
-  let last: { readonly value: T; readonly isFiltered: boolean } | undefined;
+  let last: Said<T> | undefined;
   let highest = query.resumeIndex;
   let mode: QueryMode = { kind: "now" };
   const backoff = context.newBackoff();
@@ -63,11 +87,9 @@ export async function follow<T>(
     const asked = context.clock.monotonic();
     const refreshed = context.refresh.signal;
     const untilRefresh = AbortSignal.any([signal, refreshed]);
-    let answer: Answer;
-    let value: T;
+    let said: Said<T>;
     try {
-      answer = await query.ask(mode, untilRefresh);
-      value = query.read(answer.body);
+      said = await askOnce(query, mode, last, untilRefresh);
     } catch (error) {
       if (signal.aborted) return;
       // The next answer is wanted at once: the index may not be the same registry's any more.
@@ -83,20 +105,18 @@ export async function follow<T>(
     isFailing = false;
     backoff.reset();
 
-    const wentBack = answer.index < highest;
-    if (wentBack) query.onDoubt(`the index went back from ${highest} to ${answer.index}`);
-    if (!answer.hasLeader) query.onDoubt("the cluster has no leader");
-    if (answer.isFiltered && last?.isFiltered === false) query.onDoubt("the token may see less than before");
+    const { index } = said;
+    const wentBack = index < highest;
+    if (wentBack) query.onDoubt(`the index went back from ${highest} to ${index}`);
+    if (!said.hasLeader) query.onDoubt("the cluster has no leader");
+    if (said.isFiltered && last?.isFiltered === false) query.onDoubt("the token may see less than before");
     // After going back, the whole answer is asked for once more before waiting on the new index.
-    mode = wentBack ? { kind: "now" } : { kind: "blocking", index: answer.index, waitMs: query.waitMs };
-    highest = answer.index;
+    mode = wentBack ? { kind: "now" } : { kind: "blocking", index, waitMs: query.waitMs };
+    highest = index;
 
-    const isNew = last === undefined || !query.isSame(last.value, value);
-    last = {
-      value: isNew || last === undefined ? value : last.value,
-      isFiltered: answer.isFiltered,
-    };
-    query.onAnswer(last.value, answer.index);
+    const isNew = last?.value !== said.value;
+    last = said;
+    query.onAnswer(last.value, index);
 
     if (context.clock.monotonic() - asked >= query.waitMs) continue;
     const cost = isNew ? COST_OF_CHANGE : COST_OF_NOTHING;

@@ -103,10 +103,10 @@ export function createConsulRegistry(settings: ConsulSettings, options: ConsulOp
           client.services(mode, signal),
           client.instances(service, mode, signal),
         ]);
-        const { instances } = readInstances(answer.body, service, settings.selection);
+        const { instances } = readInstances(answer.body.read(), service, settings.selection);
         if (!answer.hasLeader || readLeader(leader) === "")
           return { instances, doubt: "the cluster has no leader" };
-        const { ignored } = readServices(list.body, settings.selection);
+        const { ignored } = readServices(list.body.read(), settings.selection);
         return { instances, doubt: own.isListed && !ignored.has(OWN_SERVICE) ? OWN_IS_MISSING : undefined };
       } finally {
         client.close();

@@ -1,6 +1,7 @@
 import type { DomainError } from "../../lib/errors.ts";
 import { isSameAnswer, type ServiceAnswer } from "../same-answer.ts";
 import { readInstances } from "./answers.ts";
+import type { Body } from "./body.ts";
 import { type Checks, changedChecks, readChecks } from "./checks.ts";
 import { follow } from "./follow.ts";
 import type { ServiceWatches, WatchParts } from "./service-watches.ts";
@@ -22,7 +23,8 @@ const ROUNDS_PER_SECOND = 0.5;
  */
 export function createSharedWatch(parts: WatchParts, signal: AbortSignal): ServiceWatches {
   const { client, context, selection, report } = parts;
-  const answers = new Map<string, ServiceAnswer>();
+  /** What was said of each service, and the digest of the body that said it. */
+  const answers = new Map<string, ServiceAnswer & { readonly digest: string }>();
   /** Services to ask for, in this order; a set, so that nobody is asked for twice. */
   const urgent = new Set<string>();
   const due = new Set<string>();
@@ -111,17 +113,23 @@ export function createSharedWatch(parts: WatchParts, signal: AbortSignal): Servi
     try {
       const answer = await client.instances(service, { kind: "now" }, ended);
       if (ended.aborted || !services.has(service)) return;
-      const value = readInstances(answer.body, service, selection);
+      const said = readUnlessKnown(service, answer.body);
       if (!answer.hasLeader) report({ kind: "doubt", service, reason: "the cluster has no leader" });
       failures = 0;
       backoff.reset();
-      const last = answers.get(service);
-      const said = last !== undefined && isSameAnswer(last, value) ? last : value;
-      answers.set(service, said);
-      report({ kind: "instances", service, ...said, index: answer.index });
+      const { instances, leftOut } = said;
+      answers.set(service, { instances, leftOut, digest: answer.body.digest });
+      report({ kind: "instances", service, instances, leftOut, index: answer.index });
     } catch (error) {
       if (!ended.aborted) fail(service, error as DomainError);
     }
+  }
+
+  function readUnlessKnown(service: string, body: Body): ServiceAnswer {
+    const last = answers.get(service);
+    if (last?.digest === body.digest) return last;
+    const value = readInstances(body.read(), service, selection);
+    return last !== undefined && isSameAnswer(last, value) ? last : value;
   }
 
   function fail(service: string, error: DomainError): void {
