@@ -159,6 +159,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     drainMsOf: (backend) => sources.drainMsOf(backend),
     policy: settings,
   });
+  starting.defer(() => commit.stop());
   const sources = createSources({
     target: commit.target,
     store: store.sources,
@@ -176,7 +177,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   await sources.load();
   await haproxy.start();
   await commit.start();
-  starting.defer(() => commit.stop());
   present.begin(await configurationEvents(commit, store));
 
   starting.defer(sources.subscribe((change) => publish([sourceChangeEvent(change, clock.now())])));

@@ -17,6 +17,7 @@ import { readOnly } from "./file-state.ts";
 import { FileWriter } from "./file-writer.ts";
 import { ForeignEdits, foundAtStart } from "./foreign-edits.ts";
 import { History } from "./history.ts";
+import { type HeldFiles, holdFiles } from "./hold-files.ts";
 import { LateEdits } from "./late-edits.ts";
 import type { CommitParts } from "./parts.ts";
 import { type CommitPolicy, DEFAULT_POLICY } from "./policy.ts";
@@ -74,11 +75,18 @@ export class Commit {
   readonly #workers: StartedWorkers;
   readonly #target: DiscoveryTarget;
   readonly #count: CountChange;
+  readonly #held: HeldFiles | undefined;
 
-  private constructor(options: CommitOptions, files: ConfigFiles, document: Document, history: History) {
+  private constructor(
+    options: CommitOptions,
+    files: ConfigFiles,
+    history: History,
+    held: HeldFiles | undefined,
+  ) {
+    this.#held = held;
     const { haproxy, store, clock, logger, publishEphemeral, onEnd = () => {}, fs = nodeFs } = options;
     const policy = { ...DEFAULT_POLICY, ...options.policy };
-    const working = new WorkingDocument(document);
+    const working = new WorkingDocument(Document.parse(files.believed));
     const onForeign = async () => void (await this.#foreign.takeOver());
     const writer = new FileWriter({
       ...{ working, files, history, store, clock, logger },
@@ -114,7 +122,7 @@ export class Commit {
     this.#workers = new StartedWorkers({ ...parts, reloads, runtime, onCompared: () => target.notify() });
   }
 
-  /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing or cannot be replaced. The configuration is left alone, and HAProxy need not run yet. */
+  /** Reads the newest revision, or the files when there is none yet. Throws `NOT_SUPPORTED` when a file is missing or cannot be replaced, and `STATE_LOCKED` while another haplane writes it. The configuration is left alone, and HAProxy need not run yet. */
   static async open(options: CommitOptions): Promise<Commit> {
     const fs = options.fs ?? nodeFs;
     const files = new ConfigFiles(options.paths, fs);
@@ -133,7 +141,8 @@ export class Commit {
         ? parts
         : parts.map(({ path }) => ({ path, bytes: recorded.get(path) ?? Buffer.alloc(0) })),
     );
-    return new Commit(options, files, Document.parse(files.believed), history);
+    const held = readOnly ? undefined : await holdFiles(fs, options.paths, options.logger);
+    return new Commit(options, files, history, held);
   }
 
   /**
@@ -143,7 +152,7 @@ export class Commit {
     const { files, history, working, writer, policy } = this.#parts;
     this.#workers.watch();
     if (policy.readOnly) files.state = { kind: "observed" };
-    else await endLeftOpen(this.#parts);
+    else await endLeftOpen(this.#parts, this.#held?.locks ?? []);
     const document = Document.parse(files.believed);
     working.rebase(document, writer.written);
     working.startedFrom(document, working.position);
@@ -166,6 +175,7 @@ export class Commit {
     await this.#reloads.stop();
     await this.#parts.writer.flush();
     await this.#late.stop();
+    this.#held?.release();
   }
 
   /** Lets go of what would keep the process awake, without finishing anything: for a process that cannot go on. */
@@ -173,6 +183,7 @@ export class Commit {
     this.#foreign.stop();
     this.#parts.writer.stop();
     this.#late.abandon();
+    this.#held?.release();
     this.#workers.stop();
   }
 

@@ -4,8 +4,8 @@ import { clearLeftovers } from "./leftovers.ts";
 import { formerContent, type RecoveryOptions, recover } from "./recovery.ts";
 import { standBack } from "./stand-in.ts";
 
-/** Ends what a crash left open: what lies beside the files, and changes that were announced of which no end is recorded. */
-export async function endLeftOpen(options: RecoveryOptions): Promise<void> {
+/** Ends what a crash left open: what lies beside the files, but for `kept`, and changes that were announced of which no end is recorded. */
+export async function endLeftOpen(options: RecoveryOptions, kept: readonly string[]): Promise<void> {
   const { haproxy, fs, store, files, history, logger } = options;
   const intents = await store.pendingIntents();
   const isKnown = async (path: string, content: Buffer) => {
@@ -17,6 +17,6 @@ export async function endLeftOpen(options: RecoveryOptions): Promise<void> {
   const paths = [...new Set([...files.paths, ...attached])];
   // What a reload that recovery makes reads has to be the files.
   await standBack({ haproxy, fs, files, logger });
-  await clearLeftovers(fs, paths, isKnown, logger, haproxy.standIns?.paths);
+  await clearLeftovers(fs, paths, isKnown, logger, [...kept, ...(haproxy.standIns?.paths ?? [])]);
   await recover(options);
 }

@@ -1,17 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { DomainError } from "../lib/errors.ts";
+import { holdFile, touchPrivate } from "../lib/hold-file.ts";
 
 /** A state directory that this process alone uses. */
 export interface StateDirectory {
@@ -31,8 +21,6 @@ export function makeStateDirectory(directory: string): void {
 /**
  * Creates a state directory where there is none (mode 0700) and takes it for this process. Throws `STATE_LOCKED` when another haplane has it, and
  * `STORE_UNAVAILABLE` when it cannot be created or written.
- *
- * Node has no flock, so the lock is SQLite's own: an exclusive transaction held open on a file of no content.
  */
 export function takeStateDirectory(directory: string, pid: number): StateDirectory {
   const database = join(directory, "haplane.db");
@@ -42,45 +30,23 @@ export function takeStateDirectory(directory: string, pid: number): StateDirecto
   for (const path of [database, `${database}-wal`, `${database}-shm`, lock, pidFile])
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
       throw unusable(directory, `${path} is a directory, and must be a file; move it away`);
-  usable(directory, () => {
-    // POSIX locks go when the process closes *any* descriptor of the file, so a lock file that may be held by this process is not opened again.
-    if (!existsSync(lock)) touch(lock);
-  });
-  const holder = usable(directory, () => new DatabaseSync(lock, { timeout: 0 }));
-  try {
-    usable(directory, () => holder.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE"));
-  } catch (error) {
-    holder.close();
-    if (((error as DomainError).cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
-    throw locked(directory, pidFile);
-  }
+  const held = usable(directory, () => holdFile(lock));
+  if (held === undefined) throw locked(directory, pidFile);
   try {
     usable(directory, () => {
       writeFileSync(pidFile, `${pid}\n`, { mode: 0o600 });
-      touch(database);
+      touchPrivate(database);
     });
   } catch (error) {
-    holder.close();
+    held.release();
     throw error;
   }
   const release = () => {
     // While the lock is still held: after it, the file may be the next one's.
     rmSync(pidFile, { force: true });
-    holder.close();
+    held.release();
   };
   return { database, release };
-}
-
-const SQLITE_BUSY = 5;
-
-/** Creates a file for its owner alone, or makes one so. */
-function touch(path: string): void {
-  const file = openSync(path, "a", 0o600);
-  try {
-    fchmodSync(file, 0o600);
-  } finally {
-    closeSync(file);
-  }
 }
 
 function usable<T>(directory: string, action: () => T): T {

@@ -339,9 +339,14 @@ export function commitSuite(name: string, factory: HaproxyFactory): void {
       assert.deepEqual([await w.text(), w.reloads()], [before, 0]);
     });
 
-    test("nothing is left beside the file", async (t) => {
+    test("nothing but the lock is left beside the file, and not even that when haplane stops", async (t) => {
       const w = await commitWorld(t, factory);
       await w.commit.target.createBackends([{ name: "one", servers: [] }], "sources/test");
+      assert.deepEqual(
+        (await readdir(w.directory)).filter((name) => name.startsWith(".haproxy.cfg")),
+        [".haproxy.cfg.haplane-lock"],
+      );
+      await w.commit.stop();
       assert.deepEqual(
         (await readdir(w.directory)).filter((name) => name.startsWith(".haproxy.cfg")),
         [],
