@@ -69,10 +69,8 @@ class MemoryStore {
   }
 }
 
-async function world() {
+async function world({ clock = new ManualClock(1_000_000), store = new MemoryStore() } = {}) {
   const commit = new StandIn();
-  const store = new MemoryStore();
-  const clock = new ManualClock(1_000_000);
   const open = async () => {
     const transactions = new Transactions({
       subject: stagedConfiguration({
@@ -213,6 +211,18 @@ test("one that is not used expires, and says so; use renews it", async () => {
     (await open()).list().map(({ name }) => name),
     [used.name],
   );
+});
+
+test("one lives as long as it is said to when the clock was set back, and it is used", async () => {
+  const { clock, store, transactions } = await world();
+  const { name } = await transactions.begin("ann", 10_000);
+  const ahead = { ...(await store.transactions())[0]!, expireTime: clock.now() + 1e12 };
+  await store.write([{ kind: "put-transaction", transaction: ahead }]);
+  const again = await world({ clock, store });
+  again.transactions.read(name, ANN);
+  assert.equal(again.transactions.get(name).expireTime, clock.now() + 10_000);
+  clock.advance(20_000);
+  assert.deepEqual(again.transactions.list(), []);
 });
 
 test("an owner has so many at most; ended ones do not count", async () => {

@@ -254,7 +254,8 @@ export class Transactions<D, I, C extends Staged<D>, O> {
   /** Reads renew it as well; that is written down when a good part of its time has passed, not each time. */
   #renew(open: OpenTransaction<D, I, C, O>): void {
     const renewed = this.#renewed(open);
-    const notable = renewed.expireTime - open.stored.expireTime > open.stored.idleMs / 4;
+    // The clock may have been set back.
+    const notable = Math.abs(renewed.expireTime - open.stored.expireTime) > open.stored.idleMs / 4;
     if (!notable) return;
     open.stored = renewed;
     this.#options.store.write([{ kind: "put-transaction", transaction: renewed }]).catch(() => {});

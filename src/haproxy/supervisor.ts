@@ -73,6 +73,8 @@ export class Supervisor {
     since: 0,
   };
   #startedAt = 0;
+  /** When one that is down is to be started again, in the clock's monotonic time. */
+  #retryAt = 0;
   #loop: Promise<void> | undefined;
   #keepAlive: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -128,6 +130,7 @@ export class Supervisor {
       this.#loop = this.#run();
     } else {
       this.#retryDelay.reset();
+      this.#retryAt = this.#clock.monotonic();
       if (this.#state.kind === "down") this.#setState({ ...this.#state, retryAt: this.#date() });
       this.poke();
     }
@@ -202,7 +205,7 @@ export class Supervisor {
   #revive(managed: ManagedProcess, reason: string): number {
     const { kind } = this.#state;
     if (kind === "down") {
-      const left = this.#state.retryAt.getTime() - this.#clock.now();
+      const left = this.#retryAt - this.#clock.monotonic();
       if (left > 0) return left;
     } else if (kind === "running" || managed.lastExit !== undefined) {
       return this.#fall(managed.lastExit ?? reason, this.#retryDelay.next());
@@ -243,6 +246,7 @@ export class Supervisor {
 
   /** HAProxy is down: says so, and that it is tried again after `pause` milliseconds. */
   #fall(reason: string, pause: number): number {
+    this.#retryAt = this.#clock.monotonic() + pause;
     const retryAt = new Date(this.#clock.now() + pause);
     this.queues.aim({ kind: "none", reason, retryAfterMs: pause });
     if (this.#state.kind !== "down" || this.#state.reason !== reason) {

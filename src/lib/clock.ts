@@ -8,13 +8,24 @@ export interface Clock {
   after(delayMs: number, action: () => void): () => void;
 }
 
+/** The longest time that a timer of Node's takes; with a longer one it fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, action) {
-    const timer = setTimeout(action, delayMs);
-    timer.unref();
+    const end = performance.now() + delayMs;
+    let timer: NodeJS.Timeout;
+    const wait = (ms: number) => {
+      timer =
+        ms > MAX_TIMER_MS
+          ? setTimeout(() => wait(end - performance.now()), MAX_TIMER_MS)
+          : setTimeout(action, ms);
+      timer.unref();
+    };
+    wait(delayMs);
     return () => clearTimeout(timer);
   },
 };

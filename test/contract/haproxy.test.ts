@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, describe, test } from "node:test";
 import { isAtLeast } from "../../src/haproxy/version.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 import type { DomainError } from "../../src/lib/errors.ts";
 import { startHaproxy } from "../support/haproxy.ts";
 import {
@@ -103,6 +104,19 @@ describe("a managed HAProxy", () => {
       assert.equal((await haproxy.runtime.info()).pid, after.workerPid);
     });
   }
+
+  test("that is down is started when it is time, though the machine's clock is set back meanwhile", async () => {
+    let setBackMs = 0;
+    const clock = { ...systemClock, now: () => Date.now() - setBackMs };
+    const managed = ends(manageHaproxy(BODY, { clock }));
+    managed.haproxy.subscribe((state) => {
+      if (state.kind === "down") setBackMs = 3_600_000;
+    });
+    await managed.haproxy.start();
+    process.kill(managed.running().masterPid, "SIGKILL");
+    await waitFor("the loss to be noticed", () => setBackMs > 0);
+    await reach(managed.haproxy, "running");
+  });
 
   test("whose configuration is refused at start is down with HAProxy's words, and runs once it is mended", async () => {
     const managed = ends(manageHaproxy("backend b\n  nonsense"));
