@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setFlagsFromString } from "node:v8";
 import type { Logger } from "pino";
 import { systemClock } from "./lib/clock.ts";
 import { DomainError } from "./lib/errors.ts";
@@ -11,6 +10,7 @@ import { createLogger, setLevel } from "./lib/log.ts";
 import { LogFile } from "./lib/log-file.ts";
 import { createServiceManager } from "./lib/service-manager.ts";
 import { StartError } from "./lib/start-error.ts";
+import { boundYoungSpace } from "./lib/young-space.ts";
 import { readSettings } from "./settings/read-settings.ts";
 import { createReload } from "./settings/reload.ts";
 import type { Profile, Settings } from "./settings/settings.ts";
@@ -30,9 +30,7 @@ interface Running {
   stop(): Promise<void>;
 }
 
-// V8's space for new objects may grow to 128 MB, which one burst of answers fills, and which is not given back soon. The flag that bounds it counts only before there is a heap; this one is read whenever
-// the space is to grow. 5,000 servers that come and go cost as much CPU with it as without.
-setFlagsFromString("--semi-space-growth-factor=1");
+boundYoungSpace();
 
 const [command, ...argv] = process.argv.slice(2);
 process.exitCode = await main(command, argv);
