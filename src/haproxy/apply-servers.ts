@@ -1,13 +1,13 @@
 import { isIP } from "node:net";
 import type { Clock } from "../lib/clock.ts";
 import { DomainError } from "../lib/errors.ts";
-import { refusal } from "./answer.ts";
 import type { CallOptions } from "./call-options.ts";
 import type { CommandQueue } from "./command-queue.ts";
 import { deleteServer, deleteWhenUnused, type TriedDeletion, tryDeletion } from "./delete-server.ts";
 import { OneWorker, type RunCommand, WORKER_CHANGED } from "./one-worker.ts";
-import type { AddServer, DeleteServer, ServerChange, ServerOutcome, SetServer } from "./server-change.ts";
+import type { AddServer, DeleteServer, ServerChange, ServerOutcome } from "./server-change.ts";
 import { resolveServerWords } from "./server-words.ts";
+import { assertPort, invalid, setAtOnce, setServer } from "./set-server.ts";
 
 /** How often a change begins anew because a reload came between its commands. */
 const MAX_ATTEMPTS = 5;
@@ -17,9 +17,6 @@ const MAX_ATTEMPTS = 5;
  * open a new one.
  */
 const DEFAULT_WORDS = ["pool-purge-delay", "5s", "pool-max-conn", "-1"];
-
-/** What `set server … addr` prints when it has done what it was told; it says failures with the same severity. */
-const ADDRESS_SET = /changed from|no need to change|nothing changed/;
 
 /** What those who apply changes may want to say and to know. */
 export interface ApplyOptions extends CallOptions {
@@ -49,14 +46,7 @@ export function applyServers(
   const lastOfServer = new Map<string, Promise<ServerOutcome>>();
   const isEachOfItsOwn = new Set(changes.map(keyOf)).size === changes.length;
   for (const [index, change] of changes.entries()) {
-    if (isEachOfItsOwn && change.kind === "delete" && isName(change.backend) && isName(change.server)) {
-      tryDeletion(queue, change, options, (tried) => {
-        if (tried.kind === "deleted") settle(index, { ok: true, workerPid: tried.pid });
-        else if (tried.kind === "failed") settle(index, failed(change, tried.error));
-        else outcomeOf(change, tried).then((outcome) => settle(index, outcome), reject);
-      });
-      continue;
-    }
+    if (isEachOfItsOwn && beginAtOnce(index, change)) continue;
     const before = lastOfServer.get(keyOf(change));
     const outcome = before === undefined ? outcomeOf(change) : before.then(() => outcomeOf(change));
     if (!isEachOfItsOwn) lastOfServer.set(keyOf(change), outcome);
@@ -64,6 +54,25 @@ export function applyServers(
   }
   if (changes.length === 0) resolve(outcomes);
   return promise;
+
+  /** Sends what can be sent without steps. False, and nothing done, where there is none, or where something is wrong, which the steps say. */
+  function beginAtOnce(index: number, change: ServerChange): boolean {
+    if (!isName(change.backend) || !isName(change.server)) return false;
+    if (change.kind === "set" && change.address === undefined && change.port === undefined)
+      return setAtOnce(queue, change, options, (setting) =>
+        settle(
+          index,
+          "error" in setting ? failed(change, setting.error) : { ok: true, workerPid: setting.pid },
+        ),
+      );
+    if (change.kind !== "delete") return false;
+    tryDeletion(queue, change, options, (tried) => {
+      if (tried.kind === "deleted") settle(index, { ok: true, workerPid: tried.pid });
+      else if (tried.kind === "failed") settle(index, failed(change, tried.error));
+      else outcomeOf(change, tried).then((outcome) => settle(index, outcome), reject);
+    });
+    return true;
+  }
 
   async function outcomeOf(change: ServerChange, tried?: TriedDeletion): Promise<ServerOutcome> {
     try {
@@ -76,7 +85,8 @@ export function applyServers(
 
   async function applyOne(change: ServerChange, tried: TriedDeletion | undefined): Promise<number> {
     for (const field of ["backend", "server"] as const)
-      if (!isName(change[field])) throw invalid(field, "is made of A-Z a-z 0-9 . _ : and - only");
+      if (!isName(change[field]))
+        throw invalid(field, `is made of A-Z a-z 0-9 . _ : and - only, at most ${MAX_NAME} of them`);
     if (tried?.kind === "worker-changed") requireWanted(change);
     for (let attempt = tried?.kind === "worker-changed" ? 2 : 1; ; attempt += 1) {
       const worker = new OneWorker(run, options, attempt === 1 && tried?.kind === "in-use" ? tried.pid : 0);
@@ -111,10 +121,12 @@ export function applyServers(
   }
 }
 
-/** What HAProxy allows in names of proxies and servers. */
+/** What HAProxy allows in names of proxies and servers, which are no longer than a line of a configuration. */
 function isName(name: string): boolean {
-  return /^[A-Za-z0-9._:-]+$/.test(name);
+  return name.length <= MAX_NAME && /^[A-Za-z0-9._:-]+$/.test(name);
 }
+
+const MAX_NAME = 2_048;
 
 function keyOf({ backend, server }: ServerChange): string {
   return `${backend}/${server}`;
@@ -156,33 +168,6 @@ async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
   }
 }
 
-async function setServer(worker: OneWorker, change: SetServer): Promise<void> {
-  const name = `${change.backend}/${change.server}`;
-  const { address, port, weight, health, agent, state } = change;
-  // One after the other: a server must not become ready when its address was refused.
-  if (address !== undefined) {
-    if (isIP(address) === 0) throw invalid("address", "must be an IPv4 or IPv6 address");
-    if (port !== undefined) assertPort(port);
-    const words = [
-      "set",
-      "server",
-      name,
-      "addr",
-      address,
-      ...(port === undefined ? [] : ["port", String(port)]),
-    ];
-    const answer = await worker.tell(...words);
-    if (!ADDRESS_SET.test(answer.text)) throw refusal(`set server ${name}`, answer);
-  } else if (port !== undefined) {
-    throw invalid("port", "needs the address beside it");
-  }
-  for (const [what, on] of Object.entries({ health: change.checks, agent: change.agentChecks }))
-    if (on !== undefined) await worker.tell(on ? "enable" : "disable", what, name);
-  for (const [what, value] of Object.entries({ weight, health, agent, state })) {
-    if (value !== undefined) await worker.tell("set", "server", name, what, String(value));
-  }
-}
-
 /** The error with the name of what is missing or there already. */
 function aboutResource({ backend, server }: ServerChange, error: DomainError): DomainError {
   const { reason, message, metadata, cause } = error;
@@ -216,15 +201,4 @@ function formatServerAddress(address: string, port: number): string {
   assertPort(port);
   if (port === 0) return address;
   return family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** HAProxy keeps the lower 16 bits of a larger port, and says nothing. */
-function assertPort(port: number): void {
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "must be 0 to 65535");
-}
-
-function invalid(field: string, description: string): DomainError {
-  return new DomainError("FIELD_INVALID", `${field} ${description}.`, {
-    violations: [{ field, description }],
-  });
 }

@@ -1,4 +1,4 @@
-import { type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { status as Code } from "@grpc/grpc-js";
 import { Role } from "../../gen/haplane/v1/options_pb.js";
@@ -42,8 +42,8 @@ export interface AuditRecord {
 const MAX_RESOURCES = 20;
 /** Characters of a name that are told. */
 const MAX_NAME = 300;
-/** Requests are told up to so many characters; those of more than so many bytes are not even read for it. */
-const MAX_REQUEST = { characters: 4_096, bytes: 64 * 1024 };
+/** Requests are told up to so many characters. */
+const MAX_CHARACTERS = 4_096;
 /** How deep requests are looked into for names: a change in a list, and its resource. */
 const MAX_DEPTH = 4;
 /** Fields that name what a request is about. */
@@ -120,8 +120,7 @@ function revisionOf(answer: unknown): string | undefined {
 
 function textOf(desc: DescMessage, request: Message): string {
   try {
-    if (toBinary(desc, request).length > MAX_REQUEST.bytes) return "(large)";
-    return JSON.stringify(redactedJson(desc, request)).slice(0, MAX_REQUEST.characters);
+    return JSON.stringify(redactedJson(desc, request, MAX_CHARACTERS)).slice(0, MAX_CHARACTERS);
   } catch {
     // A duration or timestamp out of range has no JSON form.
     return "(cannot be written as JSON)";

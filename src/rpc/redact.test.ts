@@ -2,6 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import {
+  BatchSetServersRequestSchema,
+  SetStickTableEntryRequestSchema,
+  WatchStatsRequestSchema,
+} from "../../gen/haplane/v1/runtime_pb.js";
+import { StatsType } from "../../gen/haplane/v1/runtime_stats_pb.js";
+import {
   CreateSourceRequestSchema,
   ListSourcesResponseSchema,
 } from "../../gen/haplane/v1/service_discovery_pb.js";
@@ -25,4 +31,31 @@ test("secrets are hidden at any depth, and the message stays as it is", () => {
 test("what is not set is not said to be", () => {
   const request = create(CreateSourceRequestSchema, { source: { registry: { case: "consul", value: {} } } });
   assert.deepEqual(redactedJson(CreateSourceRequestSchema, request), { source: { consul: {} } });
+});
+
+test("of what is long only the beginning is told, and whatever kind a field is of it comes through", () => {
+  const requests = Array.from({ length: 10_000 }, (_, n) => ({
+    name: `backends/b/servers/s${n}`,
+    weight: n,
+  }));
+  const batch = create(BatchSetServersRequestSchema, { requests });
+  const told = redactedJson(BatchSetServersRequestSchema, batch, 4_096) as { requests: object[] };
+  assert.deepEqual(told.requests[1], { name: "backends/b/servers/s1", weight: 1 });
+  assert.ok(told.requests.length > 50 && told.requests.length < 400, String(told.requests.length));
+  assert.ok(JSON.stringify(told).length >= 4_096);
+  const long = create(BatchSetServersRequestSchema, { requests: [{ name: "n".repeat(1e6) }] });
+  assert.ok(JSON.stringify(redactedJson(BatchSetServersRequestSchema, long, 4_096)).length < 5_000);
+
+  const everything = create(SetStickTableEntryRequestSchema, {
+    table: "t",
+    key: "k",
+    data: { gpc0: 1n, gpc1: 2n },
+  });
+  assert.deepEqual(redactedJson(SetStickTableEntryRequestSchema, everything), {
+    ...{ table: "t", key: "k", data: { gpc0: "1", gpc1: "2" } },
+  });
+  const timed = create(WatchStatsRequestSchema, { types: [StatsType.SERVER], interval: { seconds: 2n } });
+  assert.deepEqual(redactedJson(WatchStatsRequestSchema, timed), {
+    ...{ types: ["STATS_TYPE_SERVER"], interval: "2s" },
+  });
 });

@@ -1,39 +1,64 @@
-import {
-  clone,
-  type DescField,
-  type DescMessage,
-  type JsonValue,
-  type Message,
-  toJson,
-} from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 
-/** A message as JSON for the log: fields marked `debug_redact` say only that they are set. */
-export function redactedJson(schema: DescMessage, message: Message): JsonValue {
-  const copy = clone(schema, message);
-  redact(reflect(schema, copy));
-  return toJson(schema, copy);
+/**
+ * A message as JSON for the log: fields marked `debug_redact` say only that they are set. What lies beyond about so many characters is left out, and costs nothing: a request may have thousands of parts of
+ * which a line of a log tells the first few.
+ */
+export function redactedJson(
+  schema: DescMessage,
+  message: Message,
+  characters = Number.POSITIVE_INFINITY,
+): JsonValue {
+  const copy = copyOf(reflect(schema, message), { left: characters });
+  return toJson(schema, copy.message);
 }
 
-function redact(message: ReflectMessage): void {
-  for (const field of message.fields) {
-    if (!message.isSet(field)) continue;
-    if (isSecret(field)) hide(message, field);
-    else if (field.fieldKind === "message") redact(message.get(field));
-    else if (field.fieldKind === "list" && field.listKind === "message") {
-      for (const item of message.get(field)) redact(item as ReflectMessage);
-    } else if (field.fieldKind === "map" && field.mapKind === "message") {
-      for (const item of message.get(field).values()) redact(item as ReflectMessage);
+/** How much more is to be copied, in characters of JSON; what is counted is less than what they become. */
+interface Room {
+  left: number;
+}
+
+function copyOf(from: ReflectMessage, room: Room): ReflectMessage {
+  const to = reflect(from.desc);
+  for (const field of from.fields) {
+    if (room.left <= 0) break;
+    if (!from.isSet(field)) continue;
+    room.left -= field.name.length;
+    if (isSecret(field)) {
+      if (field.fieldKind === "scalar" && typeof from.get(field) === "string") to.set(field, "[redacted]");
+    } else if (field.fieldKind === "message") {
+      to.set(field, copyOf(from.get(field), room));
+    } else if (field.fieldKind === "list") {
+      const list = to.get(field);
+      for (const item of from.get(field)) {
+        if (room.left <= 0) break;
+        list.add(partOf(field.listKind === "message" ? "message" : "value", item, room));
+      }
+    } else if (field.fieldKind === "map") {
+      const map = to.get(field);
+      for (const [key, value] of from.get(field)) {
+        if (room.left <= 0) break;
+        map.set(key, partOf(field.mapKind === "message" ? "message" : "value", value, room));
+      }
+    } else {
+      to.set(field, partOf("value", from.get(field), room));
     }
   }
+  return to;
+}
+
+function partOf(kind: "message" | "value", part: unknown, room: Room): unknown {
+  if (kind === "message") return copyOf(part as ReflectMessage, room);
+  if (typeof part !== "string" && !(part instanceof Uint8Array)) {
+    room.left -= 1;
+    return part;
+  }
+  const kept = part.length > room.left ? part.slice(0, room.left) : part;
+  room.left -= kept.length;
+  return kept;
 }
 
 function isSecret(field: DescField): boolean {
   return field.proto.options?.debugRedact === true;
-}
-
-function hide(message: ReflectMessage, field: DescField): void {
-  if (field.fieldKind === "scalar" && typeof message.get(field) === "string")
-    message.set(field, "[redacted]");
-  else message.clear(field);
 }
