@@ -7,7 +7,7 @@ import { describeCommand } from "./describe-command.ts";
 import { type Edit, prepare, remembered, withApply } from "./edit.ts";
 import { requireUsable } from "./file-state.ts";
 import type { History } from "./history.ts";
-import type { NeedsReload } from "./judgement.ts";
+import { type NeedsReload, NOTHING } from "./judgement.ts";
 import { lostSocket } from "./lost-socket.ts";
 import type { CommitParts } from "./parts.ts";
 import type { ReloadLane } from "./reload-lane.ts";
@@ -116,7 +116,8 @@ export class ChangeLane {
       { ...edit, servers: classification.servers },
       classification.reasons.join("; "),
     );
-    return { ...this.#outcome(before, working.current, classification, start), ...done };
+    const outcome = this.#outcome(before, working.current, classification, start);
+    return { ...outcome, ...done, warnings: [...outcome.warnings, ...done.warnings] };
   }
 
   /** Sends the commands of what was written; where HAProxy does not take them, one reload of the durable file does, and if not even that, the change is taken back. */
@@ -205,8 +206,6 @@ export class ChangeLane {
     };
   }
 }
-
-const NOTHING: Classification = { via: "none", reasons: [], commands: [], servers: [] };
 
 /** The edit, with the guard on the revision it was made for. */
 function guarded({ edit, baseRevision }: ChangeRequest, history: History): Edit {

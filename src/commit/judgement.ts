@@ -26,8 +26,12 @@ export interface Unchanged {
 export interface NeedsReload {
   readonly kind: "reload";
   readonly before: Document;
+  readonly after: Document;
   readonly classification: Classification;
 }
+
+/** What an edit that makes no difference takes. */
+export const NOTHING: Classification = { via: "none", reasons: [], commands: [], servers: [] };
 
 /** What an edit is judged against. */
 export interface Moment {
@@ -47,12 +51,12 @@ export function judge(
   const after = edit.apply(before);
   if (after === before && attached.length === 0) return { kind: "unchanged", before };
   const classification = unlessDown(haproxy, classifyWithFiles(haproxy, running, after, edit, attached));
-  if (classification.via === "reload") return { kind: "reload", before, classification };
+  if (classification.via === "reload") return { kind: "reload", before, after, classification };
   return { kind: "runtime", before, after, classification };
 }
 
 /** The class of a change, with the files that change along with it: HAProxy reads those again by a reload only. What goes along with commands takes one too: one step takes back both. */
-export function classifyWithFiles(
+function classifyWithFiles(
   haproxy: Haproxy,
   running: Document,
   after: Document,

@@ -1,4 +1,4 @@
-import { DomainError } from "../lib/errors.ts";
+import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
 import type { Operation, ReloadRecord } from "../store/operations.ts";
 import type { Document } from "../text/document.ts";
 import { FileDraft } from "./attached-files.ts";
@@ -21,6 +21,8 @@ export interface ReloadDone {
   readonly reload: number;
   /** The newest revision, which HAProxy now runs. */
   readonly revision: number;
+  /** What HAProxy's check warned of. */
+  readonly warnings: readonly ConfigurationAlert[];
 }
 
 /** What somebody wants of the reload lane. */
@@ -29,6 +31,8 @@ export interface ReloadRequest {
   readonly edit: Edit | undefined;
   readonly reason: string;
   readonly untold: TouchedServers;
+  /** What HAProxy's check warned of, when it read the configuration with it. */
+  warnings: readonly ConfigurationAlert[];
   /** How often it was begun anew because somebody edited the file in the middle. */
   attempts: number;
   readonly resolve: (done: ReloadDone) => void;
@@ -42,7 +46,7 @@ export type GroupOutcome =
   | {
       readonly kind: "done";
       readonly group: readonly ReloadRequest[];
-      readonly done: ReloadDone;
+      readonly done: Omit<ReloadDone, "warnings">;
       readonly followUp: FollowUp | undefined;
     }
   /** The document or a file changed since the check. */
@@ -91,7 +95,8 @@ export async function checkGroup(
   if (applicable.length === 0) return [];
   try {
     await requireStartable(options.fs, candidate);
-    await checkCandidate(options, candidate, signal, draft.changes);
+    const warnings = await checkCandidate(options, candidate, signal, draft.changes);
+    for (const request of [...accepted, ...applicable]) request.warnings = warnings;
     return applicable;
   } catch (error) {
     const refusedByHaproxy = error instanceof DomainError && error.reason === "CONFIGURATION_REFUSED";

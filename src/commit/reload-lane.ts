@@ -49,7 +49,7 @@ export class ReloadLane {
   submit(edit: Edit | undefined, reason: string, untold: TouchedServers = new Map()): Promise<ReloadDone> {
     if (this.#stopping.signal.aborted) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
-      this.#queue.push({ edit, reason, untold, attempts: 0, resolve, reject });
+      this.#queue.push({ edit, reason, untold, warnings: [], attempts: 0, resolve, reject });
       this.#running ??= this.#drain();
     });
   }
@@ -147,7 +147,7 @@ export class ReloadLane {
       case "none":
         return;
       case "done":
-        for (const { resolve } of outcome.group) resolve(outcome.done);
+        for (const { resolve, warnings } of outcome.group) resolve({ ...outcome.done, warnings });
         if (outcome.followUp !== undefined) this.#followUp(outcome.followUp);
         return;
       case "again":

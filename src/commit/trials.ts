@@ -5,7 +5,7 @@ import { FileDraft } from "./attached-files.ts";
 import { checkCandidate } from "./candidate.ts";
 import type { Classification } from "./classify.ts";
 import { type Edit, prepare } from "./edit.ts";
-import { classifyWithFiles, judge } from "./judgement.ts";
+import { judge, NOTHING } from "./judgement.ts";
 import type { CommitParts } from "./parts.ts";
 import { requireStartable } from "./start-conditions.ts";
 
@@ -39,11 +39,13 @@ export class Trials {
   async try(edit: Edit): Promise<Trial> {
     const { working, fs, haproxy } = this.#options;
     await prepare(edit, working);
-    const before = working.current;
-    const after = edit.apply(before);
     const draft = await FileDraft.over(fs, [edit]);
     draft.make(edit);
-    const classification = classifyWithFiles(haproxy, working.running, after, edit, draft.changes);
+    const moment = { running: working.running, before: working.current };
+    const judged = judge(haproxy, moment, edit, draft.changes);
+    const { before } = judged;
+    if (judged.kind === "unchanged") return { before, after: before, classification: NOTHING, warnings: [] };
+    const { after, classification } = judged;
     const warnings = await this.#inTurn(async () => {
       await requireStartable(fs, after);
       return checkCandidate(this.#options, after, NEVER, draft.changes);

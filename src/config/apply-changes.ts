@@ -1,20 +1,16 @@
-import type {
-  Change,
-  DeleteChange,
-  Guard,
-  ListChange,
-  UpdateChange,
-} from "../../gen/haplane/v1/configuration_pb.js";
-import type { SpoeChange, SpoeUpdateChange } from "../../gen/haplane/v1/spoe_pb.js";
+import type { DeleteChange, Guard, ListChange, UpdateChange } from "../../gen/haplane/v1/configuration_pb.js";
+import type { SpoeUpdateChange } from "../../gen/haplane/v1/spoe_pb.js";
 import type { Fields } from "../grammar/slot.ts";
 import { DomainError } from "../lib/errors.ts";
 import { runSteps, type Steps } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
+import { type PlacedChange, type Target, targetOf } from "./change-target.ts";
+import { checkGuards } from "./check-guards.ts";
 import { idOfBind } from "./children.ts";
 import { SectionLists } from "./edit-list.ts";
 import { invalid } from "./invalid.ts";
-import type { AnyResource, Language, ResourceCase } from "./kinds.ts";
+import type { AnyResource, Language } from "./kinds.ts";
 import { languageOf } from "./languages.ts";
 import {
   type Located,
@@ -37,17 +33,6 @@ import {
   updateSection,
   type WritePaths,
 } from "./write-section.ts";
-
-/** A change, and where it stands in its request. */
-export interface PlacedChange {
-  readonly change: Change["operation"] | SpoeChange["operation"];
-  /** Path of its fields: empty for a request of its own, else `changes[3].update`. */
-  readonly path: string;
-  /** Path of the resource in it. Default: its field `resource`. */
-  readonly resource?: string;
-  /** Path of the resource's value. Default: the field of its kind in the resource. */
-  readonly value?: string;
-}
 
 /** What a change did. */
 export interface Done {
@@ -102,20 +87,6 @@ export function* changeSteps(
     yield;
   }
   return yield* run.finish();
-}
-
-/** Throws `ETAG_MISMATCH` when a guarded resource is not as the caller knows it. */
-export function checkGuards(document: Document, guards: readonly Guard[], { etags }: WriteContext): void {
-  for (const [index, { name, etag }] of guards.entries()) {
-    const id = readResourceId(name, `options.guards[${index}].name`, languageOf(document));
-    const located = locate(document, id);
-    const current = located === undefined ? "" : etags.of(located);
-    if (current === etag) continue;
-    throw new DomainError("ETAG_MISMATCH", `${writeResourceId(id)} is not as it was`, {
-      resource: { type: "resource", name: writeResourceId(id) },
-      metadata: { sent: etag.slice(0, 100), current },
-    });
-  }
 }
 
 /** Changes under way. */
@@ -343,34 +314,6 @@ class Run {
     if (located.child !== undefined) refuseAmbiguous(located);
     return located;
   }
-}
-
-/** A resource in a request. */
-interface Target {
-  readonly id: ResourceId;
-  readonly resource: AnyResource;
-  readonly value: Fields;
-  /** Path of the value: `resource.backend`. */
-  readonly path: string;
-}
-
-function targetOf(resource: AnyResource | undefined, placed: PlacedChange, language: Language): Target {
-  const field = placed.resource ?? joinPath(placed.path, "resource");
-  if (resource === undefined) throw invalid(field, "must be set");
-  const id = readResourceId(resource.name, `${field}.name`, language);
-  const expected = id.child?.kind.case ?? id.kind.case;
-  const found: ResourceCase | undefined = resource.kind.case;
-  if (found !== expected) {
-    const name = id.child?.kind.case ?? id.kind.field;
-    const other = found === undefined ? "nothing" : (language.kindOfCase(found)?.field ?? found);
-    throw invalid(`${field}.kind`, `${printableName(resource.name)} is a ${name}, but ${other} is set`);
-  }
-  return {
-    id,
-    resource,
-    value: resource.kind.value as unknown as Fields,
-    path: placed.value ?? `${field}.${id.child?.kind.case ?? id.kind.field}`,
-  };
 }
 
 /** The name of a bind after an update, which may have changed what it is named after. */

@@ -2,7 +2,8 @@ import type { ApplyRequest, Guard } from "../../gen/haplane/v1/configuration_pb.
 import { DomainError } from "../lib/errors.ts";
 import { runSteps, type Steps } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
-import { type Changed, changeSteps, type Extent, type PlacedChange } from "./apply-changes.ts";
+import { type Changed, changeSteps, type Extent } from "./apply-changes.ts";
+import type { PlacedChange } from "./change-target.ts";
 import { desiredChanges, type Owns } from "./desired-changes.ts";
 import type { Etags } from "./etag.ts";
 import { invalid } from "./invalid.ts";

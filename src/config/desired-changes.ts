@@ -10,8 +10,8 @@ import {
 import { type Fields, slotOf } from "../grammar/slot.ts";
 import type { Steps } from "../lib/steps.ts";
 import type { Document } from "../text/document.ts";
-import type { PlacedChange } from "./apply-changes.ts";
 import { type ChildValues, childValues, isAsDesired } from "./as-desired.ts";
+import type { PlacedChange } from "./change-target.ts";
 import { childrenOf, idOfChild } from "./children.ts";
 import { invalid } from "./invalid.ts";
 import type { ChildKind, SectionKind } from "./kinds.ts";

@@ -1,5 +1,6 @@
 import type { SpoeChange } from "../../gen/haplane/v1/spoe_pb.js";
-import { applyChanges, type Done, type Extent, type PlacedChange } from "../config/apply-changes.ts";
+import { applyChanges, type Done, type Extent } from "../config/apply-changes.ts";
+import type { PlacedChange } from "../config/change-target.ts";
 import { invalid } from "../config/invalid.ts";
 import type { AnyResource } from "../config/kinds.ts";
 import { joinPath, matchEtag, type WriteContext } from "../config/write-context.ts";

@@ -7,7 +7,7 @@ import {
   type SpoeResource,
   SpoeUpdateChangeSchema,
 } from "../../gen/haplane/v1/spoe_pb.js";
-import type { PlacedChange } from "../config/apply-changes.ts";
+import type { PlacedChange } from "../config/change-target.ts";
 import { invalid } from "../config/invalid.ts";
 import { spoeLanguage } from "../config/languages.ts";
 import { namedSections, writeResourceId } from "../config/locate.ts";

@@ -17,6 +17,8 @@ import { createResourceReader } from "../../src/config/read-resource.ts";
 import { rolledBack } from "../../src/config/rollback.ts";
 import type { WriteContext } from "../../src/config/write-context.ts";
 import { DomainError } from "../../src/lib/errors.ts";
+import { getRevision } from "../../src/service/configuration-history.ts";
+import { unifiedDiff } from "../../src/service/unified-diff.ts";
 import { Document } from "../../src/text/document.ts";
 import { commitWorld } from "../support/commit-world.ts";
 import { scriptedHaproxy } from "../support/scripted-factory.ts";
@@ -278,9 +280,18 @@ test("what is tried is what the commit then does", async (t) => {
       }),
       { minLength: 1, maxLength: 2 },
     ),
-    { numRuns: 60, seed: 7 },
+    { numRuns: 120, seed: 7 },
   );
-  let made = 0;
+  const there = async () => ({
+    revision: world.commit.revision,
+    revisions: (await world.store.revisions.list({ limit: 1_000 })).length,
+    document: print(world.commit.document),
+    text: await world.text(),
+    servers: await world.servers(),
+    reloads: world.reloads(),
+  });
+  const made = { none: 0, runtime: 0, reload: 0 };
+  let refused = 0;
   for (const list of changes) {
     const input: ApplyInput = {
       changes: list.map((json) => fromJson(ChangeSchema, json as never)),
@@ -299,20 +310,39 @@ test("what is tried is what the commit then does", async (t) => {
           if (error instanceof DomainError) return `${error.reason} ${error.message}`;
           throw error;
         });
+    const old = await there();
     const tried = await run(true);
+    assert.deepEqual(await there(), old);
     const done = await run(false);
     if (typeof tried === "string" || typeof done === "string") {
       assert.equal(done, tried);
+      assert.deepEqual(await there(), old);
+      refused++;
       continue;
     }
-    made++;
-    assert.deepEqual(
-      [done.via, done.reasons, done.commands, print(done.after)],
-      [tried.via, tried.reasons, tried.commands, print(tried.after)],
-    );
+    made[done.via]++;
+    const told = ({ via, reasons, commands, warnings, before, after }: ChangeOutcome) => ({
+      ...{ via, reasons, commands, warnings, before: print(before), after: print(after) },
+    });
+    assert.deepEqual(told(done), told(tried));
     assert.equal(await world.text(), print(done.after));
+    const isChanged = print(tried.after) !== print(tried.before);
+    const { revision, revisions, reloads } = await there();
+    const [more, again] = [Number(isChanged), Number(done.via === "reload")];
+    assert.equal(tried.revision, old.revision);
+    assert.deepEqual(
+      { done: done.revision, revision, revisions, reloads },
+      {
+        ...{ done: old.revision + more, revision: old.revision + more },
+        ...{ revisions: old.revisions + more, reloads: old.reloads + again },
+      },
+    );
+    const diff = unifiedDiff(tried.before, tried.after);
+    assert.equal(isChanged, diff !== "");
+    if (isChanged) assert.equal((await getRevision(world.store, `revisions/${revision}`)).diff, diff);
   }
-  assert.ok(made > 5, `only ${made} changes were possible`);
+  t.diagnostic(`refused ${refused}, made ${JSON.stringify(made)}`);
+  assert.ok(Math.min(refused, made.runtime, made.reload) > 5, "changes of some kind are missing");
 });
 
 test("50 writers on disjoint backends all succeed, without a retry, and none is lost", async (t) => {

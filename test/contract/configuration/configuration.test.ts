@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { Applied_Via, ResourceChange_Type, View } from "../../../gen/haplane/v1/configuration_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  Applied_Via,
+  type ChangeSchema,
+  ResourceChange_Type,
+  type ResourceSchema,
+  View,
+} from "../../../gen/haplane/v1/configuration_pb.js";
 import {
   type ConfigurationClient,
   configurationClient,
@@ -42,6 +49,38 @@ const HOSTILE_NAMES = [
   "backends/é",
   "/backends/a",
   "nothing/a",
+];
+
+const update = (name: string, kind: NonNullable<MessageInitShape<typeof ResourceSchema>["kind"]>) =>
+  ({ case: "update", value: { resource: { name, kind } } }) as const;
+
+/** Changes that HAProxy takes in different ways. */
+const TRIED: readonly (readonly [
+  what: string,
+  via: Applied_Via,
+  change: NonNullable<MessageInitShape<typeof ChangeSchema>["operation"]>,
+])[] = [
+  [
+    "a weight",
+    Applied_Via.RUNTIME,
+    update("backends/site/servers/b", { case: "server", value: { weight: 8 } }),
+  ],
+  [
+    "a timeout",
+    Applied_Via.RELOAD,
+    update("backends/site", { case: "backend", value: { timeoutServer: "7s" } }),
+  ],
+  [
+    "a rule that HAProxy warns of",
+    Applied_Via.RELOAD,
+    update("backends/site", {
+      case: "backend",
+      value: {
+        acls: [{ name: "late", criterion: "res.hdr(x)", patterns: "-m found" }],
+        httpRequestRules: [{ action: { case: "deny", value: {} }, condition: "if late" }],
+      },
+    }),
+  ],
 ];
 
 for (const stack of STACKS) {
@@ -124,25 +163,36 @@ for (const stack of STACKS) {
       assert.equal((await client.getVersion({})).revision, revision);
     });
 
-    test("what is tried changes nothing and says what the write then does", async () => {
-      const old = text();
-      const change = {
-        resource: {
-          name: "backends/site",
-          kind: { case: "backend" as const, value: { timeoutServer: "7s" } },
-        },
-      };
-      const tried = await client.update({ ...change, options: { validateOnly: true } });
-      assert.equal(tried.applied?.via, Applied_Via.RELOAD);
-      assert.match(tried.diff, /^\+ {4}timeout server 7s$/m);
-      assert.equal(text(), old);
-      const made = await client.update(change);
-      assert.equal(made.applied?.via, tried.applied.via);
-      assert.deepEqual(made.applied.reasons, tried.applied.reasons);
-      assert.match(made.applied.reload, /^reloads\/\d+$/);
-      assert.equal(made.resource?.etag, tried.resource?.etag);
-      assert.notEqual(text(), old);
-    });
+    for (const [what, via, change] of TRIED) {
+      test(`what is tried changes nothing and says what the write then does: ${what}`, async () => {
+        const old = text();
+        const { revision } = await client.getVersion({});
+        const changes = [{ operation: change }];
+        const tried = await client.apply({ changes, options: { validateOnly: true } });
+        assert.equal(text(), old);
+        assert.deepEqual([tried.revision, (await client.getVersion({})).revision], [revision, revision]);
+        const made = await client.apply({ changes });
+        assert.equal(made.revision, revision + 1n);
+        const told = ({ changes: done, applied }: typeof tried) => ({
+          done: done.map(({ name, type, etag }) => ({ name, type, etag })),
+          via: applied?.via,
+          reasons: applied?.reasons,
+          commands: applied?.runtimeCommands,
+          warnings: applied?.warnings.map(({ file, line, message, resource }) => ({
+            ...{ file, line, message, resource },
+          })),
+        });
+        assert.deepEqual(told(made), told(tried));
+        assert.equal(made.applied?.via, via);
+        assert.equal(made.applied.reload !== "", via === Applied_Via.RELOAD);
+        assert.equal(tried.applied?.reload, "");
+        assert.equal(made.applied.warnings.length > 0, what.includes("warns"));
+        assert.notEqual(tried.diff, "");
+        assert.equal((await client.getRevision({ name: `revisions/${made.revision}` })).diff, tried.diff);
+        await client.rollback({ name: `revisions/${revision}` });
+        assert.equal(text(), old);
+      });
+    }
 
     test("a write that takes the last socket for commands away says what that costs", async () => {
       const { applied } = await client.update({
