@@ -304,8 +304,11 @@ function requireHaproxy(settings: Settings): string {
 
 /** The log, and how its file is opened anew after somebody has moved it away. */
 function openLog({ logFile, logLevel }: Settings): { logger: Logger; reopen: () => void } {
-  if (logFile === undefined)
+  if (logFile === undefined) {
+    // It may lead to a file, and a disk that is full costs log lines, not the process.
+    process.stderr.on("error", () => {});
     return { logger: createLogger({ level: logLevel, destination: process.stderr }), reopen: () => {} };
+  }
   const destination = new LogFile(logFile);
   return {
     logger: createLogger({ level: logLevel, destination }),

@@ -6,6 +6,8 @@ import type { DestinationStream } from "pino";
 export class LogFile implements DestinationStream {
   readonly #path: string;
   #stream: WriteStream;
+  /** A stream that could not write once never does again. */
+  #isBroken = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -14,6 +16,7 @@ export class LogFile implements DestinationStream {
   }
 
   write(line: string): void {
+    if (this.#isBroken) this.reopen();
     this.#stream.write(line);
   }
 
@@ -26,8 +29,11 @@ export class LogFile implements DestinationStream {
 
   #open(): WriteStream {
     const stream = createWriteStream(this.#path, { flags: "a", mode: 0o600 });
-    // A disk that is full costs log lines, not the process.
-    stream.on("error", () => {});
+    this.#isBroken = false;
+    // A disk that is full costs log lines, not the process, and no more than those that it has no room for.
+    stream.on("error", () => {
+      if (this.#stream === stream) this.#isBroken = true;
+    });
     return stream;
   }
 }

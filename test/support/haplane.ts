@@ -50,6 +50,8 @@ export interface HaplaneProgram {
   readonly command?: readonly [string, ...string[]];
   /** Variables beside those of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Where everything is to be below, which is removed in the end. Default: a new one. */
+  readonly dir?: string;
   /** Default: a new one. */
   readonly stateDir?: string;
 }
@@ -62,7 +64,7 @@ export async function startHaplane(
 ): Promise<TestHaplane> {
   const { command: [file, ...before] = [process.execPath, join(root, "src", "main.ts")], environment } =
     program;
-  const dir = mkdtempSync(join(tmpdir(), "haplane-"));
+  const dir = program.dir ?? mkdtempSync(join(tmpdir(), "haplane-"));
   const config = join(dir, "haproxy.cfg");
   const statsSocket = join(dir, "stats.sock");
   const stateDir = program.stateDir ?? join(dir, "state");

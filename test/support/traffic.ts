@@ -33,6 +33,11 @@ export async function startApp(name: string): Promise<App> {
 /** Requests that are made one after another on each of several clients. */
 export interface Traffic {
   readonly total: number;
+  /**
+   * How many were made again, on another connection, because a kept one ended while they were on their way and nothing of an answer had come. Whoever ends an idle connection, as a HAProxy does that is
+   * reloaded, cannot keep a request from meeting that: HTTP has clients repeat it (RFC 9112, 9.3.1). On a new connection it would be a failure.
+   */
+  readonly repeated: number;
   /** What went wrong, one line each. */
   readonly failures: readonly string[];
   /** How many requests each application has answered. */
@@ -62,6 +67,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const failures: string[] = [];
   const served = new Map<string, number>();
   let total = 0;
+  let repeated = 0;
   let isStopped = false;
 
   async function client(keepAlive: boolean): Promise<void> {
@@ -69,7 +75,11 @@ export function startTraffic(options: TrafficOptions): Traffic {
     while (!isStopped) {
       total++;
       try {
-        const name = await fetchText(url, agent);
+        const name = await fetchText(url, agent).catch((error: unknown) => {
+          if (!(error instanceof KeptConnectionEnded)) throw error;
+          repeated++;
+          return fetchText(url, agent);
+        });
         if (!isExpected(name)) throw new Error(`the answer is "${name}"`);
         served.set(name, (served.get(name) ?? 0) + 1);
         onAnswer?.(name);
@@ -90,6 +100,9 @@ export function startTraffic(options: TrafficOptions): Traffic {
     get total() {
       return total;
     },
+    get repeated() {
+      return repeated;
+    },
     failures,
     served,
     async stop() {
@@ -99,10 +112,15 @@ export function startTraffic(options: TrafficOptions): Traffic {
   };
 }
 
+/** A connection that had served before ended before anything of an answer came. */
+class KeptConnectionEnded extends Error {
+  readonly code = "ECONNRESET";
+}
+
 /** One request; rejects when the answer is not 200. */
 export function fetchText(url: string, agent: Agent): Promise<string> {
   return new Promise((resolve, reject) => {
-    get(url, { agent }, async (response) => {
+    const request = get(url, { agent }, async (response) => {
       try {
         let text = "";
         for await (const chunk of response.setEncoding("utf8")) text += chunk;
@@ -111,6 +129,11 @@ export function fetchText(url: string, agent: Agent): Promise<string> {
       } catch (error) {
         reject(error);
       }
-    }).on("error", reject);
+    });
+    request.on("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        request.reusedSocket && error.code === "ECONNRESET" ? new KeptConnectionEnded(error.message) : error,
+      ),
+    );
   });
 }
