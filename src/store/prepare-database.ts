@@ -2,12 +2,13 @@ import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, renameSync } from "node:fs";
 import { DomainError } from "../lib/errors.ts";
 import { Database, isDamage } from "./database.ts";
-import { migrate } from "./schema.ts";
+import { migrate, type Upgrade } from "./schema.ts";
 import { listSources, putSource } from "./source-table.ts";
 
 /** A database that is sound and of the present version. */
 export interface Prepared {
   readonly database: Database;
+  readonly upgrade?: Upgrade | undefined;
   /** Where a damaged predecessor was put, and how many sources could be read from it. */
   readonly setAside?: { readonly path: string; readonly reason: string; readonly sources: number };
 }
@@ -18,23 +19,23 @@ export interface Prepared {
  */
 export function prepareDatabase(path: string, now: number): Prepared {
   try {
-    return { database: openSound(path) };
+    return openSound(path);
   } catch (error) {
     if (!isDamage(error)) throw error;
     const aside = setAside(path, now);
     closeSync(openSync(path, "wx", 0o600));
-    const database = openSound(path);
+    const { database } = openSound(path);
     const sources = salvageSources(aside, database);
     return { database, setAside: { path: aside, reason: (error as Error).message, sources } };
   }
 }
 
-function openSound(path: string): Database {
+function openSound(path: string): Prepared {
   const database = Database.openWritable(path);
   try {
     const found = database.get<{ quick_check: string }>("PRAGMA quick_check(1)");
     if (found?.quick_check !== "ok") throw damaged(found?.quick_check);
-    migrate(database);
+    const upgrade = migrate(database);
     database.useWriteAheadLog();
     database.transaction(() =>
       database.run(
@@ -43,7 +44,7 @@ function openSound(path: string): Database {
         randomBytes(32),
       ),
     );
-    return database;
+    return { database, upgrade };
   } catch (error) {
     database.close();
     throw error;

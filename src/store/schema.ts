@@ -126,11 +126,17 @@ export const MIGRATIONS: readonly string[] = [
 // "hapl", so that a database of something else is not taken for ours.
 const APPLICATION_ID = 0x6861706c;
 
+/** From which version a database was brought to which. */
+export interface Upgrade {
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * Brings a database to the newest version, each step in a transaction of its own. Throws `NOT_SUPPORTED` when it is of a newer haplane or of another program.
- * `migrations` is replaced by tests.
+ * Brings a database to the newest version, each step in a transaction of its own, and returns what that was; undefined when there was nothing to do, or nothing there. Throws `NOT_SUPPORTED` when it is of a newer
+ * haplane or of another program. `migrations` is replaced by tests.
  */
-export function migrate(database: Database, migrations: readonly string[] = MIGRATIONS): void {
+export function migrate(database: Database, migrations: readonly string[] = MIGRATIONS): Upgrade | undefined {
   const { application, version, tables } = database.get<{
     application: number;
     version: number;
@@ -163,4 +169,5 @@ export function migrate(database: Database, migrations: readonly string[] = MIGR
       database.execute(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${index + 1}`);
     });
   }
+  return version > 0 && version < migrations.length ? { from: version, to: migrations.length } : undefined;
 }

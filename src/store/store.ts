@@ -158,6 +158,12 @@ export async function openStore(directory: string, options: StoreOptions): Promi
     );
   }
 
+  if (opened.upgrade !== undefined)
+    logger.info(
+      opened.upgrade,
+      "the state database of an older haplane was taken over, with all that is in it; that haplane cannot use it any more",
+    );
+
   let { newestRevision, newestReload } = opened;
   const health = new StoreHealthWatch({ clock, logger, probe: () => void write(PROBE).catch(() => {}) });
   const queue = new WriteQueue({

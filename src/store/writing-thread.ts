@@ -25,6 +25,7 @@ export interface Opened {
   readonly newestRevision: number;
   readonly newestReload: number;
   readonly setAside: Prepared["setAside"];
+  readonly upgrade: Prepared["upgrade"];
 }
 
 /** What one step of maintenance did. */
@@ -37,7 +38,7 @@ export interface Maintained {
 
 /** The only connection that writes. It is opened by the first call, so that what goes wrong is that call's error. */
 function createCalls({ path, now }: WritingThreadData) {
-  const { database, setAside } = prepareDatabase(path, now);
+  const { database, setAside, upgrade } = prepareDatabase(path, now);
   let newest = newestPosition(database);
   // Bytes of the events in the log; counted at the first maintenance, kept up to date after that.
   let logBytes: number | undefined;
@@ -56,6 +57,7 @@ function createCalls({ path, now }: WritingThreadData) {
         newestRevision: newestRevision(database),
         newestReload: newestReload(database),
         setAside,
+        upgrade,
       };
     },
 
