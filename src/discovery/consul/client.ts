@@ -33,6 +33,9 @@ export interface Answer {
 export interface ConsulClient {
   services(mode: QueryMode, signal: AbortSignal): Promise<Answer>;
   instances(service: string, mode: QueryMode, signal: AbortSignal): Promise<Answer>;
+  nodes(mode: QueryMode, signal: AbortSignal): Promise<Answer>;
+  /** A node with its services. */
+  node(node: string, mode: QueryMode, signal: AbortSignal): Promise<Answer>;
   /** All checks of all nodes and services. */
   checks(mode: QueryMode, signal: AbortSignal): Promise<Answer>;
   /** The address of the leader of the cluster; empty when it has none. */
@@ -136,6 +139,11 @@ export function createConsulClient(settings: ConsulSettings, limits: ClientLimit
     instances: (service, mode, signal) =>
       query(`instances of "${service}"`, { service }, mode, signal, (options) =>
         consul.health.service(options),
+      ),
+    nodes: (mode, signal) => query("nodes", {}, mode, signal, (options) => consul.catalog.node.list(options)),
+    node: (node, mode, signal) =>
+      query(`services of node "${node}"`, { node }, mode, signal, (options) =>
+        consul.catalog.node.services(options),
       ),
     checks: (mode, signal) =>
       query("checks", { state: "any" }, mode, signal, (options) => consul.health.state(options)),

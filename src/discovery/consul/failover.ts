@@ -38,6 +38,8 @@ export function createFailoverClient(
   return {
     services: (mode, signal) => ask(signal, (client) => client.services(mode, signal)),
     instances: (service, mode, signal) => ask(signal, (client) => client.instances(service, mode, signal)),
+    nodes: (mode, signal) => ask(signal, (client) => client.nodes(mode, signal)),
+    node: (node, mode, signal) => ask(signal, (client) => client.node(node, mode, signal)),
     checks: (mode, signal) => ask(signal, (client) => client.checks(mode, signal)),
     leader: (signal) => ask(signal, (client) => client.leader(signal)),
     close() {

@@ -4,6 +4,7 @@ import { readInstances } from "./answers.ts";
 import type { Body } from "./body.ts";
 import { type Checks, changedChecks, readChecks } from "./checks.ts";
 import { follow } from "./follow.ts";
+import { createCatalogMarks, type Mark, markOf } from "./marks.ts";
 import type { ServiceWatches, WatchParts } from "./service-watches.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 
@@ -13,18 +14,26 @@ const ASKED_AT_ONCE = 16;
 const FAILURES_IN_A_ROW = 3;
 /** The answer about all checks is large: it rests a millisecond for so many checks. */
 const CHECKS_PER_MS = 100;
-/** Rounds through all services: some at once, then one every two seconds. */
+/** Rounds through all nodes or services: some at once, then one every two seconds. */
 const ROUNDS_AT_ONCE = 5;
 const ROUNDS_PER_SECOND = 0.5;
 
+/** What was said of a service. */
+interface Known extends ServiceAnswer {
+  /** Of the body that said it. */
+  readonly digest: string;
+  readonly mark: Mark;
+}
+
 /**
  * Many services over few connections: one blocking query for all checks, beside the one for the list of services that somebody else makes. The checks that change tell which services to ask
- * for. The list tells only that some instance has come, gone or changed, so then all services are asked for, those that a check named first.
+ * for. The list tells only that some instance has come, gone or changed, so then the nodes are asked which services have others than were answered; where there are more nodes than services, or they do not
+ * say, all services are asked for, those that a check named first.
  */
 export function createSharedWatch(parts: WatchParts, signal: AbortSignal): ServiceWatches {
   const { client, context, selection, report } = parts;
-  /** What was said of each service, and the digest of the body that said it. */
-  const answers = new Map<string, ServiceAnswer & { readonly digest: string }>();
+  const answers = new Map<string, Known>();
+  const catalog = createCatalogMarks(client);
   /** Services to ask for, in this order; a set, so that nobody is asked for twice. */
   const urgent = new Set<string>();
   const due = new Set<string>();
@@ -40,6 +49,7 @@ export function createSharedWatch(parts: WatchParts, signal: AbortSignal): Servi
   let isRoundComing = false;
   let isRetryComing = false;
   let failures = 0;
+  let looking: Promise<void> = Promise.resolve();
   const running = followChecks();
 
   async function followChecks(): Promise<void> {
@@ -78,9 +88,16 @@ export function createSharedWatch(parts: WatchParts, signal: AbortSignal): Servi
   function round(): void {
     if (isRoundComing) return;
     isRoundComing = true;
-    void context.damping.wait(rounds.take(1), ended).then(() => {
+    // One after another: what one has seen the next compares with.
+    looking = looking.then(async () => {
+      await context.damping.wait(rounds.take(1), ended);
       isRoundComing = false;
-      for (const service of services) due.add(service);
+      if (ended.aborted) return;
+      const marks = await catalog.look(services.size, ended).catch(() => undefined);
+      for (const service of services) {
+        const known = answers.get(service);
+        if (marks === undefined || (marks.get(service) ?? "") !== known?.mark) due.add(service);
+      }
       pump();
     });
   }
@@ -117,19 +134,21 @@ export function createSharedWatch(parts: WatchParts, signal: AbortSignal): Servi
       if (!answer.hasLeader) report({ kind: "doubt", service, reason: "the cluster has no leader" });
       failures = 0;
       backoff.reset();
+      answers.set(service, said);
       const { instances, leftOut } = said;
-      answers.set(service, { instances, leftOut, digest: answer.body.digest });
       report({ kind: "instances", service, instances, leftOut, index: answer.index });
     } catch (error) {
       if (!ended.aborted) fail(service, error as DomainError);
     }
   }
 
-  function readUnlessKnown(service: string, body: Body): ServiceAnswer {
+  function readUnlessKnown(service: string, { digest, read }: Body): Known {
     const last = answers.get(service);
-    if (last?.digest === body.digest) return last;
-    const value = readInstances(body.read(), service, selection);
-    return last !== undefined && isSameAnswer(last, value) ? last : value;
+    if (last?.digest === digest) return last;
+    const body = read();
+    const value = readInstances(body, service, selection);
+    const said = last !== undefined && isSameAnswer(last, value) ? last : value;
+    return { ...said, digest, mark: markOf(body, service) };
   }
 
   function fail(service: string, error: DomainError): void {
@@ -168,7 +187,7 @@ export function createSharedWatch(parts: WatchParts, signal: AbortSignal): Servi
     },
     async end() {
       abort.abort();
-      await Promise.all([running, ...asking.values()]);
+      await Promise.all([running, looking, ...asking.values()]);
     },
   };
 }
