@@ -26,7 +26,9 @@ import { Prompt } from "./runtime/prompt.ts";
 const SERVERS = 10_000;
 const STATS_SECONDS = 8;
 const BATCH = 1_000;
-const BATCH_ROUNDS = 9;
+const BATCH_ROUNDS = 40;
+/** Before anything counts: both sides are compiled while they run. */
+const WARM_UP_ROUNDS = 10;
 /** As many as haplane's own connection. */
 const WINDOW = 128;
 const CALLS = 3_000;
@@ -144,7 +146,7 @@ async function changeAll(prompt: Prompt, signal: AbortSignal): Promise<void> {
 async function batch(haplane: TestHaplane, side: Side): Promise<Measurement[]> {
   const prompt = new Prompt(haplane.statsSocket);
   const [oursMs, rawMs]: [number[], number[]] = [[], []];
-  for (let round = -2; round < BATCH_ROUNDS; round += 1) {
+  for (let round = -WARM_UP_ROUNDS; round < BATCH_ROUNDS; round += 1) {
     const requests = Array.from({ length: BATCH }, (_none, at) => ({
       name: `backends/many/servers/s${at}`,
       weight: 11,

@@ -5,6 +5,7 @@ import type { StatsFeed } from "../haproxy/stats-feed.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Reloads } from "../store/store.ts";
 import type { WriteTools } from "./configuration-writes.ts";
+import type { LookAtServers } from "./server-looks.ts";
 
 /** What the service is built from. */
 export interface RuntimeOptions {
@@ -20,4 +21,5 @@ export interface RuntimeOptions {
 /** What its methods share. */
 export interface RuntimeTools extends RuntimeOptions {
   readonly feed: StatsFeed;
+  readonly lookAtServers: LookAtServers;
 }

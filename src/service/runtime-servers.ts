@@ -115,10 +115,11 @@ export async function setServer(tools: RuntimeTools, request: SetServerRequest, 
   // One command and the look at what it did go to HAProxy together; several are sent one after another.
   const isOneCommand = Object.keys(change).length === ONE_COMMAND_KEYS;
   const changing = changeServer(tools, change, signal);
-  const reading = isOneCommand ? readState(tools, path, signal, true) : undefined;
-  await Promise.allSettled([changing, reading]);
+  const reading = isOneCommand ? lookAt(tools, path) : undefined;
+  // What fails first is what is told.
+  reading?.catch(() => {});
   await changing;
-  const state = await (reading ?? readState(tools, path, signal));
+  const state = await (reading ?? lookAt(tools, path));
   return { server: serverMessage(tools.commit.document, state), ...persisted };
 }
 
@@ -198,22 +199,29 @@ async function readServer(tools: RuntimeTools, path: ServerPath, signal: AbortSi
   return serverMessage(tools.commit.document, await readState(tools, path, signal));
 }
 
-async function readState(tools: RuntimeTools, path: ServerPath, signal: AbortSignal, behindChanges = false) {
-  const states = await serverStates(tools, path.backend, signal, behindChanges);
-  const state = states.find(({ server }) => server === path.server);
-  if (state === undefined)
-    throw notFound("server", formatName("backends", path.backend, "servers", path.server));
+async function readState(tools: RuntimeTools, path: ServerPath, signal: AbortSignal) {
+  return serverIn(await serverStates(tools, path.backend, signal), path);
+}
+
+/** A server behind the changes that were asked for before. */
+async function lookAt(tools: RuntimeTools, path: ServerPath) {
+  return serverIn(await ofBackend(path.backend, tools.lookAtServers(path.backend)), path);
+}
+
+function serverIn(states: readonly ServerState[], { backend, server }: ServerPath): ServerState {
+  const state = states.find((one) => one.server === server);
+  if (state === undefined) throw notFound("server", formatName("backends", backend, "servers", server));
   return state;
 }
 
-async function serverStates(
-  { haproxy }: RuntimeTools,
-  backend: string | undefined,
-  signal: AbortSignal,
-  behindChanges = false,
-) {
+function serverStates({ haproxy }: RuntimeTools, backend: string | undefined, signal: AbortSignal) {
+  return ofBackend(backend, haproxy.runtime.serverStates(backend, { signal }));
+}
+
+/** HAProxy refuses to print a backend that it does not have. */
+async function ofBackend<T>(backend: string | undefined, states: Promise<T>): Promise<T> {
   try {
-    return await haproxy.runtime.serverStates(backend, { signal, behindChanges });
+    return await states;
   } catch (error) {
     const isMissing =
       error instanceof DomainError &&

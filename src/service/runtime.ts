@@ -18,7 +18,6 @@ import {
 } from "./runtime-servers.ts";
 import { getSession, listSessions, shutdownSession } from "./runtime-sessions.ts";
 import { listStats, watchStats } from "./runtime-stats.ts";
-
 import {
   clearStickTable,
   listStickTableEntries,
@@ -26,13 +25,14 @@ import {
   setStickTableEntry,
 } from "./runtime-tables.ts";
 import { getOcspResponse, getTlsFile, listOcspResponses, listTlsFiles } from "./runtime-tls.ts";
+import { createServerLooks } from "./server-looks.ts";
 
 /** `haplane.v1.Runtime` over the running HAProxy, beside what is configured, and the record of reloads. */
 export function runtimeService(options: RuntimeOptions): Service {
   const { haproxy, commit, reloads, clock } = options;
   const { runtime } = haproxy;
   const feed = createStatsFeed((callOptions) => runtime.stats(callOptions), clock);
-  const tools: RuntimeTools = { ...options, feed };
+  const tools: RuntimeTools = { ...options, feed, lookAtServers: createServerLooks(runtime) };
 
   return service(Runtime, {
     getInfo: (_request, { signal }) => getInfo(tools, signal),
