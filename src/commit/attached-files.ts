@@ -1,5 +1,6 @@
 import {
   type FileSystem,
+  type Place,
   readIfThere,
   type StagedFile,
   stageFile,
@@ -81,9 +82,10 @@ export async function stageContent(
   fs: FileSystem,
   path: string,
   to: FileContent | undefined,
+  place?: Place,
 ): Promise<StagedFile> {
   if (to === undefined) return stageRemoval(path, fs);
-  return stageFile(path, to.bytes, { fs, mode: to.mode, owner: to.owner });
+  return stageFile(path, to.bytes, { fs, mode: to.mode, owner: to.owner }, place);
 }
 
 /** Gives a file its former content back, unless it holds something else than `next` by now: that is somebody's edit. */

@@ -2,7 +2,9 @@ import { join } from "node:path";
 import {
   type FileSystem,
   type FormerFile,
+  findPlace,
   holds,
+  type Place,
   readIfThere,
   type StagedFile,
 } from "../lib/durable-file.ts";
@@ -10,6 +12,7 @@ import { DomainError } from "../lib/errors.ts";
 import { isDirectory } from "../lib/files.ts";
 import { Document, type PartInput } from "../text/document.ts";
 import { type AttachedChange, type FileContent, putBack, stageContent } from "./attached-files.ts";
+import { byteEdit } from "./byte-edit.ts";
 import type { FileState } from "./file-state.ts";
 
 /** How a write ended. */
@@ -102,11 +105,26 @@ export class ConfigFiles {
     return this.place(await this.stage(printed(document)));
   }
 
-  /** Writes what is to be in files beside them; those of the configuration that are believed to hold it already are left alone. */
-  async stage(parts: readonly PartInput[], attached: readonly AttachedChange[] = []): Promise<StagedFiles> {
+  /** Begins to find out what staging begins with. Resolves with one for each file. */
+  places(): Promise<readonly Place[]> {
+    const found = Promise.all(this.paths.map((path) => findPlace(path, { fs: this.#fs })));
+    // Whoever stages is told.
+    found.catch(() => {});
+    return found;
+  }
+
+  /** Writes what is to be in files beside them; those of the configuration that are believed to hold it already are left alone. `places` were asked for a moment ago. */
+  async stage(
+    parts: readonly PartInput[],
+    attached: readonly AttachedChange[] = [],
+    places?: Promise<readonly Place[]>,
+  ): Promise<StagedFiles> {
+    const found = (await places) ?? [];
     const own = parts.flatMap(({ path, bytes }, index) => {
       const former = this.#formerOf(index);
-      return former.equals(bytes) ? [] : [{ path, index, former: content(former), next: content(bytes) }];
+      return isUnchanged(former, bytes)
+        ? []
+        : [{ path, index, former: content(former), next: content(bytes) }];
     });
     const others = attached.map((change) => ({ ...change, index: undefined }));
     // What the configuration names is there at any time.
@@ -118,7 +136,15 @@ export class ConfigFiles {
     const steps: Step[] = [];
     try {
       for (const step of ordered)
-        steps.push({ ...step, file: await stageContent(this.#fs, step.path, step.next) });
+        steps.push({
+          ...step,
+          file: await stageContent(
+            this.#fs,
+            step.path,
+            step.next,
+            step.index === undefined ? undefined : found[step.index],
+          ),
+        });
       return { steps };
     } catch (error) {
       await this.discard({ steps });
@@ -175,6 +201,12 @@ export class ConfigFiles {
     if (step.index === undefined) this.#placed = this.#placed.filter(({ path }) => path !== step.path);
     else this.#believed = this.#believed.with(step.index, step.former!.bytes);
   }
+}
+
+/** An intent will ask how they differ: that is found out once. */
+function isUnchanged(former: Buffer, next: Buffer): boolean {
+  const { length, bytes } = byteEdit(former, next);
+  return length === 0 && bytes.length === 0;
 }
 
 function unusable(why: string, path: string): DomainError {

@@ -1,3 +1,4 @@
+import type { Place } from "../lib/durable-file.ts";
 import type { Operation } from "../store/operations.ts";
 import type { PartInput } from "../text/document.ts";
 import type { AttachedChange } from "./attached-files.ts";
@@ -15,6 +16,8 @@ export interface NextFiles {
   readonly next: readonly PartInput[];
   /** Others that change along with it. Default: none. */
   readonly attached?: readonly AttachedChange[];
+  /** Where the configuration's files lie, if that was asked for a moment ago. */
+  readonly places?: Promise<readonly Place[]>;
   /** The edits that lead to it. Default: none that keep anything along with their revision. */
   readonly edits?: readonly Edit[];
 }
@@ -40,7 +43,7 @@ export class DurableChange {
    */
   static async begin(
     parts: ChangeParts,
-    { next, attached = [], edits }: NextFiles,
+    { next, attached = [], edits, places }: NextFiles,
     operations: readonly Operation[] = [],
   ): Promise<DurableChange> {
     const { store, files, writer, history } = parts;
@@ -50,9 +53,9 @@ export class DurableChange {
       return intent.id;
     };
     // First what the disk has to do: the intent is made meanwhile.
-    const begun = attached.length === 0 ? files.stage(next) : undefined;
+    const begun = attached.length === 0 ? files.stage(next, [], places) : undefined;
     const announcing = announce();
-    const staging = begun ?? announcing.then(() => files.stage(next, attached));
+    const staging = begun ?? announcing.then(() => files.stage(next, attached, places));
     const [announced, staged] = await Promise.allSettled([announcing, staging]);
     if (announced.status === "rejected") {
       if (staged.status === "fulfilled") await files.discard(staged.value);

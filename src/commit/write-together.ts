@@ -71,7 +71,9 @@ export async function writeTogether(
   options: WriteTogetherOptions,
   requests: readonly Waiting[],
 ): Promise<void> {
-  const { fs, working } = options;
+  const { fs, files, working } = options;
+  // The disk is asked while it is judged what to write.
+  const places = files.places();
   const draft = await FileDraft.over(
     fs,
     requests.map(({ edit }) => edit),
@@ -82,7 +84,7 @@ export async function writeTogether(
   const last = first.steps.at(-1);
   if (last === undefined) return first.tellOthers();
   const edits = first.steps.map(({ request }) => request.edit);
-  const change = await DurableChange.begin(options, { next: printed(last.after), attached, edits });
+  const change = await DurableChange.begin(options, { next: printed(last.after), attached, edits, places });
   // Discovery does not wait for turns, so the document may have changed meanwhile.
   const planned = working.current === first.base ? first : plan(options, requests, attached);
   if (planned.steps.length === 0) {

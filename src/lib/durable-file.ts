@@ -75,17 +75,31 @@ export interface StagedFile {
   discard(): Promise<void>;
 }
 
-/** Does the part of `replaceFile` that does not depend on what the file holds. */
-export async function stageFile(
-  path: string,
-  content: Uint8Array,
-  options: Omit<ReplaceOptions, "expected">,
-): Promise<StagedFile> {
+/** Where a file really lies, and what a replacement keeps of it. */
+export interface Place {
+  readonly target: string;
+  readonly attributes: Attributes;
+}
+
+/** Finds out what staging a file begins with: it can be asked for before the content is known. */
+export async function findPlace(path: string, options: Omit<ReplaceOptions, "expected">): Promise<Place> {
   const fs = options.fs ?? nodeFs;
   const [target, attributes] = await Promise.all([
     resolveLink(fs, path),
     attributesOf(fs, path, { mode: options.mode ?? 0o600, owner: options.owner }),
   ]);
+  return { target, attributes };
+}
+
+/** Does the part of `replaceFile` that does not depend on what the file holds. `place` is what `findPlace` has found a moment ago. */
+export async function stageFile(
+  path: string,
+  content: Uint8Array,
+  options: Omit<ReplaceOptions, "expected">,
+  place?: Place,
+): Promise<StagedFile> {
+  const fs = options.fs ?? nodeFs;
+  const { target, attributes } = place ?? (await findPlace(path, options));
   const directory = dirname(target);
   const suffix = randomBytes(6).toString("hex");
   const temporary = join(directory, `.${basename(target)}.haplane-new-${suffix}${UNREAD}`);
@@ -188,7 +202,7 @@ async function letGo(
 }
 
 /** Bytes that are compared at a time: large files are not to be in memory a second time. */
-const PIECE_BYTES = 262_144;
+const PIECE_BYTES = 1_048_576;
 
 /** Whether a file holds exactly these bytes; undefined: whether there is none. A directory holds none of them. */
 export async function holds(
@@ -231,7 +245,8 @@ export async function readIfThere(
   return ifThere(fs.readFile(path));
 }
 
-interface Attributes {
+/** Permission bits, owner and group. */
+export interface Attributes {
   readonly mode: number;
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
 }

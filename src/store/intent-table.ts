@@ -1,7 +1,7 @@
 import type { Database } from "./database.ts";
 import { applyEdits, decodeEdits } from "./delta.ts";
 import type { FileChange, NewIntent } from "./operations.ts";
-import { contentAt, encodeChange, getRevision, sizeAfter, sizeOf } from "./revision-table.ts";
+import { contentAt, encodeChange, requireRevision, sizeAfter, sizeOf } from "./revision-table.ts";
 
 /** An intent that was begun and not finished. */
 export interface PendingIntent {
@@ -18,7 +18,7 @@ export interface PendingIntent {
 
 /** Announces a write. Throws a plain error, for it is the caller's defect, when there is no such base or the former content does not fit it. */
 export function beginIntent(database: Database, intent: NewIntent): void {
-  if (intent.base !== 0) getRevision(database, intent.base);
+  if (intent.base !== 0) requireRevision(database, intent.base);
   database.run(
     "INSERT INTO intents (id, time, base, data) VALUES (?, ?, ?, ?)",
     intent.id,

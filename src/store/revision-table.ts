@@ -123,9 +123,14 @@ export function getRevision(database: Database, number: number): Revision {
   return toRevision(row);
 }
 
+/** Throws `RESOURCE_NOT_FOUND` where there is no such revision. */
+export function requireRevision(database: Database, number: number): void {
+  if (database.get("SELECT 1 FROM revisions WHERE number = ?", number) === undefined) throw notFound(number);
+}
+
 /** The files of a revision, ordered by path. Throws `RESOURCE_NOT_FOUND`. */
 export function revisionFiles(database: Database, number: number): RevisionFile[] {
-  getRevision(database, number);
+  requireRevision(database, number);
   // With max(), SQLite takes the other columns from the row that has the maximum.
   return database
     .all<{ path: string; size: number; kind: string }>(
@@ -138,7 +143,7 @@ export function revisionFiles(database: Database, number: number): RevisionFile[
 
 /** The content of a revision's file. Throws `RESOURCE_NOT_FOUND`. */
 export function readRevisionFile(database: Database, number: number, path: string): Uint8Array {
-  getRevision(database, number);
+  requireRevision(database, number);
   const content = contentAt(database, number, path);
   if (content === undefined) throw notFound(number, path);
   return content;
