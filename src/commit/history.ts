@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { EventKind, EventType } from "../../gen/haplane/v1/events_pb.js";
 import type { Clock } from "../lib/clock.ts";
+import { cutList } from "../lib/cut-list.ts";
 import { Serial } from "../lib/serial.ts";
 import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
@@ -159,7 +160,7 @@ export class History {
       kind: EventKind.REVISION,
       type: EventType.ADDED,
       resource: `revisions/${number}`,
-      payload: { case: "revisionCommitted" as const, value: { message, resources } },
+      payload: { case: "revisionCommitted" as const, value: revisionFacts(message, resources) },
     };
     const along = [...alongOf(edits, number), ...(beside?.(number) ?? [])];
     const events = [
@@ -178,6 +179,12 @@ export class History {
       ...along.filter(({ kind }) => kind !== "append-events"),
     ];
   }
+}
+
+/** What an event tells of a revision. */
+export function revisionFacts(message: string, resources: readonly string[]) {
+  const { first, more } = cutList(resources);
+  return { message, resources: first, moreResources: more };
 }
 
 /** How contents of files differ from those before. */

@@ -1,5 +1,6 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { EventKind, EventType, ReloadState } from "../../gen/haplane/v1/events_pb.js";
+import { cutList } from "../lib/cut-list.ts";
 import type { ReloadOutcome, ReloadRecord } from "../store/operations.ts";
 import type { EventDraft } from "./server-event.ts";
 
@@ -15,6 +16,9 @@ export function reloadStateOf(state: ReloadOutcome): ReloadState {
   return STATES[state];
 }
 
+/** HAProxy can complain of each line of a large file. */
+const MAX_OUTPUT = 64 * 1024;
+
 /** The event that a reload's record is. */
 export function reloadEvent({
   number,
@@ -24,6 +28,7 @@ export function reloadEvent({
   startTime,
   endTime,
 }: ReloadRecord): EventDraft {
+  const { first, more } = cutList(reasons);
   return {
     kind: EventKind.RELOAD,
     type: state === "running" ? EventType.ADDED : EventType.UPDATED,
@@ -32,8 +37,8 @@ export function reloadEvent({
       case: "reload",
       value: {
         state: STATES[state],
-        reasons: [...reasons],
-        output,
+        ...{ reasons: first, moreReasons: more },
+        output: output.slice(0, MAX_OUTPUT),
         ...(endTime !== undefined && { took: durationFromMs(Math.max(0, Math.round(endTime - startTime))) }),
       },
     },

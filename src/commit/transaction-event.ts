@@ -1,4 +1,5 @@
 import { EventKind, EventType, TransactionState } from "../../gen/haplane/v1/events_pb.js";
+import { cutList } from "../lib/cut-list.ts";
 import type { Operation } from "../store/operations.ts";
 import { eventNow } from "./server-event.ts";
 
@@ -36,16 +37,14 @@ export interface TransactionStep {
 /** Tells watchers of a transaction. */
 export function tellTransaction(now: number, step: TransactionStep): Operation {
   const { name, state, author, resources, revision = 0 } = step;
+  const { first, more } = cutList(resources, state === "staged" ? MAX_WHILE_OPEN : undefined);
   const draft = {
     kind: EventKind.TRANSACTION,
     type: TYPES[state],
     resource: name,
     payload: {
       case: "transaction" as const,
-      value: {
-        state: STATES[state],
-        resources: state === "staged" ? resources.slice(0, MAX_WHILE_OPEN) : [...resources],
-      },
+      value: { state: STATES[state], resources: first, moreResources: more },
     },
   };
   return { kind: "append-events", events: [eventNow(draft, now, { author, revision })] };

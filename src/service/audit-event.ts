@@ -7,6 +7,9 @@ import type { AuditRecord } from "../rpc/audit.ts";
 /** Records wait this long for others, so that many calls cost one write to the log. */
 const GATHER_MS = 20;
 
+/** An error can have the words of HAProxy about each line of a large file. */
+const MAX_ERROR = 4_096;
+
 /** The events of calls. */
 export interface AuditTrail {
   /** To be told of every audited call that has ended. */
@@ -41,14 +44,14 @@ export function createAuditTrail({
 }
 
 function auditEvent(record: AuditRecord, now: number): MessageInitShape<typeof EventSchema> {
-  const { caller, resources, outcome, revision, tookMs, ...facts } = record;
+  const { caller, resources, outcome, revision, tookMs, error = "", ...facts } = record;
   return {
     ...{ kind: EventKind.AUDIT, type: EventType.ADDED, time: timestampFromMs(now), author: caller },
     resource: resources[0] ?? record.method,
     payload: {
       case: "audit",
       value: {
-        ...{ ...facts, resources: [...resources], code: outcome },
+        ...{ ...facts, resources: [...resources], code: outcome, error: error.slice(0, MAX_ERROR) },
         ...{ revision: BigInt(revision ?? 0), took: durationFromMs(tookMs) },
       },
     },

@@ -9,8 +9,10 @@ import {
 } from "../../gen/haplane/v1/events_pb.js";
 import { serverChanges } from "../commit/classify.ts";
 import type { Commit } from "../commit/commit.ts";
+import { revisionFacts } from "../commit/history.ts";
 import type { TransactionView } from "../commit/open-transaction.ts";
 import { serverEvent } from "../commit/server-event.ts";
+import { cutList } from "../lib/cut-list.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 
@@ -29,7 +31,7 @@ export async function configurationEvents(
     resource: `revisions/${newest}`,
     revision: BigInt(newest),
     author,
-    payload: { case: "revisionCommitted", value: { message, resources: [...resources] } },
+    payload: { case: "revisionCommitted", value: revisionFacts(message, resources) },
   });
   const servers = serverChanges(Document.parse([]), document);
   return [
@@ -40,12 +42,13 @@ export async function configurationEvents(
 
 /** What a watch begins with of an open transaction. */
 export function presentTransaction(view: TransactionView<unknown>): Event {
+  const { first, more } = cutList(view.resources);
   return create(EventSchema, {
     ...{ kind: EventKind.TRANSACTION, type: EventType.CURRENT, time: timestampFromMs(view.createTime) },
     ...{ resource: view.name, author: view.owner },
     payload: {
       case: "transaction",
-      value: { state: TransactionState.OPEN, resources: [...view.resources] },
+      value: { state: TransactionState.OPEN, resources: first, moreResources: more },
     },
   });
 }

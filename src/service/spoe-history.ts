@@ -4,6 +4,7 @@ import type { Along } from "../commit/edit.ts";
 import { eventNow } from "../commit/server-event.ts";
 import { splitName } from "../config/name.ts";
 import type { Clock } from "../lib/clock.ts";
+import { cutList } from "../lib/cut-list.ts";
 import { fileName } from "../spoe/file-errors.ts";
 import type { SpoeCommit, SpoeFiles, SpoeHistory } from "../spoe/spoe-files.ts";
 import type { NewFileVersion } from "../store/operations.ts";
@@ -94,13 +95,17 @@ function eventOf(
   { after, isNew, version, sha256, size, resources }: SpoeCommit,
 ): MessageInitShape<typeof EventSchema> {
   const changed = isNew ? EventType.ADDED : EventType.UPDATED;
+  const { first, more } = cutList(resources);
   return {
     kind: EventKind.FILE,
     type: after === undefined ? EventType.REMOVED : changed,
     resource: fileName(name),
     payload: {
       case: "file",
-      value: { sha256, size: BigInt(size), version: BigInt(version), resources: [...resources] },
+      value: {
+        ...{ sha256, size: BigInt(size), version: BigInt(version) },
+        ...{ resources: first, moreResources: more },
+      },
     },
   };
 }

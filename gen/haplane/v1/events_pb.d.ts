@@ -374,14 +374,14 @@ export declare type ReloadEvent = Message<"haplane.v1.ReloadEvent"> & {
   state: ReloadState;
 
   /**
-   * Why it was needed.
+   * Why it was needed: the first 1,000 reasons, and at most 64 KiB. GetReload has all.
    *
    * @generated from field: repeated string reasons = 2;
    */
   reasons: string[];
 
   /**
-   * HAProxy's words when it failed.
+   * HAProxy's words when it failed, cut at 64 KiB.
    *
    * @generated from field: string output = 3;
    */
@@ -393,6 +393,13 @@ export declare type ReloadEvent = Message<"haplane.v1.ReloadEvent"> & {
    * @generated from field: google.protobuf.Duration took = 4;
    */
   took?: Duration | undefined;
+
+  /**
+   * How many reasons there are beyond those.
+   *
+   * @generated from field: uint32 more_reasons = 5;
+   */
+  moreReasons: number;
 };
 
 /**
@@ -463,11 +470,18 @@ export declare type RevisionEvent = Message<"haplane.v1.RevisionEvent"> & {
   message: string;
 
   /**
-   * The resources that changed.
+   * The resources that changed: the first 1,000 of them, and at most 64 KiB. GetRevision has all.
    *
    * @generated from field: repeated string resources = 2;
    */
   resources: string[];
+
+  /**
+   * How many there are beyond those.
+   *
+   * @generated from field: uint32 more_resources = 3;
+   */
+  moreResources: number;
 };
 
 /**
@@ -518,11 +532,18 @@ export declare type FileEvent = Message<"haplane.v1.FileEvent"> & {
   version: bigint;
 
   /**
-   * Of a SPOE file: names of the scopes, agents, groups and messages that changed.
+   * Of a SPOE file: names of the scopes, agents, groups and messages that changed; at most 1,000, and 64 KiB.
    *
    * @generated from field: repeated string resources = 6;
    */
   resources: string[];
+
+  /**
+   * How many there are beyond those.
+   *
+   * @generated from field: uint32 more_resources = 7;
+   */
+  moreResources: number;
 };
 
 /**
@@ -545,11 +566,18 @@ export declare type TransactionEvent = Message<"haplane.v1.TransactionEvent"> & 
   state: TransactionState;
 
   /**
-   * Names of the resources that it writes; at most 100 of them while it is open.
+   * Names of the resources that it writes; at most 100 of them while it is open, then at most 1,000, and 64 KiB.
    *
    * @generated from field: repeated string resources = 2;
    */
   resources: string[];
+
+  /**
+   * How many there are beyond those.
+   *
+   * @generated from field: uint32 more_resources = 3;
+   */
+  moreResources: number;
 };
 
 /**
@@ -629,7 +657,7 @@ export declare type AuditEvent = Message<"haplane.v1.AuditEvent"> & {
   reason: string;
 
   /**
-   * The same as a sentence.
+   * The same as a sentence, cut at 4,096 characters.
    *
    * @generated from field: string error = 10;
    */

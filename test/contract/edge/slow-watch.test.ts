@@ -1,26 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { pino } from "pino";
-import { Registry } from "prom-client";
 import { RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import { EventKind, Events } from "../../../gen/haplane/v1/events_pb.js";
-import { createEventHub } from "../../../src/events/create-event-hub.ts";
-import { PresentState } from "../../../src/events/present-state.ts";
+import type { EventHub } from "../../../src/events/event-hub.ts";
 import { DEFAULT_WATCH_LIMITS } from "../../../src/events/watch-limits.ts";
-import { systemClock } from "../../../src/lib/clock.ts";
-import { createConnectListener } from "../../../src/rpc/connect.ts";
-import { createEdge } from "../../../src/rpc/edge.ts";
-import { createGrpcListener } from "../../../src/rpc/grpc.ts";
-import { createHealth } from "../../../src/rpc/health.ts";
-import type { Listener } from "../../../src/rpc/listener.ts";
-import { eventsService } from "../../../src/service/events.ts";
 import { emptyLogState, MemoryEventLog } from "../../support/memory-event-log.ts";
 import { waitFor } from "../../support/wait.ts";
+import { startWatchEdge, type WatchEdge } from "../../support/watch-edge.ts";
 import { testEvent } from "../../support/watch-world.ts";
 import { STACKS, stackTransport } from "../../support/watching.ts";
 
@@ -34,41 +22,17 @@ const TOGETHER = 500;
 const LIMITS = { ...DEFAULT_WATCH_LIMITS, tail: { bytes: 64 * 1024, entries: 1_000 }, lag: 5_000 };
 
 describe("a reader that stops reading", { concurrency: false }, () => {
-  const dir = mkdtempSync(join(tmpdir(), "haplane-slow-"));
-  const log = new MemoryEventLog(emptyLogState());
-  const hub = createEventHub({ log, clock: systemClock, limits: LIMITS });
-  const present = new PresentState(log);
-  const listeners: Listener[] = [];
-
+  let edge: WatchEdge;
+  let hub: EventHub;
   before(async () => {
-    mkdirSync(join(dir, "state"));
-    const edge = createEdge({
-      services: [eventsService(hub, present)],
-      health: createHealth(),
-      verify: () => undefined,
-      log: pino({ level: "silent" }),
-      metrics: new Registry(),
-      clock: systemClock,
-      audit: () => {},
-    });
-    const at = (name: string) => ({ kind: "unix", path: join(dir, "state", name) }) as const;
-    const policy = { authentication: "peer" } as const;
-    listeners.push(
-      await createGrpcListener(edge, { address: at("grpc.sock"), policy }),
-      await createConnectListener(edge, { address: at("connect.sock"), policy, routes: [] }),
-    );
+    edge = await startWatchEdge(new MemoryEventLog(emptyLogState()), LIMITS);
+    hub = edge.hub;
   });
-
-  after(async () => {
-    hub.close();
-    present.close();
-    await Promise.all(listeners.map((listener) => listener.close(0)));
-    rmSync(dir, { recursive: true, force: true });
-  });
+  after(() => edge?.stop());
 
   for (const stack of STACKS) {
     test(`is told to resume, and misses nothing: ${stack}`, async () => {
-      const { transport, close } = stackTransport(dir, stack);
+      const { transport, close } = stackTransport(edge.dir, stack);
       const client = createClient(Events, transport);
       const slow = client.watch({})[Symbol.asyncIterator]();
       let cursor = (await slow.next()).value.cursor as string;
