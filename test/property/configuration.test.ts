@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromJson, toJson } from "@bufbuild/protobuf";
 import fc from "fast-check";
+import { ProxySchema } from "../../gen/haplane/config/v1/proxy_pb.js";
 import {
   type Change,
   ChangeSchema,
@@ -514,4 +515,38 @@ test("applying what a whole other file says makes the file say it, and a second 
     { numRuns: 200 },
   );
   assert.ok(reached > 100, `only ${reached} pairs could be applied`);
+});
+
+test("prune leaves alone what service discovery owns: its servers, and its backends", () => {
+  const text = "backend own\n  server a 10.0.0.1:80\n\nbackend theirs\n  server b 10.0.0.2:80\n";
+  const resource = create(ResourceSchema, { name: "backends/theirs" });
+  resource.kind = {
+    case: "backend",
+    value: create(ProxySchema, { timeoutServer: "9s", servers: [{ name: "mine", address: "10.0.0.3" }] }),
+  };
+  const input = { changes: [], guards: [], single: false };
+  const theirs = (backend: string) => backend === "theirs";
+  const pruned = applyRequest(
+    parse(text),
+    { ...input, desired: [resource], prune: ["backends", "backends/-/servers"] },
+    context,
+    theirs,
+  ).document;
+  assert.equal(pruned.find("backend", "own").length, 0);
+  assert.match(print(pruned), /^backend theirs\n {2}server b 10\.0\.0\.2:80\n/m);
+  assert.match(print(pruned), /timeout server 9s/);
+  assert.doesNotMatch(print(pruned), /mine/);
+  // The same without an owner takes it away.
+  const all = applyRequest(parse(text), { ...input, desired: [], prune: ["backends"] }, context, nobody);
+  assert.doesNotMatch(print(all.document), /backend/);
+});
+
+test("an etag is no oracle: under another installation's key the same lines have another", () => {
+  const located = locate(
+    parse("userlist ops\n  user tom insecure-password hunter2\n"),
+    readResourceId("userlists/ops", "name"),
+  )!;
+  const other = createEtags(Buffer.alloc(32, 4));
+  assert.equal(etags.of(located), createEtags(Buffer.alloc(32, 3)).of(located));
+  assert.notEqual(etags.of(located), other.of(located));
 });
