@@ -56,6 +56,8 @@ export type GroupOutcome =
       readonly group: readonly ReloadRequest[];
       readonly error: unknown;
       readonly splittable: boolean;
+      /** Set when HAProxy may run what was taken back: no end of the reload was seen, or it was started in the middle. */
+      readonly doubt?: FollowUp;
     };
 
 /** What a group is taken through its steps with. */
@@ -185,7 +187,15 @@ export async function writeAndReload(
       const error = reloadError(outcome, after);
       takeBack();
       await change.undo(ended(options, reload, "failed", error.message));
-      return { kind: "failed", group, error, splittable: outcome.kind === "refused" };
+      const splittable = outcome.kind === "refused";
+      if (outcome.kind !== "master_lost" && outcome.kind !== "timed_out")
+        return { kind: "failed", group, error, splittable };
+      const reason = "HAProxy may run what was taken back: the end of its reload was not seen";
+      const taken = touchedServers([...edits].flatMap(({ servers }) => servers));
+      return {
+        ...{ kind: "failed", group, error, splittable },
+        doubt: { reason, untold: mergeTouched([untold, taken]) },
+      };
     }
     working.startedFrom(after, end);
     const followUp = await handover.after({ legacy, since: working.since(end) });

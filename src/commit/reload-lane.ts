@@ -31,6 +31,8 @@ export class ReloadLane {
   #running: Promise<void> | undefined;
   #stage: ReloadStage = "idle";
   #newestReload: number;
+  /** Why it is not known what HAProxy runs; undefined when it is. */
+  #doubt: FollowUp | undefined;
   #lastReloadEnd = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReloadLaneOptions) {
@@ -52,6 +54,11 @@ export class ReloadLane {
       this.#queue.push({ edit, reason, untold, warnings: [], attempts: 0, resolve, reject });
       this.#running ??= this.#drain();
     });
+  }
+
+  /** Says that a worker was started without us. Where HAProxy may run what was taken back it is reloaded. */
+  workerStarted(): void {
+    if (this.#doubt !== undefined) this.#followUp(this.#doubt);
   }
 
   /** Lets the group under way finish, and refuses what waits. */
@@ -147,6 +154,7 @@ export class ReloadLane {
       case "none":
         return;
       case "done":
+        this.#doubt = undefined;
         for (const { resolve, warnings } of outcome.group) resolve({ ...outcome.done, warnings });
         if (outcome.followUp !== undefined) this.#followUp(outcome.followUp);
         return;
@@ -154,6 +162,11 @@ export class ReloadLane {
         await this.#beginAnew(accepted, outcome.foreign);
         return;
       case "failed":
+        if (outcome.doubt !== undefined) {
+          this.#doubt = outcome.doubt;
+          // One that was made for that alone is not made again before another worker is seen.
+          if (outcome.group.some(({ edit }) => edit !== undefined)) this.#followUp(outcome.doubt);
+        }
         if (outcome.group.length === 1 || !outcome.splittable) {
           for (const { reject } of outcome.group) reject(outcome.error);
           return;

@@ -60,5 +60,6 @@ export class StartedWorkers {
     runtime.workerChanged("unknown");
     working.startedFrom(Document.parse(files.believed), writer.written);
     this.compare();
+    reloads.workerStarted();
   }
 }

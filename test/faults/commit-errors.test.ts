@@ -120,6 +120,25 @@ test("a change that was taken back refuses nobody's base_revision, while it is u
   await w.commit.change({ edit: reloading(3), baseRevision: w.commit.revision });
 });
 
+for (const kind of ["master_lost", "timed_out"] as const)
+  for (const when of ["before it is taken back", "long after"] as const)
+    test(`truthful: HAProxy that somebody starts in the middle of a reload (${kind}), and that is seen ${when}, runs what the file says in the end`, async (t) => {
+      const { w, haproxy } = await scripted(t);
+      haproxy.beforeReload = async () => {
+        haproxy.beforeReload = async () => undefined;
+        if (when === "long after") await haproxy.startUnseen();
+        else await haproxy.restart();
+        return { kind, messages: [], log: "somebody ended it", tookMs: 1 };
+      };
+      await assert.rejects(
+        w.commit.target.createBackends([{ name: "new", servers: [server("s", 18004, 1)] }], "sources/test"),
+      );
+      assert.equal(await w.text(), BODY);
+      haproxy.beSeen();
+      await eventually(() => assert.ok(!haproxy.servers().some((line) => line.startsWith("new/"))));
+      assert.equal(await w.text(), BODY);
+    });
+
 test("a file that cannot be put back after a refused reload is put back as soon as it can", async (t) => {
   const { w, haproxy, disk } = await scripted(t);
   haproxy.beforeReload = async () => {

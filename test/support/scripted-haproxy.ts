@@ -42,6 +42,9 @@ export interface ScriptedHaproxy extends Haproxy {
   keepOldWorkers(pids: readonly number[]): void;
   /** It starts anew from its files. */
   restart(): Promise<void>;
+  /** The same, but it is down to whoever looks until it is seen. */
+  startUnseen(): Promise<void>;
+  beSeen(): void;
   /** `backend/server address:port weight state`, sorted. */
   servers(): string[];
 }
@@ -168,8 +171,14 @@ export async function createScriptedHaproxy(files: readonly string[]): Promise<S
       if (state.kind === "running") setState({ ...state, oldWorkerPids: pids });
     },
     async restart() {
+      await self.startUnseen();
+      self.beSeen();
+    },
+    async startUnseen() {
       setState({ kind: "down", since: new Date(0), reason: "it was told to", retryAt: new Date(0) });
       await load();
+    },
+    beSeen() {
       setState(running(0));
     },
     servers() {
