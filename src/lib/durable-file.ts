@@ -117,7 +117,9 @@ export async function stageFile(
       let isPlaced = false;
       let isLinked = false;
       try {
-        if (!(await holds(fs, target, expected))) return { kind: "foreign" };
+        const [now, isExpected] = await Promise.all([resolveLink(fs, path), holds(fs, target, expected)]);
+        // A link that was set to another file since is somebody's edit too, whatever that holds.
+        if (now !== target || !isExpected) return { kind: "foreign" };
         if (expected !== undefined) {
           await fs.link(target, former);
           isLinked = true;

@@ -21,6 +21,7 @@ import { type TestContext, test } from "node:test";
 import { pino } from "pino";
 import { Commit } from "../../src/commit/commit.ts";
 import { ConfigFiles } from "../../src/commit/config-files.ts";
+import { readRevision } from "../../src/commit/history.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Document } from "../../src/text/document.ts";
@@ -49,6 +50,45 @@ test("a haproxy.cfg that is a symbolic link stays one, and its target keeps its 
   const target = join(w.directory, "kept/site.cfg");
   assert.equal((await stat(target)).mode & 0o777, 0o640);
   assert.match(await readFile(target, "utf8"), /connect 2s[\s\S]*weight 6/);
+});
+
+test("a symbolic link that is set to another file of the same content in the middle of a write is followed: what was answered is where HAProxy reads", async (t) => {
+  let swap: (() => Promise<void>) | undefined;
+  const fs = {
+    ...nodeFs,
+    async open(...args: Parameters<typeof nodeFs.open>) {
+      const file = await nodeFs.open(...args);
+      const isStaged = String(args[0]).includes(".haplane-new-");
+      // When the next content is staged beside the former target.
+      if (isStaged) {
+        await swap?.();
+        swap = undefined;
+      }
+      return file;
+    },
+  };
+  const factory: typeof scriptedHaproxy = async (directory, configuration) => {
+    const under = await scriptedHaproxy(directory, configuration);
+    for (const name of ["one", "two"]) await mkdir(join(directory, name));
+    await rename(join(directory, "haproxy.cfg"), join(directory, "one/site.cfg"));
+    await symlink("one/site.cfg", join(directory, "haproxy.cfg"));
+    return under;
+  };
+  const w = await commitWorld(t, factory, BODY, {}, fs);
+  for (const edit of [weight, reloading]) {
+    const [from, to] = (await readlink(w.path)) === "one/site.cfg" ? ["one", "two"] : ["two", "one"];
+    swap = async () => {
+      await nodeFs.copyFile(join(w.directory, from, "site.cfg"), join(w.directory, to, "site.cfg"));
+      await symlink(`${to}/site.cfg`, join(w.directory, "next"));
+      await rename(join(w.directory, "next"), w.path);
+    };
+    await w.commit.change({ edit });
+    assert.equal(swap, undefined);
+    assert.equal(await readlink(w.path), `${to}/site.cfg`);
+    const recorded = await readRevision(w.store, w.commit.revision, w.path);
+    assert.equal(await w.text(), recorded.toString());
+  }
+  assert.match(await w.text(), /connect 2s[\s\S]*weight 6/);
 });
 
 test("a directory in place of the file is said at the start, and held while haplane runs", async (t) => {
