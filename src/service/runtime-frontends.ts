@@ -1,10 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { ChangeSchema } from "../../gen/haplane/v1/configuration_pb.js";
-import {
-  type ListFrontendsRequest,
-  type SetFrontendRequest,
-  SetFrontendRequestSchema,
-} from "../../gen/haplane/v1/runtime_pb.js";
+import type { ListFrontendsRequest, SetFrontendRequest } from "../../gen/haplane/v1/runtime_pb.js";
 import { type Stats, StatsSchema, StatsType } from "../../gen/haplane/v1/runtime_stats_pb.js";
 import { formatName, splitName } from "../config/name.ts";
 import { directiveReader } from "../config/section-lines.ts";
@@ -14,8 +10,7 @@ import type { CallContext } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
 import type { Document } from "../text/document.ts";
 import type { Section } from "../text/section.ts";
-import { checkRequest } from "./check-request.ts";
-import { NOT_PERSISTED, persist, requireEditor } from "./persist.ts";
+import { NOT_PERSISTED, type PersistAlong, persist, requireEditor } from "./persist.ts";
 import type { RuntimeTools } from "./runtime-options.ts";
 import { statsEncoder } from "./stats-encoder.ts";
 import { statsFilter } from "./stats-updates.ts";
@@ -45,8 +40,8 @@ export async function setFrontend(
   tools: RuntimeTools,
   request: SetFrontendRequest,
   { signal, caller }: CallContext,
+  along: PersistAlong,
 ) {
-  checkRequest(SetFrontendRequestSchema, request);
   const { maxconn, enabled } = request;
   const name = frontendOf(request.name);
   if (request.persist && enabled !== undefined)
@@ -62,7 +57,7 @@ export async function setFrontend(
     } as const;
     const updateMask = { paths: ["maxconn"] };
     const change = create(ChangeSchema, { operation: { case: "update", value: { resource, updateMask } } });
-    persisted = await persist(tools.configuration, caller, [change]);
+    persisted = await persist(tools.configuration, caller, [change], along);
   }
   const { runtime } = tools.haproxy;
   if (maxconn !== undefined)

@@ -5,6 +5,7 @@ import type { StatsFeed } from "../haproxy/stats-feed.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Reloads } from "../store/store.ts";
 import type { WriteTools } from "./configuration-writes.ts";
+import type { FirstAnswers } from "./first-answers.ts";
 import type { LookAtServers } from "./server-looks.ts";
 
 /** What the service is built from. */
@@ -13,7 +14,7 @@ export interface RuntimeOptions {
   readonly commit: Commit;
   readonly reloads: Reloads;
   /** What changes that are to be persisted are written with. */
-  readonly configuration: WriteTools;
+  readonly configuration: WriteTools & { readonly answers: FirstAnswers };
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -4,7 +4,6 @@ import {
   type AddServerRequest,
   AdminState,
   type BatchSetServersRequest,
-  BatchSetServersRequestSchema,
   type DeleteServerRequest,
   type ListServersRequest,
   type SetServerRequest,
@@ -18,8 +17,7 @@ import { DomainError, type FieldViolation } from "../lib/errors.ts";
 import { checkFields, fieldsInvalid } from "../rpc/fields.ts";
 import type { CallContext } from "../rpc/handler.ts";
 import { paginate } from "../rpc/page-token.ts";
-import { checkRequest } from "./check-request.ts";
-import { NOT_PERSISTED, persist, requireEditor } from "./persist.ts";
+import { NOT_PERSISTED, type PersistAlong, persist, requireEditor } from "./persist.ts";
 import type { RuntimeTools } from "./runtime-options.ts";
 import { type ServerMessage, serverMessage } from "./server-message.ts";
 import {
@@ -71,7 +69,12 @@ export async function getServer(tools: RuntimeTools, name: string, signal: Abort
 }
 
 /** Adds a server: to the worker, or to the configuration, which the worker then follows. */
-export async function addServer(tools: RuntimeTools, request: AddServerRequest, context: CallContext) {
+export async function addServer(
+  tools: RuntimeTools,
+  request: AddServerRequest,
+  context: CallContext,
+  along: PersistAlong,
+) {
   const { signal, caller } = context;
   const path = serverPath(request.name, "name");
   checkAdd(request);
@@ -87,7 +90,7 @@ export async function addServer(tools: RuntimeTools, request: AddServerRequest, 
     const name = configuredName(tools.commit.document, path);
     const resource = { name, kind: { case: "server", value: server } } as const;
     const created = create(ChangeSchema, { operation: { case: "create", value: { resource } } });
-    const persisted = await persist(tools.configuration, caller, [created]);
+    const persisted = await persist(tools.configuration, caller, [created], along);
     return { server: await readServer(tools, path, signal), ...persisted };
   }
   const words = [...(weight === undefined ? [] : ["weight", String(weight)]), ...(check ? ["check"] : [])];
@@ -98,7 +101,12 @@ export async function addServer(tools: RuntimeTools, request: AddServerRequest, 
 }
 
 /** Changes a running server, and its line in the configuration when that is asked for. */
-export async function setServer(tools: RuntimeTools, request: SetServerRequest, context: CallContext) {
+export async function setServer(
+  tools: RuntimeTools,
+  request: SetServerRequest,
+  context: CallContext,
+  along: PersistAlong,
+) {
   const { signal, caller } = context;
   const path = serverPath(request.name, "name");
   const violations: FieldViolation[] = [];
@@ -109,7 +117,9 @@ export async function setServer(tools: RuntimeTools, request: SetServerRequest, 
   const needsPresent = request.port !== undefined && request.address === undefined;
   const present = needsPresent ? await readState(tools, path, signal) : undefined;
   const persistent = request.persist ? persistentSet(tools.commit.document, path, request) : undefined;
-  const persisted = persistent ? await persist(tools.configuration, caller, [persistent]) : NOT_PERSISTED;
+  const persisted = persistent
+    ? await persist(tools.configuration, caller, [persistent], along)
+    : NOT_PERSISTED;
   // Also after it was persisted: what was set at runtime before may differ from both configurations.
   const change = setChange(path, request, present);
   // One command and the look at what it did go to HAProxy together; several are sent one after another.
@@ -128,8 +138,8 @@ export async function batchSetServers(
   tools: RuntimeTools,
   request: BatchSetServersRequest,
   { signal, caller }: CallContext,
+  along: PersistAlong,
 ) {
-  checkRequest(BatchSetServersRequestSchema, request);
   const { requests } = request;
   const violations: FieldViolation[] = [];
   const paths = requests.map((one, index) => {
@@ -147,7 +157,7 @@ export async function batchSetServers(
     const changes = requests.flatMap(
       (one, index) => persistentSet(document, paths[index] as ServerPath, one) ?? [],
     );
-    persisted = await persist(tools.configuration, caller, changes);
+    persisted = await persist(tools.configuration, caller, changes, along);
   }
   const outcomes = await tools.haproxy.runtime.applyServers(
     requests.map((one, index) => setChange(paths[index] as ServerPath, one, undefined)),
@@ -168,7 +178,12 @@ export async function batchSetServers(
 }
 
 /** Takes a server out of the worker, and out of the configuration when that is asked for. */
-export async function deleteServer(tools: RuntimeTools, request: DeleteServerRequest, context: CallContext) {
+export async function deleteServer(
+  tools: RuntimeTools,
+  request: DeleteServerRequest,
+  context: CallContext,
+  along: PersistAlong,
+) {
   const { signal, caller } = context;
   const path = serverPath(request.name, "name");
   const drainMs = checkFields((check) =>
@@ -179,7 +194,7 @@ export async function deleteServer(tools: RuntimeTools, request: DeleteServerReq
     requireEditor(caller);
     const name = configuredName(tools.commit.document, path);
     const deleted = create(ChangeSchema, { operation: { case: "delete", value: { name } } });
-    return persist(tools.configuration, caller, [deleted]);
+    return persist(tools.configuration, caller, [deleted], along);
   }
   await changeServer(tools, removal, signal);
   tools.commit.doubtWorker();

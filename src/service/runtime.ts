@@ -1,6 +1,19 @@
-import { Runtime } from "../../gen/haplane/v1/runtime_pb.js";
+import {
+  AddServerRequestSchema,
+  AddServerResponseSchema,
+  BatchSetServersRequestSchema,
+  BatchSetServersResponseSchema,
+  DeleteServerRequestSchema,
+  DeleteServerResponseSchema,
+  Runtime,
+  SetFrontendRequestSchema,
+  SetFrontendResponseSchema,
+  SetServerRequestSchema,
+  SetServerResponseSchema,
+} from "../../gen/haplane/v1/runtime_pb.js";
 import { createStatsFeed } from "../haproxy/stats-feed.ts";
 import { type Service, service } from "../rpc/handler.ts";
+import { persistable } from "./persist.ts";
 import { getActivity, listErrors, listResolvers, listThreads } from "./runtime-diagnostics.ts";
 import { execute } from "./runtime-execute.ts";
 import { listFrontends, setFrontend } from "./runtime-frontends.ts";
@@ -31,6 +44,7 @@ import { createServerLooks } from "./server-looks.ts";
 export function runtimeService(options: RuntimeOptions): Service {
   const { haproxy, commit, reloads, clock } = options;
   const { runtime } = haproxy;
+  const { answers } = options.configuration;
   const feed = createStatsFeed((callOptions) => runtime.stats(callOptions), clock);
   const tools: RuntimeTools = { ...options, feed, lookAtServers: createServerLooks(runtime) };
 
@@ -45,13 +59,38 @@ export function runtimeService(options: RuntimeOptions): Service {
 
     listServers: (request, { signal }) => listServers(tools, request, signal),
     getServer: ({ name }, { signal }) => getServer(tools, name, signal),
-    addServer: (request, context) => addServer(tools, request, context),
-    setServer: (request, context) => setServer(tools, request, context),
-    batchSetServers: (request, context) => batchSetServers(tools, request, context),
-    deleteServer: (request, context) => deleteServer(tools, request, context),
+    addServer: persistable(
+      answers,
+      "AddServer",
+      [AddServerRequestSchema, AddServerResponseSchema],
+      (...call) => addServer(tools, ...call),
+    ),
+    setServer: persistable(
+      answers,
+      "SetServer",
+      [SetServerRequestSchema, SetServerResponseSchema],
+      (...call) => setServer(tools, ...call),
+    ),
+    batchSetServers: persistable(
+      answers,
+      "BatchSetServers",
+      [BatchSetServersRequestSchema, BatchSetServersResponseSchema],
+      (...call) => batchSetServers(tools, ...call),
+    ),
+    deleteServer: persistable(
+      answers,
+      "DeleteServer",
+      [DeleteServerRequestSchema, DeleteServerResponseSchema],
+      (...call) => deleteServer(tools, ...call),
+    ),
 
     listFrontends: (request) => listFrontends(tools, request),
-    setFrontend: (request, context) => setFrontend(tools, request, context),
+    setFrontend: persistable(
+      answers,
+      "SetFrontend",
+      [SetFrontendRequestSchema, SetFrontendResponseSchema],
+      (...call) => setFrontend(tools, ...call),
+    ),
 
     listSessions: (request, { signal }) => listSessions(tools, request, signal),
     getSession: (request, { signal }) => getSession(tools, request, signal),

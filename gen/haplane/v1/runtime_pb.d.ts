@@ -666,6 +666,13 @@ export declare type AddServerRequest = Message<"haplane.v1.AddServerRequest"> & 
    * @generated from field: bool persist = 7;
    */
   persist: boolean;
+
+  /**
+   * Makes a retry with persist safe, see WriteOptions: the same id of the same caller gets the first answer. Not looked at without persist, where a retry sets the same again.
+   *
+   * @generated from field: string request_id = 8;
+   */
+  requestId: string;
 };
 
 /**
@@ -783,6 +790,13 @@ export declare type SetServerRequest = Message<"haplane.v1.SetServerRequest"> & 
    * @generated from field: bool persist = 10;
    */
   persist: boolean;
+
+  /**
+   * Makes a retry with persist safe, see WriteOptions: the same id of the same caller gets the first answer. In a batch that of the batch counts. Not looked at without persist, where a retry sets the same again.
+   *
+   * @generated from field: string request_id = 11;
+   */
+  requestId: string;
 };
 
 /**
@@ -832,7 +846,7 @@ export declare const SetServerResponseSchema: GenMessage<SetServerResponse>;
  */
 export declare type BatchSetServersRequest = Message<"haplane.v1.BatchSetServersRequest"> & {
   /**
-   * The changes, at most 10,000. `persist` of each is not looked at.
+   * The changes, at most 10,000. `persist` and `request_id` of each are not looked at.
    *
    * @generated from field: repeated haplane.v1.SetServerRequest requests = 1;
    */
@@ -844,6 +858,13 @@ export declare type BatchSetServersRequest = Message<"haplane.v1.BatchSetServers
    * @generated from field: bool persist = 2;
    */
   persist: boolean;
+
+  /**
+   * Makes a retry with persist safe, see WriteOptions: the same id of the same caller gets the first answer. Not looked at without persist, where a retry sets the same again.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -967,6 +988,13 @@ export declare type DeleteServerRequest = Message<"haplane.v1.DeleteServerReques
    * @generated from field: bool persist = 4;
    */
   persist: boolean;
+
+  /**
+   * Makes a retry with persist safe, see WriteOptions: the same id of the same caller gets the first answer. Not looked at without persist, where a retry sets the same again.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**
@@ -1144,6 +1172,13 @@ export declare type SetFrontendRequest = Message<"haplane.v1.SetFrontendRequest"
    * @generated from field: bool persist = 4;
    */
   persist: boolean;
+
+  /**
+   * Makes a retry with persist safe, see WriteOptions: the same id of the same caller gets the first answer. Not looked at without persist, where a retry sets the same again.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**

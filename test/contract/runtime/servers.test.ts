@@ -116,6 +116,51 @@ for (const stack of STACKS) {
       assert.equal((await client.getServer({ name: A })).server?.weight, 7);
     });
 
+    test("what is persisted again under its id is made once, and answered as the first time", async () => {
+      const client = world.client(stack);
+      const id = (what: string) => `${what} over ${stack}`;
+      const app = "backends/app/servers/";
+      const added = { ...{ name: `${app}r1`, address: "127.0.0.1", port: 18_030 }, persist: true };
+      const writes = [
+        () => client.addServer({ ...added, requestId: id("add") }),
+        () => client.setServer({ name: `${app}r1`, weight: 4, persist: true, requestId: id("set") }),
+        () =>
+          client.batchSetServers({
+            requests: [{ name: `${app}r1`, weight: 5 }],
+            ...{ persist: true, requestId: id("batch") },
+          }),
+        () =>
+          client.setFrontend({
+            name: "frontends/web",
+            maxconn: 124,
+            persist: true,
+            requestId: id("frontend"),
+          }),
+        () => client.deleteServer({ name: `${app}r1`, persist: true, requestId: id("delete") }),
+      ] as const;
+      for (const write of writes) {
+        // Also when both come at once, of which either may be the first.
+        const both = await Promise.all([write(), write()]);
+        const before = file();
+        const third = await write();
+        assert.ok(third.revision > 0n);
+        assert.deepEqual(
+          both.map(({ revision }) => revision),
+          [third.revision, third.revision],
+        );
+        const replayed = both.map(({ applied }) => applied?.replayed === true).sort();
+        assert.deepEqual([...replayed, third.applied?.replayed], [false, true, true]);
+        assert.equal(file(), before);
+      }
+      const other = client.setServer({ name: A, weight: 3, persist: true, requestId: id("set") });
+      assert.deepEqual((await failureOf(other)).fields, ["request_id"]);
+      await client.setFrontend({ name: "frontends/web", maxconn: 123, persist: true });
+      // What is made at runtime only is set again.
+      await client.setServer({ name: A, weight: 9, requestId: id("runtime") });
+      await client.setServer({ name: A, weight: 7, requestId: id("runtime") });
+      assert.equal((await client.getServer({ name: A })).server?.weight, 7);
+    });
+
     test("wrong values are told by field, all at once", async () => {
       const client = world.client(stack);
       const cases = [
