@@ -151,11 +151,13 @@ export function createSources(options: SourcesOptions): Sources {
         const source = find(name);
         refuseStale(source, etag);
         const last = source.describe();
-        const backends = await source.erase();
+        const { backends, created } = await source.erase();
         sources.delete(name);
         publish("removed", last);
         parts.onServices(name);
-        return prune ? pruneBackends(target, backends, name, durationMs(source.settings.drainTime)) : [];
+        if (!prune) return [];
+        await created;
+        return pruneBackends(target, backends, name, durationMs(source.settings.drainTime));
       }),
 
     subscribe(listener) {

@@ -8,6 +8,8 @@ export interface NewBackends {
   create(backend: NewBackend, alone: boolean): Promise<void>;
   /** Creates nothing more; what waits to be joined fails with `CANCELLED`. */
   stop(): void;
+  /** Resolves when nothing that was begun is under way: what HAProxy is being reloaded for cannot be stopped. */
+  idle(): Promise<void>;
 }
 
 /** A reload takes far longer than this, and services that are found together are reported within it. */
@@ -18,10 +20,13 @@ export function createNewBackends(target: Target, clock: Clock, author: string):
   let gathered: NewBackend[] = [];
   let batch: Promise<void> | undefined;
   let isStopped = false;
+  const underWay = new Set<Promise<void>>();
 
   async function createNow(backends: readonly NewBackend[]): Promise<void> {
     if (isStopped) throw new DomainError("CANCELLED", "the source was stopped");
-    await target.createBackends(backends, author);
+    const creation = target.createBackends(backends, author);
+    underWay.add(creation);
+    await creation.finally(() => underWay.delete(creation));
   }
 
   function gather(): Promise<void> {
@@ -44,6 +49,9 @@ export function createNewBackends(target: Target, clock: Clock, author: string):
     },
     stop() {
       isStopped = true;
+    },
+    async idle() {
+      await Promise.allSettled(underWay);
     },
   };
 }

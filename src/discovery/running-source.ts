@@ -104,6 +104,11 @@ export class RunningSource {
     await this.#ended;
   }
 
+  /** Resolves when no backend is being created any more. */
+  created(): Promise<void> {
+    return this.#newBackends.idle();
+  }
+
   /** Asks the registry for everything once more; resolves when what follows from the answers is done or refused. `acceptLoss`: believes what the answers say. */
   async sync(acceptLoss: boolean): Promise<void> {
     const passed = this.#passes.begin(this.#services.all.keys());

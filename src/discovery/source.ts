@@ -135,14 +135,15 @@ export class Source {
     this.#parts.onServices(this.name);
   }
 
-  /** Removes the source from the store and ends it. Resolves with the backends that it has made. */
-  async erase(): Promise<string[]> {
+  /** Removes the source from the store and ends it. Resolves with the backends that it has made, and when those are there that it was making. */
+  async erase(): Promise<{ readonly backends: readonly string[]; readonly created: Promise<void> }> {
     await this.#storing.run(async () => {
       await this.#parts.store.delete(this.name);
       this.#isErased = true;
     });
+    const run = this.#run;
     await this.stop();
-    return backendsOf(this.#memory);
+    return { backends: backendsOf(this.#memory), created: run?.created() ?? Promise.resolve() };
   }
 
   /** See `RunningSource.sync`. Rejects with `SOURCE_DISABLED` when it is disabled. */

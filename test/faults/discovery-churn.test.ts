@@ -9,8 +9,8 @@ import { serversInTraffic } from "../support/servers-in-traffic.ts";
 import { type App, startApp, startTraffic, type Traffic } from "../support/traffic.ts";
 import { waitFor } from "../support/wait.ts";
 
-/** How long after the last change everything has to be as Consul says: what is held back, and 5 s on a machine that is half as fast. */
-const HEALING_MS = 10_000;
+/** How long after the last change everything has to be as Consul says, with what is held back. */
+const HEALING_MS = 5_000;
 const MEMBERS = 6;
 const CROWD = 100;
 const FLAPS = 40;
