@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { boundHeap } from "./lib/bound-heap.ts";
 import { systemClock } from "./lib/clock.ts";
 import { DomainError } from "./lib/errors.ts";
 import { findExecutable } from "./lib/find-executable.ts";
@@ -10,7 +11,6 @@ import { createLogger, setLevel } from "./lib/log.ts";
 import { LogFile } from "./lib/log-file.ts";
 import { createServiceManager } from "./lib/service-manager.ts";
 import { StartError } from "./lib/start-error.ts";
-import { boundYoungSpace } from "./lib/young-space.ts";
 import { readSettings } from "./settings/read-settings.ts";
 import { createReload } from "./settings/reload.ts";
 import type { Profile, Settings } from "./settings/settings.ts";
@@ -30,7 +30,7 @@ interface Running {
   stop(): Promise<void>;
 }
 
-boundYoungSpace();
+boundHeap();
 
 const [command, ...argv] = process.argv.slice(2);
 process.exitCode = await main(command, argv);

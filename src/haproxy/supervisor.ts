@@ -12,6 +12,9 @@ import { WorkerQueues } from "./worker-queues.ts";
 /** How often a HAProxy that runs is asked who runs. Losing a connection to it tells sooner. */
 const STEADY_MS = 1_000;
 
+/** The same, when all has been as it is for a while: to look is half of what a haplane costs that has nothing to do. */
+const CALM = { afterMs: 10_000, everyMs: 4_000 };
+
 /** While something changes: least and longest pause between looks, and which part of the time that it has taken so far is one. Whoever waits for a reload waits longer than it takes by no more than that. */
 const UNSETTLED = { leastMs: 5, mostMs: 100, part: 1 / 8 };
 
@@ -51,7 +54,7 @@ export interface SupervisorOptions {
 }
 
 /**
- * Knows at any time whether HAProxy runs, and which of its workers accepts: it looks once a second, and at once when a connection ends
+ * Knows at any time whether HAProxy runs, and which of its workers accepts: it looks every few seconds, and at once when a connection ends
  * or a process exits. Points the command queues at that worker, and starts a managed HAProxy again when it is gone.
  */
 export class Supervisor {
@@ -73,6 +76,8 @@ export class Supervisor {
     since: 0,
   };
   #startedAt = 0;
+  /** When the state was another one last, in the clock's monotonic time. */
+  #changedAt = 0;
   /** When one that is down is to be started again, in the clock's monotonic time. */
   #retryAt = 0;
   #loop: Promise<void> | undefined;
@@ -241,7 +246,12 @@ export class Supervisor {
         ...now,
       });
     }
-    return STEADY_MS;
+    return this.#isCalm(now) ? CALM.everyMs : STEADY_MS;
+  }
+
+  /** Whether nothing is expected to change by itself; an old worker ends when its connections do. */
+  #isCalm({ oldWorkerPids }: Pick<Running, "oldWorkerPids">): boolean {
+    return oldWorkerPids.length === 0 && this.#clock.monotonic() - this.#changedAt >= CALM.afterMs;
   }
 
   /** HAProxy is down: says so, and that it is tried again after `pause` milliseconds. */
@@ -291,6 +301,7 @@ export class Supervisor {
   #setState(state: ProcessState): void {
     const previous = this.#state;
     this.#state = state;
+    this.#changedAt = this.#clock.monotonic();
     for (const listener of this.#stateListeners) listener(state, previous);
   }
 
