@@ -96,7 +96,7 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
 /** The delay of the event loop since the metrics were last read: what a call waits before anybody looks at it. */
 function registerEventLoopDelay(registers: Registry[]): void {
   // Each sample is the time between two timers of so many milliseconds; what exceeds it is delay. More samples would be most of what an idle process costs.
-  const resolution = 100;
+  const resolution = 250;
   const delay = monitorEventLoopDelay({ resolution });
   delay.enable();
   new Gauge({
