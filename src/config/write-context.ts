@@ -27,11 +27,7 @@ export function atPath<T>(path: string, write: () => T): T {
             field: field === "" ? path : `${path}.${field}`,
             description,
           }));
-    throw new DomainError(error.reason, `${named[0]!.field}: ${named[0]!.description}`, {
-      violations: named,
-      metadata: error.metadata,
-      ...(error.resource !== undefined && { resource: error.resource }),
-    });
+    throw error.with({ message: `${named[0]!.field}: ${named[0]!.description}`, violations: named });
   }
 }
 

@@ -170,13 +170,13 @@ async function addServer(worker: OneWorker, change: AddServer): Promise<void> {
 
 /** The error with the name of what is missing or there already. */
 function aboutResource({ backend, server }: ServerChange, error: DomainError): DomainError {
-  const { reason, message, metadata, cause } = error;
+  const { reason, metadata } = error;
   if (reason !== "RESOURCE_NOT_FOUND" && reason !== "RESOURCE_EXISTS") return error;
   const resource =
     /backend/.test(metadata.output ?? "") && reason === "RESOURCE_NOT_FOUND"
       ? { type: "backend", name: `backends/${backend}` }
       : { type: "server", name: `backends/${backend}/servers/${server}` };
-  return new DomainError(reason, message, { resource, metadata, cause });
+  return error.with({ resource });
 }
 
 /** True when a change that began on another worker turns out to be in the file that the new one has read. */

@@ -95,4 +95,15 @@ export class DomainError extends Error {
     this.retryAfterMs = facts.retryAfterMs;
     this.metadata = facts.metadata ?? {};
   }
+
+  /** The same error told otherwise: what is given takes the place of what it has. */
+  with({ message = this.message, ...facts }: ErrorFacts & { readonly message?: string }): DomainError {
+    const { reason, violations, resource, alerts, retryAfterMs, metadata, cause } = this;
+    return new DomainError(reason, message, {
+      ...{ violations, alerts, metadata, cause },
+      ...(resource !== undefined && { resource }),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...facts,
+    });
+  }
 }

@@ -5,9 +5,9 @@ import { Encoded } from "../rpc/encoded.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
 import type { Answer } from "../rpc/handler.ts";
 import type { Storage } from "../storage/storage.ts";
+import { toFile } from "./file-message.ts";
 import { numberOf } from "./size.ts";
 import { fileOf } from "./storage-kinds.ts";
-import { toFile } from "./stored-file.ts";
 
 type Response = Answer<typeof DownloadFileResponseSchema>;
 

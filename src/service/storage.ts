@@ -30,12 +30,12 @@ import type { Stored, StoreRequest } from "../storage/stored-file.ts";
 import { appliedOf } from "./applied.ts";
 import { checkRequest } from "./check-request.ts";
 import { downloadFile } from "./download.ts";
+import { toFile } from "./file-message.ts";
 import type { FirstAnswers } from "./first-answers.ts";
 import { entriesFileOf, entryOf, keyOf, listMapEntries, readEntries } from "./map-entries.ts";
 import { repeatable } from "./repeatable.ts";
 import { numberOf } from "./size.ts";
 import { fileOf, kindOf, kindOfParent, modeOf, nameOfNewFile } from "./storage-kinds.ts";
-import { toFile } from "./stored-file.ts";
 import { checkSha256, readUpload } from "./upload.ts";
 
 /** What every write answers with. */

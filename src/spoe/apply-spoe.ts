@@ -213,12 +213,12 @@ function refuseBlocks({ document }: Scope, name: string): void {
 
 /** The error with the names of the whole file. */
 function inScope(error: DomainError, scope: string): DomainError {
-  const { reason, violations, resource, metadata, cause } = error;
+  const { violations, resource } = error;
   const named = (field: string) => (/^(agents|groups|messages)\//.test(field) ? `${scope}/${field}` : field);
-  return new DomainError(reason, `${scope}: ${error.message}`, {
+  return error.with({
+    message: `${scope}: ${error.message}`,
     violations: violations.map(({ field, description }) => ({ field: named(field), description })),
     ...(resource && { resource: { ...resource, name: named(resource.name) } }),
-    ...{ metadata, cause },
   });
 }
 

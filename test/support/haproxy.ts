@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { askOnce as askSocket } from "../../src/haproxy/ask-once.ts";
 import { waitFor } from "./wait.ts";
 
 /** The HAProxy that tests run with; another version can be named in the environment. */
@@ -91,21 +91,9 @@ export async function startHaproxy(body: string | ((paths: HaproxyPaths) => stri
   return { ...paths, masterPid: child.pid as number, ask, askMaster, workerPid, writeConfig, stop };
 }
 
-/** Sends one line to a UNIX socket and reads to the end. Fails when nothing comes for ten seconds. */
+/** Sends one command to a socket, on a machine that is busy. */
 export function askOnce(socketPath: string, command: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ path: socketPath });
-    socket.setEncoding("utf8");
-    socket.setTimeout(10_000, () => socket.destroy(new Error(`no answer to "${command}"`)));
-    let answer = "";
-    socket.on("data", (chunk) => {
-      answer += chunk;
-    });
-    socket.on("error", reject);
-    socket.on("close", () => resolve(answer.trim()));
-    // The master closes its side only after ours.
-    socket.end(`${command}\n`);
-  });
+  return askSocket(socketPath, command, { timeoutMs: 10_000, maxBytes: 64 * 1024 * 1024 });
 }
 
 async function end(child: ChildProcess): Promise<void> {
