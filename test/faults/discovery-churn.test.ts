@@ -37,6 +37,13 @@ describe("traffic, while the members of a service change all the time", () => {
       timeoutMs: HEALING_MS,
     });
   };
+  /** Out of traffic is not enough for an application to end: a request may still be on its way to it. */
+  const untilGone = (name: string) =>
+    waitFor(
+      `${name} to have left HAProxy`,
+      async () => !(await haplane.ask("show servers state")).includes(` test-${name} `),
+      { timeoutMs: HEALING_MS },
+    );
   /** A master that is being reloaded does not answer for a moment. */
   const reloads = async () =>
     (await waitFor("the master to answer", () => haplane.worker().catch(() => undefined))).reloads;
@@ -79,7 +86,7 @@ describe("traffic, while the members of a service change all the time", () => {
       await start(`new-${i}`);
       await untilServed(`new-${i}`);
       await consul.deregister(`old-${i}`);
-      await waitFor("it to leave HAProxy", async () => !(await servers()).includes(`test-old-${i}`));
+      await untilGone(`old-${i}`);
       await apps.get(`old-${i}`)?.stop();
       apps.delete(`old-${i}`);
     }
@@ -95,6 +102,7 @@ describe("traffic, while the members of a service change all the time", () => {
     await Promise.all(former.map((name) => consul.deregister(name)));
     await untilServers([...apps.keys()].filter((name) => !former.includes(name)));
     for (const name of former) {
+      await untilGone(name);
       await apps.get(name)?.stop();
       apps.delete(name);
     }
@@ -121,6 +129,7 @@ describe("traffic, while the members of a service change all the time", () => {
       timeoutMs: HEALING_MS,
     });
     await consul.deregister("flap");
+    await untilGone("flap");
     await apps.get("flap")?.stop();
     apps.delete("flap");
     assert.deepEqual(traffic.failures, []);
