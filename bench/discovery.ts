@@ -3,7 +3,7 @@
  * happens. Then 5,000 instances of one service that come in one answer, and go again, beside a raw socket that sends the same commands to an HAProxy of its own.
  */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bench, BenchContext, BenchModule, Measurement } from "../scripts/bench/bench.ts";
@@ -237,10 +237,12 @@ async function statusOf(haplane: TestHaplane): Promise<{ readonly servers?: numb
   return answer.source.status;
 }
 
+/** The time that all threads of a process have had, by the scheduler's own clock: the ticks of `stat` are as long as an idle process works in several seconds. */
 function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  // In ticks of 10 ms, the user's and the system's.
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
+  );
+  return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
 }
 
 function residentMb(pid: number): number {
