@@ -9,7 +9,7 @@ import { judge, NOTHING } from "./judgement.ts";
 import type { CommitParts } from "./parts.ts";
 import { requireStartable } from "./start-conditions.ts";
 
-/** How many changes may wait for a check that nothing depends on. Each takes a processor while it runs. */
+/** How many changes may be tried at a time. */
 const MAX_TRIED = 32;
 
 /** Nobody ends such a check before its deadline. */
@@ -28,15 +28,31 @@ export interface Trial {
 export class Trials {
   readonly #options: CommitParts;
   readonly #turns = new Serial();
-  /** Trials that run or wait. */
+  readonly #texts = new Serial();
+  /** Trials that run or wait for their check. */
   #count = 0;
 
   constructor(options: CommitParts) {
     this.#options = options;
   }
 
-  /** Tries a change. Rejects with what the edit throws, with what HAProxy's check does, and with `LIMIT_EXCEEDED`. */
+  /** Tries a change. Rejects with what the edit throws, with what HAProxy's check does, and with `LIMIT_EXCEEDED`, before any work is done. */
   async try(edit: Edit): Promise<Trial> {
+    if (this.#count >= MAX_TRIED) {
+      throw new DomainError("LIMIT_EXCEEDED", "too many changes are being validated; try again", {
+        metadata: { limit: String(MAX_TRIED) },
+        retryAfterMs: 1_000,
+      });
+    }
+    this.#count += 1;
+    try {
+      return await this.#try(edit);
+    } finally {
+      this.#count -= 1;
+    }
+  }
+
+  async #try(edit: Edit): Promise<Trial> {
     const { working, fs, haproxy } = this.#options;
     await prepare(edit, working);
     const draft = await FileDraft.over(fs, [edit]);
@@ -46,42 +62,36 @@ export class Trials {
     const { before } = judged;
     if (judged.kind === "unchanged") return { before, after: before, classification: NOTHING, warnings: [] };
     const { after, classification } = judged;
-    const warnings = await this.#inTurn(async () => {
+    // Nothing depends on it, so it leaves the processors to others: one at a time.
+    const warnings = await this.#turns.run(async () => {
       await requireStartable(fs, after);
-      return checkCandidate(this.#options, after, NEVER, draft.changes);
+      return unlessUnknown(checkCandidate(this.#options, after, NEVER, draft.changes));
     });
     return { before, after, classification, warnings };
   }
 
-  /** Has HAProxy's check read what would be written without a reload, and so without a check. Where no binary is known nobody can be asked. */
-  async checkText(edit: Edit): Promise<void> {
+  /** Has HAProxy's check read what would be written without a reload, and so without a check: one at a time, but none waits for what is only tried. Where no binary is known nobody can be asked. */
+  checkText(edit: Edit): Promise<void> {
     const { working, fs, haproxy } = this.#options;
-    const draft = await FileDraft.over(fs, [edit]);
-    draft.make(edit);
-    const moment = { running: working.running, before: working.current };
-    const judged = judge(haproxy, moment, edit, draft.changes);
-    if (judged.kind !== "runtime") return;
-    await checkCandidate(this.#options, judged.after, NEVER, draft.changes).catch((error: unknown) => {
-      if (!(error instanceof DomainError && error.reason === "NOT_SUPPORTED")) throw error;
+    return this.#texts.run(async () => {
+      const draft = await FileDraft.over(fs, [edit]);
+      draft.make(edit);
+      const moment = { running: working.running, before: working.current };
+      const judged = judge(haproxy, moment, edit, draft.changes);
+      if (judged.kind !== "runtime") return;
+      await unlessUnknown(checkCandidate(this.#options, judged.after, NEVER, draft.changes));
     });
   }
+}
 
-  /** Runs a check that nothing depends on: one at a time, and only so many wait. */
-  async #inTurn(check: () => Promise<ConfigurationAlert[]>): Promise<readonly ConfigurationAlert[]> {
-    if (this.#count >= MAX_TRIED) {
-      throw new DomainError("LIMIT_EXCEEDED", "too many changes are being validated; try again", {
-        metadata: { limit: String(MAX_TRIED) },
-        retryAfterMs: 1_000,
-      });
-    }
-    this.#count += 1;
-    try {
-      return await this.#turns.run(check);
-    } catch (error) {
-      if (error instanceof DomainError && error.reason === "NOT_SUPPORTED") return [];
-      throw error;
-    } finally {
-      this.#count -= 1;
-    }
+/** What a check says; nothing where no binary is known that could be asked. */
+async function unlessUnknown(
+  check: Promise<readonly ConfigurationAlert[]>,
+): Promise<readonly ConfigurationAlert[]> {
+  try {
+    return await check;
+  } catch (error) {
+    if (error instanceof DomainError && error.reason === "NOT_SUPPORTED") return [];
+    throw error;
   }
 }
