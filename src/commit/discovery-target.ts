@@ -1,3 +1,4 @@
+import { backendReferrers } from "../config/remove-backend.ts";
 import { backendSection } from "../config/server.ts";
 import { addBackend } from "../config/server-edits.ts";
 import type {
@@ -50,6 +51,10 @@ export class DiscoveryTarget implements Target {
 
   servers(backend: string): readonly TargetServer[] | undefined {
     return targetServers(this.#document, backend);
+  }
+
+  referrers(backend: string): readonly string[] {
+    return backendReferrers(this.#document, backend);
   }
 
   takesServers(backend: string, options: readonly string[], defaults: string): boolean {

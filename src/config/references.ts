@@ -77,7 +77,16 @@ export function* removalSteps(
   document: Document,
   removed: readonly Removed[],
 ): Steps<void> {
-  if (removed.length === 0) return;
+  refuse("RESOURCE_IN_USE", yield* usageSteps(before, document, removed));
+}
+
+/** What names resources that were removed: the resource as `field`, and how in the description. In steps. */
+export function* usageSteps(
+  before: Document,
+  document: Document,
+  removed: readonly Removed[],
+): Steps<readonly FieldViolation[]> {
+  if (removed.length === 0) return [];
   const violations = heirs(before, document, removed);
   const names = new Set(removed.map(({ section, server }) => server ?? section.name));
   const texts = [...names].map((name) => Buffer.from(name));
@@ -93,7 +102,7 @@ export function* removalSteps(
       if (isAbout(reference.name, names) && !exists(document, section, reference))
         violations.push(usage(document, kind, id, section, reference.index, reference.field, reference));
   }
-  refuse("RESOURCE_IN_USE", violations);
+  return violations;
 }
 
 /** More names than this are looked for by reading every line once instead of searching the text for each. */

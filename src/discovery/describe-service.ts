@@ -56,6 +56,21 @@ export function describeIgnored(source: string, service: string, reason: string)
   });
 }
 
+/** A service that is gone and whose backend is still there, as an answer has it. */
+export function describeEmptied(
+  source: string,
+  service: string,
+  backend: string,
+  referrers: readonly string[],
+): DiscoveredService {
+  return create(DiscoveredServiceSchema, {
+    name: serviceName(source, service),
+    ...{ service, backend },
+    state: ServiceState.GONE,
+    reason: ["emptied", ...referrers.map((referrer) => `${referrer} refers to it`)].join("; "),
+  });
+}
+
 /** Resource name of a service of a source. */
 export function serviceName(source: string, service: string): string {
   return `${source}/services/${encodeURIComponent(service)}`;

@@ -37,7 +37,7 @@ export class RunningSource {
 
   /** Starts at once. */
   constructor(task: SourceTask, context: SourceContext) {
-    const { clock, target, departures, logger } = context;
+    const { clock, target, departures, backendNames, logger } = context;
     const { registry, memory, making, name: author } = task;
     const { signal } = this.#abort;
     this.#context = context;
@@ -83,11 +83,12 @@ export class RunningSource {
       queries: this.#queries,
     });
     this.#views = createServiceViews({
-      ...{ name: author, target, departures },
+      ...{ name: author, target, departures, backendNames },
       ...{ steady: this.#steady, queries: this.#queries },
     });
     const unsubscribe = target.subscribe(() => {
       this.#services.recheck();
+      this.#views.recheck();
       task.onServices();
     });
     signal.addEventListener("abort", unsubscribe, { once: true });
@@ -120,9 +121,9 @@ export class RunningSource {
     await this.#review.settled();
   }
 
-  /** The services that have a backend and those that are ignored, in no order. */
+  /** The services that have a backend, be it that they are gone, and those that are ignored, in no order. */
   get services(): ServiceView[] {
-    return this.#views.of(this.#services.all.values(), this.#ignored);
+    return this.#views.of(this.#services.all.values(), this.#ignored, this.#services.left);
   }
 
   /** Whether this is the backend of a service that is followed, or was. */

@@ -179,6 +179,38 @@ describe("sync", () => {
   });
 });
 
+test("a service that is gone is told for as long as its emptied backend is there, with what refers to it, also after a restart", async () => {
+  let discovery = await startDiscovery();
+  await discovery.createSource();
+  list(discovery, { web: "a", app: "b" });
+  await discovery.pass(50);
+  list(discovery, { app: "b" });
+  await discovery.pass(31_000);
+  const told = () =>
+    discovery.sources
+      .services("sources/s")
+      .map(({ service, backend, state, reason }) => [service, backend, state, reason]);
+  const app = ["app", backendOf("app"), DiscoveredServiceState.FOLLOWED, ""];
+  const gone = (reason: string) => ["web", WEB, DiscoveredServiceState.GONE, reason];
+  assert.deepEqual(discovery.target.names(WEB), []);
+  assert.deepEqual(told(), [app, gone("emptied")]);
+  discovery.target.refersTo = (backend) => (backend === WEB ? "frontends/http" : undefined);
+  assert.deepEqual(told(), [app, gone("emptied; frontends/http refers to it")]);
+
+  discovery = await discovery.restart();
+  list(discovery, { app: "b" });
+  await discovery.pass(50);
+  assert.deepEqual(told(), [app, gone("emptied; frontends/http refers to it")]);
+
+  list(discovery, { app: "b", web: "a" });
+  await discovery.pass(50);
+  assert.deepEqual(told(), [app, ["web", WEB, DiscoveredServiceState.FOLLOWED, ""]]);
+  list(discovery, { app: "b" });
+  await discovery.pass(31_000);
+  discovery.target.backends.delete(WEB);
+  assert.deepEqual(told(), [app]);
+});
+
 test("prune removes what the source made, except what is named or shared: that is emptied and told", async () => {
   const discovery = await startDiscovery();
   await discovery.createSource();
@@ -190,7 +222,7 @@ test("prune removes what the source made, except what is named or shared: that i
   const db = backendOf("db");
   const byHand = { name: "hand", address: "10.9.9.9", port: 1, weight: 1, id: 0 };
   target.editByHand(db, [...(target.servers(db) ?? []), byHand]);
-  target.refersTo = (backend) => (backend === WEB ? "frontend http names it" : undefined);
+  target.refersTo = (backend) => (backend === WEB ? "frontends/http" : undefined);
   const kept = await sources.delete(create(DeleteSourceRequestSchema, { name: "sources/s", prune: true }));
   await discovery.settle();
   assert.deepEqual(kept.map(({ backend }) => backend).sort(), [db, WEB]);

@@ -32,14 +32,14 @@ export interface ListOutcome {
 export class ServiceSet {
   readonly #options: ServiceSetOptions;
   readonly #services = new Map<string, Service>();
-  /** Backends of services that are forgotten. */
-  readonly #left: Set<string>;
+  /** Backends of services that are forgotten: backend → service. */
+  readonly #left: Map<string, string>;
   #hasList = false;
 
   /** Begins with what is remembered from the run before. */
   constructor(options: ServiceSetOptions) {
     this.#options = options;
-    this.#left = new Set(options.task.memory.left);
+    this.#left = new Map(options.task.memory.left);
     for (const [service, backend] of options.task.memory.backends) this.#add(service, backend);
   }
 
@@ -52,8 +52,8 @@ export class ServiceSet {
     return this.#hasList;
   }
 
-  /** Backends that were made for services which are gone. */
-  get left(): ReadonlySet<string> {
+  /** Backends that were made for services which are gone: backend → service. */
+  get left(): ReadonlyMap<string, string> {
     return this.#left;
   }
 
@@ -179,7 +179,7 @@ export class ServiceSet {
   #forget(service: Service): void {
     const { name, backend, follower } = service;
     follower.stop();
-    if (this.hasBackend(service)) this.#left.add(backend);
+    if (this.hasBackend(service)) this.#left.set(backend, name);
     this.#services.delete(name);
     this.#options.steady.forget(name);
     this.#options.context.backendNames.release(backend);

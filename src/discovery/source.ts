@@ -202,7 +202,7 @@ export class Source {
 }
 
 function backendsOf({ backends, left }: Memory): string[] {
-  return [...new Set([...backends.values(), ...left])];
+  return [...new Set([...backends.values(), ...left.keys()])];
 }
 
 /** The words of the template, which were good when it was set. What a HAProxy of another version does not take, it refuses by itself. */

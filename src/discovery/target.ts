@@ -13,6 +13,8 @@ import type { DomainError } from "../lib/errors.ts";
 export interface Target {
   /** The servers that the current document has in this backend, or undefined when there is no such backend. Cheap: called before each change. The same array for as long as nothing in it has changed. */
   servers(backend: string): readonly TargetServer[] | undefined;
+  /** The resources whose lines name this backend, so that it is not removed: `frontends/http`. */
+  referrers(backend: string): readonly string[];
   /**
    * Creates backends with their first servers. Calls that come together are joined into one reload; the promise resolves when HAProxy runs them.
    * A backend that exists by then is left as it is, which counts as success. Rejects with a `DomainError` when none of this call's backends was created.

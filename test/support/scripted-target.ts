@@ -61,15 +61,21 @@ export class ScriptedTarget implements Target {
     this.backends.set(backend, [...(this.backends.get(backend) ?? []), ...servers]);
   }
 
-  /** Decides which backends are named by the configuration; a sentence says so. */
+  /** Decides which resource of the configuration names a backend. */
   refersTo: (backend: string) => string | undefined = () => undefined;
+
+  referrers(backend: string): readonly string[] {
+    const referrer = this.refersTo(backend);
+    return referrer === undefined ? [] : [referrer];
+  }
 
   async removeBackends(names: readonly string[]): Promise<readonly ChangeResult[]> {
     this.sent.push({ kind: "removal", names });
     await Promise.resolve();
     return names.map((name) => {
-      const reason = this.refersTo(name);
-      if (reason !== undefined) return { ok: false, error: new DomainError("RESOURCE_IN_USE", reason) };
+      const referrer = this.refersTo(name);
+      if (referrer !== undefined)
+        return { ok: false, error: new DomainError("RESOURCE_IN_USE", `${referrer} names it`) };
       this.backends.delete(name);
       return { ok: true };
     });

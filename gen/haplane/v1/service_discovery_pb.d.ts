@@ -1357,7 +1357,7 @@ export enum DiscoveredServiceState {
   IGNORED = 4,
 
   /**
-   * The registry no longer lists it; its servers leave, or stay while their loss is not believed.
+   * The registry no longer lists it; its servers leave, or stay while their loss is not believed. When the last has left, its backend stays, emptied, until somebody removes it; the reason says what refers to it.
    *
    * @generated from enum value: DISCOVERED_SERVICE_STATE_GONE = 5;
    */
