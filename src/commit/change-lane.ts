@@ -104,7 +104,9 @@ export class ChangeLane {
 
   #takeGroup(): Waiting[] {
     const waiting = this.#waiting;
-    const alone = waiting.findIndex(({ edit }) => edit.files !== undefined || edit.prepare !== undefined);
+    const alone = waiting.findIndex(
+      ({ edit }) => edit.files !== undefined || edit.prepare !== undefined || edit.alone === true,
+    );
     const bytes = this.#options.files.believed.reduce((sum, part) => sum + part.bytes.length, 1);
     const limit = Math.max(1, Math.min(MAX_TOGETHER, Math.floor(MAX_TOGETHER_BYTES / bytes)));
     return waiting.splice(0, alone < 0 ? limit : Math.min(limit, Math.max(alone, 1)));
@@ -210,12 +212,13 @@ export class ChangeLane {
 /** The edit, with the guard on the revision it was made for. */
 function guarded({ edit, baseRevision }: ChangeRequest, history: History): Edit {
   if (baseRevision === undefined) return edit;
-  return withApply(edit, (document) => {
+  const guardedEdit = withApply(edit, (document) => {
     if (history.isCurrent(baseRevision)) return edit.apply(document);
     throw new DomainError("ETAG_MISMATCH", `the newest revision is ${history.newest}, not ${baseRevision}`, {
       metadata: { sent: String(baseRevision), current: String(history.newest) },
     });
   });
+  return Object.assign(guardedEdit, { alone: true });
 }
 
 function notRunning(): DomainError {

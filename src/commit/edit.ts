@@ -40,6 +40,8 @@ export interface Edit {
   readonly alwaysReload?: boolean;
   /** What is kept along with its revision. Default: nothing. */
   readonly along?: Along;
+  /** Whether nothing is made together with it: its `apply` asks what the newest revision is, which changes only when what was made is recorded. Default false. */
+  readonly alone?: boolean;
   /** What becomes of servers: a worker that was started without it has to be told, and watchers once it is durable. */
   readonly servers: readonly ServerEventFacts[];
 }
@@ -61,6 +63,7 @@ export function withApply(edit: Edit, apply: Edit["apply"]): Edit {
     ...(edit.files && { files: edit.files }),
     ...(edit.alwaysReload && { alwaysReload: true }),
     ...(edit.along && { along: edit.along }),
+    ...(edit.alone && { alone: true }),
     ...(edit.prepare && { prepare: edit.prepare }),
   };
 }

@@ -73,11 +73,16 @@ export class ReloadLane {
       this.#stage = "gathering";
       await this.#sleep(this.#options.policy.reloadDelayMs);
       await this.#untilAllowed();
-      const group = this.#queue.splice(0);
-      await this.#settleGroup(group);
+      await this.#settleGroup(this.#takeGroup());
     }
     this.#stage = "idle";
     this.#running = undefined;
+  }
+
+  /** Everybody who waits, up to the first that is to be made alone. */
+  #takeGroup(): ReloadRequest[] {
+    const alone = this.#queue.findIndex(({ edit }) => edit?.alone === true);
+    return this.#queue.splice(0, alone < 0 ? this.#queue.length : Math.max(alone, 1));
   }
 
   /** Waits for the pause between reloads, and while too many old workers still run. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
+import { UpdateRequestSchema } from "../../gen/haplane/v1/configuration_pb.js";
 import {
   BatchSetServersRequestSchema,
   SetStickTableEntryRequestSchema,
@@ -57,5 +58,15 @@ test("of what is long only the beginning is told, and whatever kind a field is o
   const timed = create(WatchStatsRequestSchema, { types: [StatsType.SERVER], interval: { seconds: 2n } });
   assert.deepEqual(redactedJson(WatchStatsRequestSchema, timed), {
     ...{ types: ["STATS_TYPE_SERVER"], interval: "2s" },
+  });
+});
+
+test("a line of the configuration as text may be a secret, so it is hidden", () => {
+  const unmodelledLines = [{ text: "user tom insecure-password hunter2 more", reason: "", line: 2 }];
+  const request = create(UpdateRequestSchema, {
+    resource: { name: "userlists/ops", kind: { case: "userlist", value: { unmodelledLines } } },
+  });
+  assert.deepEqual(redactedJson(UpdateRequestSchema, request), {
+    resource: { name: "userlists/ops", userlist: { unmodelledLines: [{ text: "[redacted]", line: 2 }] } },
   });
 });

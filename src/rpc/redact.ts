@@ -1,8 +1,9 @@
 import { type DescField, type DescMessage, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { UnmodelledLineSchema } from "../../gen/haplane/config/v1/section_pb.js";
 
 /**
- * A message as JSON for the log: fields marked `debug_redact` say only that they are set. What lies beyond about so many characters is left out, and costs nothing: a request may have thousands of parts of
+ * A message as JSON for the log: fields marked `debug_redact`, and lines as text, say only that they are set. What lies beyond about so many characters is left out, and costs nothing: a request may have thousands of parts of
  * which a line of a log tells the first few.
  */
 export function redactedJson(
@@ -59,6 +60,7 @@ function partOf(kind: "message" | "value", part: unknown, room: Room): unknown {
   return kept;
 }
 
+/** A line as text is one that no field stands for: which of its words are secret cannot be said, and its readers are shown it as far as it can be. */
 function isSecret(field: DescField): boolean {
-  return field.proto.options?.debugRedact === true;
+  return field.proto.options?.debugRedact === true || field === UnmodelledLineSchema.field.text;
 }

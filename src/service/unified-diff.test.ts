@@ -53,3 +53,11 @@ for (const { what, before, after, diff } of cases) {
     );
   });
 }
+
+test("a text of very many lines has a diff that is cut, and not an error", () => {
+  const lines = 300_000;
+  const diff = unifiedDiff(parse(""), parse("#\n".repeat(lines)));
+  assert.match(diff, /^--- a\.cfg\n\+\+\+ a\.cfg\n@@ -0,0 \+1,300000 @@\n\+#\n/);
+  const omitted = Number(/… and (\d+) more lines\n$/.exec(diff)?.[1] ?? 0);
+  assert.equal(diff.split("\n").filter((line) => line === "+#").length + omitted, lines);
+});

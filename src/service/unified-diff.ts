@@ -21,10 +21,12 @@ export function unifiedDiff(before: Document, after: Document): string {
   };
   for (const [part, { path }] of after.parts.entries()) {
     const old = before.parts.findIndex((other) => other.path === path);
-    for (const [index, line] of partDiff(sideOf(before, old), sideOf(after, part)).entries()) {
-      if (index === 0) {
+    let first = true;
+    for (const line of partDiff(sideOf(before, old), sideOf(after, part))) {
+      if (first) {
         add(`--- ${path}`);
         add(`+++ ${path}`);
+        first = false;
       }
       add(line);
     }
@@ -59,14 +61,14 @@ function sideOf(document: Document, part: number): Side {
   return { document, part, content: document.print(part), lines: document.lineCount(part) };
 }
 
-function partDiff(before: Side, after: Side): string[] {
+function* partDiff(before: Side, after: Side): Generator<string> {
   const hunks = diffLines(before.content, after.content).map(
     (edit): Hunk => ({
       before: { from: edit.beforeLine, to: edit.beforeLine + linesIn(edit.before) },
       after: { from: edit.afterLine, to: edit.afterLine + linesIn(edit.after) },
     }),
   );
-  return grouped(hunks).flatMap((group) => printGroup(group, before, after));
+  for (const group of grouped(hunks)) yield* printGroup(group, before, after);
 }
 
 /** Hunks whose context would overlap are shown as one. */
@@ -81,7 +83,7 @@ function grouped(hunks: readonly Hunk[]): Hunk[][] {
   return groups;
 }
 
-function printGroup(group: readonly Hunk[], before: Side, after: Side): string[] {
+function* printGroup(group: readonly Hunk[], before: Side, after: Side): Generator<string> {
   const [first, end] = [group[0]!, group.at(-1)!];
   const lead = Math.min(CONTEXT, first.before.from - 1);
   const trail = Math.min(CONTEXT, before.lines - end.before.to + 1);
@@ -90,18 +92,15 @@ function printGroup(group: readonly Hunk[], before: Side, after: Side): string[]
     const count = end[side].to + trail - from;
     return `${count === 0 ? from - 1 : from},${count}`;
   };
-  const lines = [`@@ -${stretch("before")} +${stretch("after")} @@`];
+  yield `@@ -${stretch("before")} +${stretch("after")} @@`;
   let at = first.before.from - lead;
   for (const hunk of group) {
-    lines.push(
-      ...printLines(" ", before, at, hunk.before.from),
-      ...printLines("-", before, hunk.before.from, hunk.before.to),
-      ...printLines("+", after, hunk.after.from, hunk.after.to),
-    );
+    yield* printLines(" ", before, at, hunk.before.from);
+    yield* printLines("-", before, hunk.before.from, hunk.before.to);
+    yield* printLines("+", after, hunk.after.from, hunk.after.to);
     at = hunk.before.to;
   }
-  lines.push(...printLines(" ", before, at, end.before.to + trail));
-  return lines;
+  yield* printLines(" ", before, at, end.before.to + trail);
 }
 
 function* printLines(sign: string, side: Side, from: number, to: number): Generator<string> {

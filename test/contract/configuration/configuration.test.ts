@@ -234,6 +234,39 @@ for (const stack of STACKS) {
       assert.deepEqual([old.code, old.reason], ["Aborted", "ETAG_MISMATCH"]);
     });
 
+    test("of writes for the same revision that come at the same time one is made, the others are ABORTED", async () => {
+      const weight = (name: string, baseRevision: bigint) =>
+        client.update({
+          resource: { name: `backends/site/servers/${name}`, kind: { case: "server", value: { weight: 9 } } },
+          options: { baseRevision },
+        });
+      const section = (name: string, baseRevision: bigint) =>
+        client.create({
+          resource: { name: `backends/${name}`, kind: { case: "backend", value: {} } },
+          options: { baseRevision },
+        });
+      const old = text();
+      const { revision: first } = await client.getVersion({});
+      for (const write of [weight, section]) {
+        const { revision } = await client.getVersion({});
+        const writes = ["a", "b"].map((name) => write(name, revision));
+        const made = (await Promise.allSettled(writes)).filter(({ status }) => status === "fulfilled");
+        assert.equal(made.length, 1);
+        const [refused] = await Promise.all(
+          writes.map((one) =>
+            one.then(
+              () => undefined,
+              () => failureOf(one),
+            ),
+          ),
+        ).then((failures) => failures.filter((failure) => failure !== undefined));
+        assert.deepEqual([refused?.code, refused?.reason], ["Aborted", "ETAG_MISMATCH"]);
+        assert.equal((await client.getVersion({})).revision, revision + 1n);
+      }
+      await client.rollback({ name: `revisions/${first}` });
+      assert.equal(text(), old);
+    });
+
     test("a field that does not exist is refused in JSON, and not left out", async () => {
       for (const wrong of [
         { name: "backends/site", option: { validateOnly: true } },
