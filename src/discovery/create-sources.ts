@@ -135,6 +135,8 @@ export function createSources(options: SourcesOptions): Sources {
     async sync({ name, acceptLoss }) {
       const source = find(name);
       await source.sync(acceptLoss);
+      // Nothing that an answer could tell is true any more.
+      if (source.isErased) throw notFound(name);
       return source.describe();
     },
 

@@ -177,6 +177,19 @@ describe("sync", () => {
     assert.equal((await pending).status?.state, SourceState.DISABLED);
     await assert.rejects(sync(discovery), { reason: "SOURCE_DISABLED" });
   });
+
+  test("of a source that is deleted meanwhile says that it is not there, also when there is another of its name by then", async () => {
+    const discovery = await startDiscovery();
+    const request = create(DeleteSourceRequestSchema, { name: "sources/s" });
+    for (const isMadeAgain of [false, true]) {
+      await discovery.createSource();
+      const pending = assert.rejects(sync(discovery), { reason: "RESOURCE_NOT_FOUND" });
+      const deletion = discovery.sources.delete(request);
+      if (isMadeAgain) await discovery.createSource();
+      await deletion;
+      await pending;
+    }
+  });
 });
 
 test("a service that is gone is told for as long as its emptied backend is there, with what refers to it, also after a restart", async () => {

@@ -62,6 +62,11 @@ export class Source {
     return this.#settings;
   }
 
+  /** Whether it is deleted: nothing of it is kept any more. */
+  get isErased(): boolean {
+    return this.#isErased;
+  }
+
   get etag(): string {
     return this.#parts.etag(toBinary(SourceSchema, this.#settings));
   }

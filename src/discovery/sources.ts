@@ -42,7 +42,7 @@ export interface Sources {
   update(request: UpdateSourceRequest): Promise<Source>;
   /** Ends the watch at once; backends stay as they are, unless the request says prune. Resolves with those that could not be removed then. */
   delete(request: DeleteSourceRequest): Promise<readonly Kept[]>;
-  /** Asks a registry for everything once more; resolves when what follows is done or refused. `SOURCE_DISABLED` when nobody watches it. */
+  /** Asks a registry for everything once more; resolves when what follows is done or refused. `SOURCE_DISABLED` when nobody watches it, `RESOURCE_NOT_FOUND` also when it is deleted meanwhile. */
   sync(request: SyncSourceRequest): Promise<Source>;
   /** What a source has found, ordered by name. */
   services(name: string): readonly DiscoveredService[];

@@ -1500,7 +1500,7 @@ export declare const ServiceDiscovery: GenService<{
   },
   /**
    * Asks the registry for everything once more, and answers when every query has an answer or has failed, and HAProxy has taken or refused what follows from it.
-   * The status in the answer tells how it went. Fails with NOT_FOUND, and with FAILED_PRECONDITION when the source is disabled.
+   * The status in the answer tells how it went. Fails with NOT_FOUND, also when the source is deleted meanwhile, and with FAILED_PRECONDITION when it is disabled.
    *
    * @generated from rpc haplane.v1.ServiceDiscovery.SyncSource
    */
