@@ -121,7 +121,12 @@ function check(args: readonly string[]): Promise<number> {
     async () => {
       const settings = serveSettings(args);
       const { runCheck } = await import("./command/check.ts");
-      const isRight = await runCheck({ settings, haproxyBinary: findHaproxy(settings), out });
+      const isRight = await runCheck({
+        settings,
+        haproxyBinary: findHaproxy(settings),
+        clock: systemClock,
+        out,
+      });
       return isRight ? EXIT.ok : EXIT.failed;
     },
     (error) => (error instanceof SettingsError || error instanceof StartError ? EXIT.usage : EXIT.failed),
@@ -161,7 +166,10 @@ function doctor(args: readonly string[]): Promise<number> {
   return ending(async () => {
     const settings = serveSettings(args);
     const { runDoctor } = await import("./doctor/run-doctor.ts");
-    const canWork = await runDoctor({ settings, haproxyBinary: findHaproxy(settings) }, out);
+    const canWork = await runDoctor(
+      { settings, haproxyBinary: findHaproxy(settings), clock: systemClock },
+      out,
+    );
     return canWork ? EXIT.ok : EXIT.failed;
   });
 }

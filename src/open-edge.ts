@@ -5,6 +5,7 @@ import type { Clock } from "./lib/clock.ts";
 import { ShutdownStack } from "./lib/shutdown-stack.ts";
 import { readPrincipals } from "./read-principals.ts";
 import type { AuditRecord } from "./rpc/audit.ts";
+import { validityTroubles } from "./rpc/certificate-validity.ts";
 import { createConnectListener } from "./rpc/connect.ts";
 import { createEdge } from "./rpc/edge.ts";
 import { createGrpcListener } from "./rpc/grpc.ts";
@@ -58,6 +59,19 @@ export async function readListening(settings: Settings): Promise<TlsMaterial | u
   return undefined;
 }
 
+/** Tells of certificates that clients do not accept, or soon will not: they are served all the same, for the clients that do. */
+function tellOfValidity(
+  settings: Settings,
+  tls: TlsMaterial | undefined,
+  clock: Clock,
+  logger: Logger,
+): void {
+  if (settings.tls === undefined || tls === undefined) return;
+  const served = { path: settings.tls.certificate, pem: tls.certificate };
+  for (const { what } of validityTroubles(served, clock.now(), settings.certificateNoticeMs))
+    logger.warn(what);
+}
+
 /** Opens the listeners over the services. */
 export async function openEdge(options: OpenEdgeOptions): Promise<OpenEdge> {
   const { tls, paths, services, routes, health, metrics, clock } = options;
@@ -106,6 +120,7 @@ export async function openEdge(options: OpenEdgeOptions): Promise<OpenEdge> {
     createConnectListener(edge, { ...common, address: unix(paths.connectSocket), routes, origins }),
   );
 
+  tellOfValidity(settings, tls, clock, logger);
   const open = opening.move();
   return {
     listening: { grpc, connect },
@@ -113,6 +128,7 @@ export async function openEdge(options: OpenEdgeOptions): Promise<OpenEdge> {
       const renewed = next.tls === undefined ? undefined : await readTls(next.tls);
       const known = await readPrincipals(next, paths.adminToken, logger);
       if (renewed !== undefined) for (const listener of listeners) listener.renew(renewed);
+      tellOfValidity(next, renewed, clock, logger);
       principals = known;
       settings = next;
     },

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { type CheckOutcome, checkConfiguration } from "../haproxy/check.ts";
+import type { Clock } from "../lib/clock.ts";
 import { readIfThere } from "../lib/durable-file.ts";
+import { type ValidityTrouble, validityTroubles } from "../rpc/certificate-validity.ts";
 import { readTls } from "../rpc/read-tls.ts";
 import { parseTokens } from "../rpc/token-file.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -11,6 +13,7 @@ export interface CheckIo {
   readonly settings: Settings;
   /** Undefined: none was found, and the configuration is not checked. */
   readonly haproxyBinary: string | undefined;
+  readonly clock: Clock;
   readonly out: (text: string) => void;
 }
 
@@ -20,10 +23,11 @@ export interface CheckIo {
  *
  * @returns Whether everything is right.
  */
-export async function runCheck({ settings, haproxyBinary, out }: CheckIo): Promise<boolean> {
-  if (settings.tls !== undefined) await readTls(settings.tls);
+export async function runCheck({ settings, haproxyBinary, clock, out }: CheckIo): Promise<boolean> {
+  const troubles = settings.tls === undefined ? [] : await checkTls(settings.tls, settings, clock);
   await checkTokens(settings.tokensFile);
   out("settings: can be used\n");
+  for (const { what } of troubles) out(`  warning: ${what}\n`);
   if (haproxyBinary === undefined) {
     out("configuration: not checked, since no haproxy was found; --haproxy FILE says where it is\n");
     return false;
@@ -32,6 +36,16 @@ export async function runCheck({ settings, haproxyBinary, out }: CheckIo): Promi
   const outcome = await checkConfiguration(program, settings.config);
   out(describe(outcome, settings.config.join(", ")));
   return outcome.ok;
+}
+
+/** Says what is wrong with when the certificates are valid. Throws a StartError when TLS cannot be served with them. */
+async function checkTls(
+  tls: NonNullable<Settings["tls"]>,
+  { certificateNoticeMs }: Settings,
+  clock: Clock,
+): Promise<readonly ValidityTrouble[]> {
+  const { certificate: pem } = await readTls(tls);
+  return validityTroubles({ path: tls.certificate, pem }, clock.now(), certificateNoticeMs);
 }
 
 /** Throws a SettingsError for lines that are no tokens. */

@@ -1,5 +1,7 @@
 import { MasterClient } from "../haproxy/master-client.ts";
 import type { HaproxyVersion } from "../haproxy/version.ts";
+import type { Clock } from "../lib/clock.ts";
+import { validityTroubles } from "../rpc/certificate-validity.ts";
 import { readTls } from "../rpc/read-tls.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
@@ -13,10 +15,11 @@ export interface Patient {
   readonly settings: Settings;
   /** HAProxy's binary; undefined when none was found. */
   readonly haproxyBinary: string | undefined;
+  readonly clock: Clock;
 }
 
 /** Looks at everything that haplane needs of this machine; starts and changes nothing. In the order in which mending it makes sense. */
-export async function diagnose({ settings, haproxyBinary }: Patient): Promise<Finding[]> {
+export async function diagnose({ settings, haproxyBinary, clock }: Patient): Promise<Finding[]> {
   const { masterSocket, readOnly } = settings;
   const binary = await lookAtBinary(haproxyBinary);
   const files = await Promise.all(settings.config.map((path) => lookAtConfigFile(path, readOnly)));
@@ -33,7 +36,7 @@ export async function diagnose({ settings, haproxyBinary }: Patient): Promise<Fi
       : await lookAtSockets(masterSocket, settings.statsSocket, binary.version)),
     await lookAtDirectory(settings.stateDir, "state-dir"),
     ...(readOnly ? [] : await lookAtStorage(settings)),
-    ...(await lookAtTls(settings)),
+    ...(await lookAtTls(settings, clock)),
     await lookAtPort(settings.grpc, "grpc"),
     await lookAtPort(settings.connect, "connect"),
   ];
@@ -71,7 +74,10 @@ function lookAtStorage({ directories }: Settings): Promise<Finding[]> {
   ]);
 }
 
-async function lookAtTls({ tls, allowPlaintext }: Settings): Promise<Finding[]> {
+async function lookAtTls(
+  { tls, allowPlaintext, certificateNoticeMs }: Settings,
+  clock: Clock,
+): Promise<Finding[]> {
   if (tls === undefined)
     return allowPlaintext
       ? [
@@ -82,9 +88,20 @@ async function lookAtTls({ tls, allowPlaintext }: Settings): Promise<Finding[]> 
         ]
       : [];
   try {
-    await readTls(tls);
+    const { certificate: pem } = await readTls(tls);
+    const troubles = validityTroubles({ path: tls.certificate, pem }, clock.now(), certificateNoticeMs).map(
+      ({ kind, what }) =>
+        (kind === "untimely" ? problem : warning)(
+          what,
+          "put another there (--tls-certificate, --tls-key) and send SIGHUP",
+        ),
+    );
     const secret = await lookAtSecret(tls.key, "tls-key");
-    return [ok(`TLS is served with ${tls.certificate}`), ...(secret === undefined ? [] : [secret])];
+    return [
+      ok(`TLS is served with ${tls.certificate}`),
+      ...troubles,
+      ...(secret === undefined ? [] : [secret]),
+    ];
   } catch (error) {
     return [
       problem((error as Error).message, "mend the files that --tls-certificate, --tls-key and --tls-ca name"),

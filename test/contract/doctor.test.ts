@@ -6,9 +6,12 @@ import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { diagnose } from "../../src/doctor/diagnose.ts";
 import { runDoctor } from "../../src/doctor/run-doctor.ts";
+import { systemClock as clock } from "../../src/lib/clock.ts";
 import { readSettings } from "../../src/settings/read-settings.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { haproxyBinary, startHaproxy, type TestHaproxy } from "../support/haproxy.ts";
+
+const inDays = (days: number) => new Date(Date.now() + days * 86_400_000);
 
 describe("what is wrong with a machine is told, with what to do", () => {
   const dir = mkdtempSync(join(tmpdir(), "haplane-doctor-"));
@@ -25,9 +28,18 @@ describe("what is wrong with a machine is told, with what to do", () => {
     writeFileSync(path("warned.cfg"), web);
     mkdirSync(path("directory"));
     symlinkSync(haproxy.config, path("link.cfg"));
-    const { certificate, key } = createAuthority().issue(["localhost"]);
+    const { certificate, key } = createAuthority().issue(["localhost"], { notAfter: inDays(99) });
     writeFileSync(path("server.pem"), certificate);
     writeFileSync(path("server.key"), key, { mode: 0o644 });
+    for (const [name, options] of [
+      ["ended", { notBefore: inDays(-9), notAfter: inDays(-1) }],
+      ["early", { notBefore: inDays(1), notAfter: inDays(99) }],
+      ["ending", { notAfter: inDays(29) }],
+    ] as const) {
+      const issued = createAuthority().issue(["localhost"], options);
+      writeFileSync(path(`${name}.pem`), issued.certificate);
+      writeFileSync(path(`${name}.key`), issued.key, { mode: 0o600 });
+    }
     writeFileSync(path("other.key"), createAuthority().key);
   });
   after(async () => {
@@ -55,7 +67,11 @@ describe("what is wrong with a machine is told, with what to do", () => {
       ...overrides,
     };
     const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-    return diagnose({ settings: readSettings("serve", flags, {}, () => undefined), haproxyBinary: binary });
+    return diagnose({
+      settings: readSettings("serve", flags, {}, () => undefined),
+      haproxyBinary: binary,
+      clock,
+    });
   }
   const troubles = async (...args: Parameters<typeof found>) =>
     (await found(...args)).filter(({ verdict }) => verdict !== "ok");
@@ -132,6 +148,18 @@ describe("what is wrong with a machine is told, with what to do", () => {
       "warning",
       /server\.key can be read by everybody/,
     ],
+    ...(
+      [
+        ["ended", "problem", /ended\.pem has expired: it ended on/],
+        ["early", "problem", /early\.pem is not valid yet: it begins on/],
+        ["ending", "warning", /ending\.pem ends soon, on/],
+      ] as const
+    ).map(([name, verdict, what]): (typeof cases)[number] => [
+      `a certificate: ${name}`,
+      () => ({ "tls-certificate": path(`${name}.pem`), "tls-key": path(`${name}.key`) }),
+      verdict,
+      what,
+    ]),
   ];
   for (const [name, overrides, verdict, what] of cases)
     test(name, async () => {
@@ -149,7 +177,7 @@ describe("what is wrong with a machine is told, with what to do", () => {
       [process.execPath, /does not say its version|needs HAProxy/],
     ] as const) {
       const settings = readSettings("serve", [`--config=${haproxy.config}`], {}, () => undefined);
-      const findings = await diagnose({ settings, haproxyBinary: binary });
+      const findings = await diagnose({ settings, haproxyBinary: binary, clock });
       assert.match(findings[0]?.what ?? "", what);
       assert.equal(findings[0]?.verdict, "problem");
     }
@@ -166,7 +194,7 @@ describe("what is wrong with a machine is told, with what to do", () => {
     ];
     const settings = readSettings("serve", flags, {}, () => undefined);
     let printed = "";
-    assert.equal(await runDoctor({ settings, haproxyBinary }, (text) => (printed += text)), false);
+    assert.equal(await runDoctor({ settings, haproxyBinary, clock }, (text) => (printed += text)), false);
     assert.match(printed, /PROBLEM .*none\.cfg.*\n {8}→ /);
     assert.match(printed, /\n\d problems to mend\.\n$/);
   });

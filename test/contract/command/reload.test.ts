@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { kill } from "node:process";
 import { after, before, test } from "node:test";
 import { connect as connectTls } from "node:tls";
-import { createAuthority } from "../../support/certificates.ts";
+import { createAuthority, type IssueOptions } from "../../support/certificates.ts";
 import { startHaplane, type TestHaplane } from "../../support/haplane.ts";
 import { preamble } from "../../support/preamble.ts";
 import { runHaplane } from "../../support/run-haplane.ts";
@@ -18,8 +18,8 @@ const [certificate, key, settings, notified] = ["cert.pem", "key.pem", "haplane.
   (name) => join(dir, name),
 ) as [string, string, string, string];
 
-function issue(): string {
-  const issued = authority.issue(["localhost"]);
+function issue(options?: IssueOptions): string {
+  const issued = authority.issue(["localhost"], options);
   writeFileSync(certificate, issued.certificate);
   writeFileSync(key, issued.key);
   return issued.fingerprint256;
@@ -160,6 +160,24 @@ test("SIGHUP brings tokens, users, levels and certificates, and an open watch go
   assert.equal(await call(bearer), 401);
   assert.equal(gone, false, "the watch is still open");
   watch.destroy();
+});
+
+test("a certificate that has expired, or soon will, is served and told of, at the start and on SIGHUP", async () => {
+  const told = (what: RegExp) =>
+    haplane
+      .log()
+      .split("\n")
+      .filter((line) => line.includes('"level":"warn"') && what.test(line)).length;
+  // What an authority issues in tests is valid for less than certificate_notice.
+  assert.ok(told(/cert\.pem ends soon, on/) > 0);
+  issue({ notAfter: new Date(Date.now() - 1_000) });
+  await hangUp(READ);
+  assert.equal(told(/cert\.pem has expired: it ended on/), 1);
+  await assert.rejects(served(), /expired/);
+  const before = told(/cert\.pem/);
+  issue({ notAfter: new Date(Date.now() + 99 * 86_400_000) });
+  await hangUp(READ);
+  assert.equal(told(/cert\.pem/), before, "nothing is told of one that is valid for long");
 });
 
 test("what cannot be used changes nothing", async () => {
