@@ -231,7 +231,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     database: join(settings.stateDir, "haplane.db"),
   });
   const health = createHealth();
-  starting.defer(keepHealth(health, { haproxy, store, sources, clock }));
+  starting.defer(keepHealth(health, { haproxy, store, sources }));
 
   // What is published while everything starts must not come again after the present state has shown it.
   for (let known: typeof published | undefined; known !== published; ) {

@@ -490,3 +490,37 @@ describe("an idle watch", () => {
     assert.equal(hub.counters.messages, 22);
   });
 });
+
+describe("the demand for a kind", () => {
+  test("begins with the first watch that lets it through, and ends with the last", async () => {
+    const { hub, watch } = scene();
+    const told: boolean[] = [];
+    const leave = hub.subscribeDemand(EventKind.SERVER_STATUS, (isWanted) => told.push(isWanted));
+    const open = async (...kinds: EventKind[]) => {
+      const end = new AbortController();
+      await next(watch({ kinds, signal: end.signal }));
+      return end;
+    };
+    const other = await open(EventKind.SERVER);
+    assert.deepEqual(told, []);
+    const first = await open(EventKind.SERVER_STATUS);
+    const all = await open();
+    assert.deepEqual(told, [true]);
+    first.abort();
+    other.abort();
+    assert.deepEqual(told, [true]);
+    all.abort();
+    assert.deepEqual(told, [true, false]);
+    leave();
+    await open();
+    assert.deepEqual(told, [true, false]);
+  });
+
+  test("of a watch that is open already is told at once", async () => {
+    const { hub, watch } = scene();
+    await next(watch());
+    const told: boolean[] = [];
+    hub.subscribeDemand(EventKind.SERVER_STATUS, (isWanted) => told.push(isWanted));
+    assert.deepEqual(told, [true]);
+  });
+});

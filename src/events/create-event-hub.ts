@@ -33,6 +33,13 @@ interface Group {
   watchers: number;
 }
 
+/** Somebody who is told whether events of a kind are wanted. */
+interface Demand {
+  readonly kind: EventKind;
+  readonly listener: (isWanted: boolean) => void;
+  isWanted: boolean;
+}
+
 class Hub implements EventHub {
   readonly #log: EventLog;
   readonly #clock: Clock;
@@ -43,6 +50,7 @@ class Hub implements EventHub {
   readonly #unsubscribe: () => void;
   readonly #groups = new Map<string, Group>();
   readonly #watchers = new Set<Watcher>();
+  readonly #demands = new Set<Demand>();
   /** Those that are not synced. */
   readonly #behind = new Set<Watcher>();
   #newest: LogPosition;
@@ -117,8 +125,11 @@ class Hub implements EventHub {
     return iterator;
   }
 
-  wants(kind: EventKind): boolean {
-    return [...this.#groups.values()].some(({ filter }) => filter.wants(kind));
+  subscribeDemand(kind: EventKind, listener: (isWanted: boolean) => void): () => void {
+    const demand: Demand = { kind, listener, isWanted: false };
+    this.#demands.add(demand);
+    this.#tellDemand(demand);
+    return () => void this.#demands.delete(demand);
   }
 
   close(): void {
@@ -140,12 +151,14 @@ class Hub implements EventHub {
     const first = options.includeCurrent ? this.#present(filter, options.current()) : [];
     first.push(this.#encoder.encode("bookmark", [], start));
     const watcher = new Watcher(this.#context, filter, sink, start, first, this.#limits.lag);
-    const group = this.#groups.get(filter.key) ?? { filter, synced: new Set(), watchers: 0 };
+    const known = this.#groups.get(filter.key);
+    const group = known ?? { filter, synced: new Set(), watchers: 0 };
     this.#groups.set(filter.key, group);
     group.watchers += 1;
     this.#watchers.add(watcher);
     this.#behind.add(watcher);
     this.#cancelSweep ??= this.#scheduleSweep();
+    if (known === undefined) this.#tellDemands();
     return watcher;
   }
 
@@ -239,13 +252,27 @@ class Hub implements EventHub {
     this.#behind.delete(watcher);
     if (group !== undefined) {
       group.watchers -= 1;
-      if (group.watchers === 0) this.#groups.delete(watcher.filter.key);
+      if (group.watchers === 0) {
+        this.#groups.delete(watcher.filter.key);
+        this.#tellDemands();
+      }
     }
     if (slow) this.#endedSlow += 1;
     if (this.#watchers.size === 0) {
       this.#cancelSweep?.();
       this.#cancelSweep = undefined;
     }
+  }
+
+  #tellDemands(): void {
+    for (const demand of this.#demands) this.#tellDemand(demand);
+  }
+
+  #tellDemand(demand: Demand): void {
+    const isWanted = [...this.#groups.values()].some(({ filter }) => filter.wants(demand.kind));
+    if (isWanted === demand.isWanted) return;
+    demand.isWanted = isWanted;
+    demand.listener(isWanted);
   }
 
   /** Looks for idle watches so often that none waits longer than the limit for its bookmark. */

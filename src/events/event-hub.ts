@@ -16,8 +16,8 @@ export interface EventHub {
   publishEphemeral(events: readonly Event[]): void;
   /** Begins a watch. Errors come from the first `next()`: `FIELD_INVALID`, `CURSOR_FOREIGN`, `CURSOR_EXPIRED`, `LIMIT_EXCEEDED`, `SHUTTING_DOWN`. */
   watch(options: WatchOptions): AsyncIterableIterator<WatchMessage>;
-  /** Whether an open watch lets events of a kind through. */
-  wants(kind: EventKind): boolean;
+  /** Tells when the first watch that lets events of a kind through is opened (at once, if one is open), and when the last of them ends. Returns the way to hear no more. */
+  subscribeDemand(kind: EventKind, listener: (isWanted: boolean) => void): () => void;
   /** What there is now and what there was, for metrics. */
   readonly counters: HubCounters;
   /** Ends all watches with `SHUTTING_DOWN`. */

@@ -3,13 +3,9 @@ import { Runtime } from "../../gen/haplane/v1/runtime_pb.js";
 import { ServiceDiscovery, SourceState } from "../../gen/haplane/v1/service_discovery_pb.js";
 import type { Sources } from "../discovery/sources.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
-import type { Clock } from "../lib/clock.ts";
 import type { Health } from "../rpc/health.ts";
 import type { Route } from "../rpc/routes.ts";
 import type { Store } from "../store/store.ts";
-
-/** The store does not tell when its health changes; it is looked at this often. */
-const STORE_LOOK_MS = 1_000;
 
 /** States of a source that is as it should be; one that is disabled is so on purpose. */
 const WELL: ReadonlySet<SourceState> = new Set([
@@ -23,7 +19,6 @@ export interface HealthSources {
   readonly haproxy: Haproxy;
   readonly store: Store;
   readonly sources: Pick<Sources, "list" | "subscribe">;
-  readonly clock: Clock;
 }
 
 /** Parts that have a status of their own beside the services'. */
@@ -33,7 +28,7 @@ const PARTS = { haproxy: "haproxy", store: "store" };
  * Keeps the serving statuses true: the process as a whole (`""`) serves as long as it is there; `haproxy`, `store` and each source by its name (`sources/local`) have their own; `Runtime` follows HAProxy, and
  * what has to be durable follows the store. Returns the way to stop, after which nothing serves.
  */
-export function keepHealth(health: Health, { haproxy, store, sources, clock }: HealthSources): () => void {
+export function keepHealth(health: Health, { haproxy, store, sources }: HealthSources): () => void {
   const followHaproxy = () => {
     const status = haproxy.state.kind === "running" ? "SERVING" : "NOT_SERVING";
     for (const name of [PARTS.haproxy, Runtime.typeName]) health.set(name, status);
@@ -45,22 +40,21 @@ export function keepHealth(health: Health, { haproxy, store, sources, clock }: H
     for (const [name, state] of listed)
       health.set(name, state !== undefined && WELL.has(state) ? "SERVING" : "NOT_SERVING");
   };
-  let cancel = () => {};
   const followStore = () => {
     const status = store.health.state === "available" ? "SERVING" : "NOT_SERVING";
     for (const name of [PARTS.store, ServiceDiscovery.typeName, Events.typeName]) health.set(name, status);
-    cancel = clock.after(STORE_LOOK_MS, followStore);
   };
   health.set("", "SERVING");
   followHaproxy();
   followStore();
   followSources();
+  const leaveStore = store.subscribeHealth(followStore);
   const leaveSources = sources.subscribe(followSources);
   const unsubscribe = haproxy.subscribe(followHaproxy);
   return () => {
     unsubscribe();
     leaveSources();
-    cancel();
+    leaveStore();
     for (const [service] of [...health.entries()]) health.set(service, "NOT_SERVING");
   };
 }

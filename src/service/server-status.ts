@@ -16,13 +16,11 @@ import type { Clock } from "../lib/clock.ts";
 /** How often the servers are looked at, and how many times longer than the last look the pause is at least. */
 const LOOK_MS = 400;
 const REST = 19;
-/** How often it is asked whether somebody watches. */
-const IDLE_MS = 200;
 
 /** What the servers are watched with. */
 export interface ServerStatusOptions {
   readonly haproxy: Pick<Haproxy, "runtime" | "state">;
-  readonly hub: Pick<EventHub, "wants" | "publishEphemeral">;
+  readonly hub: Pick<EventHub, "subscribeDemand" | "publishEphemeral">;
   readonly clock: Clock;
 }
 
@@ -31,31 +29,45 @@ export interface ServerStatusOptions {
  * configuration's own events. Returns the way to stop.
  */
 export function watchServerStatus({ haproxy, hub, clock }: ServerStatusOptions): () => void {
-  const stop = new AbortController();
   let known: Map<string, ServerStatus> | undefined;
-  let cancel = () => {};
+  let watching: AbortController | undefined;
 
-  const look = async (): Promise<number> => {
-    if (!hub.wants(EventKind.SERVER_STATUS) || haproxy.state.kind !== "running") {
+  const look = async (signal: AbortSignal): Promise<number> => {
+    if (haproxy.state.kind !== "running") {
       known = undefined;
-      return IDLE_MS;
+      return LOOK_MS;
     }
     const started = clock.monotonic();
-    const states = await haproxy.runtime.serverStates(undefined, { signal: stop.signal });
+    const states = await haproxy.runtime.serverStates(undefined, { signal });
+    if (signal.aborted) return LOOK_MS;
     const [statuses, events] = compare(known, states, clock.now());
     known = statuses;
     hub.publishEphemeral(events);
     return Math.max(LOOK_MS, REST * (clock.monotonic() - started));
   };
-  const run = async () => {
+  const run = async (signal: AbortSignal) => {
     // HAProxy that does not answer is a state of the process, which is told of elsewhere; what is known is compared with what comes after it.
-    const pause = await look().catch(() => LOOK_MS);
-    if (!stop.signal.aborted) cancel = clock.after(pause, () => void run());
+    const pause = await look(signal).catch(() => LOOK_MS);
+    if (signal.aborted) return;
+    const cancel = clock.after(pause, () => {
+      signal.removeEventListener("abort", cancel);
+      void run(signal);
+    });
+    signal.addEventListener("abort", cancel, { once: true });
   };
-  void run();
+  const rest = () => {
+    watching?.abort();
+    known = undefined;
+  };
+  const unsubscribe = hub.subscribeDemand(EventKind.SERVER_STATUS, (isWanted) => {
+    rest();
+    if (!isWanted) return;
+    watching = new AbortController();
+    void run(watching.signal);
+  });
   return () => {
-    stop.abort();
-    cancel();
+    unsubscribe();
+    rest();
   };
 }
 

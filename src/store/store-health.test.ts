@@ -54,3 +54,17 @@ test("while it fails it is probed now and then, and not when it works or is stop
   health.outcome(full);
   assert.equal(clock.pending, 0);
 });
+
+test("who follows it is told when it turns, not of each failure or each good write", () => {
+  const { health } = scene();
+  const told: string[] = [];
+  const leave = health.subscribe(() => told.push(health.state.state));
+  health.outcome(undefined);
+  health.outcome(full);
+  health.outcome(new DomainError("STORE_UNAVAILABLE", "fails"));
+  health.outcome(undefined);
+  health.outcome(undefined);
+  leave();
+  health.outcome(full);
+  assert.deepEqual(told, ["unavailable", "available"]);
+});

@@ -20,6 +20,7 @@ export interface StoreHealthOptions {
 export class StoreHealthWatch {
   readonly #options: StoreHealthOptions;
   #state: StoreHealth = { state: "available" };
+  readonly #listeners = new Set<() => void>();
   #cancelProbe = () => {};
   #stopped = false;
 
@@ -31,13 +32,20 @@ export class StoreHealthWatch {
     return this.#state;
   }
 
+  /** Calls after every change of whether the store can be written. Returns the way to hear no more. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
   /** A write ended: with this error, or well (undefined). */
   outcome(failure: unknown): void {
     const { clock, logger, probe } = this.#options;
     this.#cancelProbe();
     if (failure === undefined) {
-      if (this.#state.state === "unavailable") logger.info("the state database can be written again");
-      this.#state = { state: "available" };
+      if (this.#state.state === "available") return;
+      logger.info("the state database can be written again");
+      this.#become({ state: "available" });
       return;
     }
     const reason = failure instanceof Error ? failure.message : String(failure);
@@ -46,13 +54,19 @@ export class StoreHealthWatch {
       logger.error({ ...detail, err: failure }, "the state database cannot be written");
     }
     const since = this.#state.state === "unavailable" ? this.#state.since : clock.now();
-    this.#state = { state: "unavailable", reason, since };
+    this.#become({ state: "unavailable", reason, since });
     if (!this.#stopped) this.#cancelProbe = clock.after(PROBE_AFTER_MS, probe);
   }
 
   stop(): void {
     this.#stopped = true;
     this.#cancelProbe();
+  }
+
+  #become(next: StoreHealth): void {
+    const isChange = next.state !== this.#state.state;
+    this.#state = next;
+    if (isChange) for (const listener of this.#listeners) listener();
   }
 }
 

@@ -38,6 +38,8 @@ export interface Store {
   readonly setAside: string | undefined;
   /** Whether the last write succeeded, and if not, why and since when. */
   readonly health: StoreHealth;
+  /** Calls after every change of `health.state`. Returns the way to hear no more. */
+  subscribeHealth(listener: () => void): () => void;
   /**
    * Resolves, and never rejects, when the writing thread has died, which only a defect or want of memory can bring about. What it was writing is then unknown, and the start
    * of the process is what settles such things: end it, with this error, and begin anew. Until then every write is refused.
@@ -231,6 +233,7 @@ export async function openStore(directory: string, options: StoreOptions): Promi
     get health() {
       return health.state;
     },
+    subscribeHealth: (listener) => health.subscribe(listener),
     failed,
     write,
     revisions: {
