@@ -177,7 +177,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   await sources.load();
   await haproxy.start();
   await commit.start();
-  present.begin(await configurationEvents(commit, store));
+  await present.begin(() => configurationEvents(commit, store));
 
   starting.defer(sources.subscribe((change) => publish([sourceChangeEvent(change, clock.now())])));
   sources.start();
@@ -238,7 +238,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     known = published;
     await known;
   }
-  present.begin([
+  await present.begin(async () => [
     create(EventSchema, processEvent(haproxy.state, EventType.CURRENT)),
     ...(await spoe.present()),
     ...(await storage.describe(await storage.list(undefined))).map((file) =>

@@ -36,7 +36,7 @@ function scene() {
 const event = (kind: EventKind, type: EventType, resource: string, author = "") =>
   create(EventSchema, { kind, type, resource, author });
 
-test("every kind and type that there is becomes CURRENT, and nothing else of the event changes", () => {
+test("every kind and type that there is becomes CURRENT, and nothing else of the event changes", async () => {
   const kinds = Object.values(EventKind).filter(
     (kind) => typeof kind === "number" && kind > 0,
   ) as EventKind[];
@@ -47,15 +47,15 @@ test("every kind and type that there is becomes CURRENT, and nothing else of the
     for (const type of types) {
       const { present, shown } = scene();
       const one = event(kind, type, "r", "somebody");
-      present.begin([one]);
+      await present.begin(async () => [one]);
       for (const current of shown()) assert.deepEqual(current, { ...one, type: EventType.CURRENT });
     }
   }
 });
 
-test("the newest event of a resource is its state, and what was removed has none", () => {
+test("the newest event of a resource is its state, and what was removed has none", async () => {
   const { present, tell, shown } = scene();
-  present.begin([
+  await present.begin(async () => [
     event(EventKind.SERVER, EventType.ADDED, "backends/b/servers/a", "first"),
     event(EventKind.SERVER, EventType.ADDED, "backends/b/servers/b"),
     event(EventKind.REVISION, EventType.ADDED, "revisions/1"),
@@ -75,11 +75,43 @@ test("the newest event of a resource is its state, and what was removed has none
   );
 });
 
-test("it is of a moment: what comes later does not change what was shown", () => {
+test("it is of a moment: what comes later does not change what was shown", async () => {
   const { present, tell, shown } = scene();
-  present.begin([event(EventKind.SOURCE, EventType.ADDED, "sources/s")]);
+  await present.begin(async () => [event(EventKind.SOURCE, EventType.ADDED, "sources/s")]);
   const [before] = [...present.events()];
   tell(event(EventKind.SOURCE, EventType.UPDATED, "sources/s", "later"));
   assert.equal(fromBinary(EventSchema, before!.bytes).author, "");
   assert.equal(shown()[0]?.author, "later");
+});
+
+test("what the log tells while one looks what there is, is newer than what is found", async () => {
+  const { present, tell, shown } = scene();
+  tell(event(EventKind.PROCESS, EventType.UPDATED, "process", "before"));
+  const looking = Promise.withResolvers<void>();
+  const begun = present.begin(async () => {
+    const found = [
+      event(EventKind.PROCESS, EventType.CURRENT, "process", "found"),
+      event(EventKind.FILE, EventType.CURRENT, "files/maps/changed", "found"),
+      event(EventKind.FILE, EventType.CURRENT, "files/maps/gone", "found"),
+      event(EventKind.REVISION, EventType.CURRENT, "revisions/1", "found"),
+    ];
+    await looking.promise;
+    return found;
+  });
+  tell(
+    event(EventKind.FILE, EventType.UPDATED, "files/maps/changed", "told"),
+    event(EventKind.FILE, EventType.REMOVED, "files/maps/gone"),
+    event(EventKind.REVISION, EventType.ADDED, "revisions/2", "told"),
+    event(EventKind.AUDIT, EventType.ADDED, "process"),
+  );
+  looking.resolve();
+  await begun;
+  assert.deepEqual(
+    shown().map(({ resource, author }) => [resource, author]),
+    [
+      ["process", "found"],
+      ["files/maps/changed", "told"],
+      ["revisions/2", "told"],
+    ],
+  );
 });

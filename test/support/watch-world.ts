@@ -141,7 +141,7 @@ export class WatchWorld {
       this.#handedOver += entries.length;
     });
     const present = new PresentState(log);
-    present.begin([...this.state.values()]);
+    await present.begin(async () => [...this.state.values()]);
     const hub = createEventHub({ log, clock: this.clock, limits: this.#limits });
     this.#running = { log, close, hub, present };
   }
