@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readIfThere, replaceFile } from "../lib/durable-file.ts";
+import { makeDirectory } from "../lib/make-directory.ts";
 import { ROLE_NAMES, roleNamed } from "../rpc/roles.ts";
 import { addToken, describeToken, parseTokens, removeToken, tokenNameProblem } from "../rpc/token-file.ts";
 import { SettingsError } from "../settings/settings-error.ts";
@@ -59,7 +60,7 @@ export async function runToken(
   if (action === "delete" && !isKnown) throw new SettingsError(`${file} has no token of the name ${name}`);
   const token = randomBytes(32).toString("base64url");
   const after = action === "create" ? addToken(text, name, request.role, token) : removeToken(text, name);
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(file), 0o700);
   const outcome = await replaceFile(file, Buffer.from(after), { expected: before, mode: 0o600 });
   if (outcome.kind !== "replaced") throw new SettingsError(`${file} was changed meanwhile; try again`);
   if (action === "create") out(`${token}\n`);

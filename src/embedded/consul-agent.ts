@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "../lib/address.ts";
+import { makeDirectory } from "../lib/make-directory.ts";
 import { endProcess } from "../lib/other-process.ts";
 import { StartError } from "../lib/start-error.ts";
 
@@ -41,7 +42,7 @@ const POLL_MS = 25;
  * again. It runs in a session of its own: it outlives a haplane that is killed, and the next start finds it.
  */
 export async function ensureConsulAgent(options: ConsulAgentOptions): Promise<ConsulAgent> {
-  await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  makeDirectory(options.directory, 0o700);
   const earlier = await pidOfEarlierStart(options.directory);
   if (await answers(options.http)) {
     if (earlier === undefined) return { origin: "found", stop: async () => {} };

@@ -1,7 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import type { StoredSource } from "../discovery/source-store.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createLogger } from "../lib/log.ts";
+import { makeDirectory } from "../lib/make-directory.ts";
 import { openStore } from "../store/store.ts";
 
 /** A state directory whose haplane does not run. */
@@ -20,7 +20,7 @@ export async function addSources(
   { stateDir, pid, clock }: StateDirectory,
   sources: readonly StoredSource[],
 ): Promise<readonly string[]> {
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  makeDirectory(stateDir, 0o700);
   const logger = createLogger({ level: "silent", destination: { write() {} } });
   const store = await openStore(stateDir, { clock, logger, pid });
   try {

@@ -1,6 +1,7 @@
-import { createWriteStream, mkdirSync, type WriteStream } from "node:fs";
+import { createWriteStream, type WriteStream } from "node:fs";
 import { dirname } from "node:path";
 import type { DestinationStream } from "pino";
+import { makeDirectory } from "./make-directory.ts";
 
 /** A file that log lines are appended to. It can be opened anew, so that `logrotate` may move it away. */
 export class LogFile implements DestinationStream {
@@ -11,7 +12,7 @@ export class LogFile implements DestinationStream {
 
   constructor(path: string) {
     this.#path = path;
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(path), 0o700);
     this.#stream = this.#open();
   }
 

@@ -2,10 +2,7 @@ import type * as nodeFs from "node:fs/promises";
 import { DomainError } from "../lib/errors.ts";
 
 /** The operations that managed directories need; tests pass their own, to stop or fail between two of them. */
-export type StorageFs = Pick<
-  typeof nodeFs,
-  "open" | "rename" | "link" | "unlink" | "lstat" | "readdir" | "mkdir"
->;
+export type StorageFs = Pick<typeof nodeFs, "open" | "rename" | "link" | "unlink" | "lstat" | "readdir">;
 
 /** Codes of the system for a disk that takes nothing. */
 const CANNOT_WRITE = ["ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES", "EPERM", "EMFILE", "ENFILE"];

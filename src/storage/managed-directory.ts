@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { DomainError } from "../lib/errors.ts";
 import { ifThere, syncDirectory } from "../lib/files.ts";
 import { KeyedSerial } from "../lib/keyed-serial.ts";
+import { makeDirectory } from "../lib/make-directory.ts";
 import { checkExpected, type Expected, type ResourceNames } from "./expected.ts";
 import { checkFileName, isFileName } from "./file-name.ts";
 import { type StorageFs, writing } from "./file-system.ts";
@@ -70,7 +71,7 @@ export class ManagedDirectory {
     const directory = new ManagedDirectory(options);
     if (readOnly) return directory;
     try {
-      const made = await fs.mkdir(path, { recursive: true, mode: 0o750 });
+      const made = makeDirectory(path, 0o750);
       if (made !== undefined) await chownDirectory(fs, path, owner);
       const probe = await StagedFile.create(fs, path);
       await probe.discard();

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DomainError } from "../lib/errors.ts";
 import { holdFile, touchPrivate } from "../lib/hold-file.ts";
+import { makeDirectory } from "../lib/make-directory.ts";
 
 /** A state directory that this process alone uses. */
 export interface StateDirectory {
@@ -15,7 +16,7 @@ export interface StateDirectory {
 export function makeStateDirectory(directory: string): void {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false)
     throw unusable(directory, `${directory} is a file, and must be a directory`);
-  usable(directory, () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
+  usable(directory, () => makeDirectory(directory, 0o700));
 }
 
 /**

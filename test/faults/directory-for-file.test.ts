@@ -56,6 +56,19 @@ for (const { name, directory, args = [], said } of CASES)
     assert.equal(lastLine(error).replaceAll(dir, "DIR"), `haplane: ${said}`);
   });
 
+for (const [name, args] of [
+  ["the state directory", ["--state-dir=/proc/haplane/state"]],
+  ["a directory of files", ["--maps-dir=/proc/haplane/maps"]],
+  ["the directory of the log", ["--log-file=/proc/haplane/log"]],
+] as const)
+  test(`${name} where no directory can be made is told at once`, (t) => {
+    const dir = mkdtempSync(join(tmpdir(), "haplane-odd-"));
+    t.after(() => rmSync(dir, { recursive: true }));
+    const { code, error } = runHaplane([...serve(dir), ...args]);
+    assert.equal(code, 1, error);
+    assert.match(lastLine(error), /^haplane: .*\/proc/);
+  });
+
 test("a file in place of the state directory is named at the start", (t) => {
   const dir = mkdtempSync(join(tmpdir(), "haplane-odd-"));
   t.after(() => rmSync(dir, { recursive: true }));

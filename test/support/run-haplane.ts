@@ -16,6 +16,8 @@ export function runHaplane(args: readonly string[], env: Readonly<Record<string,
     encoding: "utf8",
     env: { ...process.env, ...env },
     timeout: 60_000,
+    // One that hangs may not take the signal.
+    killSignal: "SIGKILL",
   });
   return { code: status, out: stdout, error: stderr };
 }
