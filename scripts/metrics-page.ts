@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { Registry } from "prom-client";
 import { createRpcMetrics } from "../src/rpc/metrics.ts";
 import { createCommitMetrics } from "../src/service/commit-metrics.ts";
+import { createDiscoveryMetrics } from "../src/service/discovery-metrics.ts";
 import { type MetricsSources, registerMetrics } from "../src/service/metrics.ts";
 
 const page = fileURLToPath(new URL("../docs/metrics.md", import.meta.url));
@@ -25,6 +26,7 @@ export function metricsPage(): string {
   // Their values are read from the parts only when they are asked for.
   registerMetrics(registry, {} as MetricsSources);
   createCommitMetrics(registry);
+  createDiscoveryMetrics(registry);
   const metrics = registry.getMetricsAsArray() as unknown as Described[];
   const rows = metrics.map(({ name, help, type, labelNames }) => {
     const labels = labelNames.map((label) => `\`${label}\``).join(", ");

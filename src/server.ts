@@ -25,6 +25,7 @@ import type { ListedUsers } from "./rpc/principals.ts";
 import { createAuditTrail } from "./service/audit-event.ts";
 import { createCommitMetrics } from "./service/commit-metrics.ts";
 import { configurationService } from "./service/configuration.ts";
+import { createDiscoveryMetrics } from "./service/discovery-metrics.ts";
 import { eventsService } from "./service/events.ts";
 import { fileEvent, presentFile } from "./service/file-event.ts";
 import { createFirstAnswers } from "./service/first-answers.ts";
@@ -160,12 +161,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     policy: settings,
   });
   starting.defer(() => commit.stop());
+  const discovery = createDiscoveryMetrics(metrics);
   const sources = createSources({
     target: commit.target,
     store: store.sources,
     etag: (bytes) => createHmac("sha256", store.etagKey).update(bytes).digest("base64url").slice(0, 22),
     clock,
     logger: logger.child({ part: "discovery" }),
+    onApplied: discovery.applied,
     templateWords: (template, version) =>
       templateWords(
         template,
@@ -180,6 +183,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   await present.begin(() => configurationEvents(commit, store));
 
   starting.defer(sources.subscribe((change) => publish([sourceChangeEvent(change, clock.now())])));
+  starting.defer(sources.subscribe(discovery.changed));
   sources.start();
   starting.defer(() => sources.stop());
   const services = watchServices({ sources, clock }, (changes) =>

@@ -38,6 +38,7 @@ export function createSources(options: SourcesOptions): Sources {
     store,
     etag: options.etag,
     templateWords: options.templateWords,
+    onApplied: options.onApplied,
     openRegistry: options.openRegistry ?? open,
     onServices(source) {
       for (const listener of [...serviceListeners]) listener(source);

@@ -68,6 +68,40 @@ describe("hitless", () => {
     assert.deepEqual(counts(), [2, 3]);
   });
 
+  test("what an answer brings is told with the time since it was read, once HAProxy runs it", async () => {
+    const discovery = await synced({ web: "a b" });
+    assert.deepEqual(discovery.applied, [["sources/s", 50]]);
+    discovery.target.holdBack = ([change]) => change?.kind === "add";
+    list(discovery, { web: "a b c" });
+    await discovery.pass(200);
+    list(discovery, { web: "a b c d" });
+    await discovery.pass(300);
+    assert.equal(discovery.applied.length, 1);
+    discovery.target.holdBack = () => false;
+    discovery.target.release();
+    await discovery.settle();
+    assert.deepEqual(discovery.applied.slice(1), [["sources/s", 500]]);
+    // The same again, a server that goes, and an edit by another hand are nothing that an answer brings.
+    list(discovery, { web: "a b c d" });
+    list(discovery, { web: "a b c" });
+    await discovery.pass(100);
+    discovery.target.editByHand(WEB, []);
+    await discovery.pass(100);
+    assert.equal(discovery.target.names(WEB).length, 3);
+    assert.equal(discovery.applied.length, 2);
+  });
+
+  test("a change that HAProxy refuses at first is late by its retries", async () => {
+    const discovery = await synced({ web: "a" });
+    discovery.target.refuse = () => "not now";
+    list(discovery, { web: "a b" });
+    await discovery.pass(500);
+    discovery.target.refuse = () => undefined;
+    await discovery.pass(2_000);
+    const [, [, tookMs] = []] = discovery.applied;
+    assert.ok(tookMs !== undefined && tookMs >= 500 && tookMs <= 2_500, `${tookMs} ms`);
+  });
+
   test("address, port and weight are set on the server that is there", async () => {
     const discovery = await synced({ web: "a" });
     discovery.registry.instances("web", [instance("a", 81, 50)]);

@@ -22,6 +22,8 @@ export interface FollowerContext {
   readonly slots: SlotPolicy | undefined;
   /** How long a server that is removed may take to end its connections, in milliseconds. */
   readonly drainMs: number;
+  /** Called when HAProxy runs what an answer added or set, with the milliseconds since that answer. */
+  readonly onApplied: (tookMs: number) => void;
 }
 
 /** Makes one backend what it should be, and keeps at it. */
@@ -55,6 +57,10 @@ export function createFollower(backend: string, context: FollowerContext, onChan
   let isBusy = false;
   let isCreating = false;
   let rejection: string | undefined;
+  /** When the oldest desired state came of which HAProxy may not run everything; by the monotonic clock. */
+  let heardAt: number | undefined;
+  /** Something was added or set since then. */
+  let hasApplied = false;
   const backoff = createBackoff(RETRY);
   let cancelRetry = () => {};
 
@@ -79,13 +85,18 @@ export function createFollower(backend: string, context: FollowerContext, onChan
   function take(plan: Plan, present: readonly TargetServer[]): void {
     // Additions go first, and may take a reload: a server that replaces another is there before that one leaves.
     if (plan.changes.length > 0 || plan.growth !== undefined) void change(plan, present);
-    else void remove(plan, present);
+    else {
+      // Removals take as long as connections last.
+      applied();
+      void remove(plan, present);
+    }
     if (!isBusy) onChange();
   }
 
   async function create(goal: Desired): Promise<void> {
     isBusy = true;
     isCreating = true;
+    hasApplied = true;
     const isRetry = rejection !== undefined;
     const refused = await context.newBackends
       .create(
@@ -105,6 +116,7 @@ export function createFollower(backend: string, context: FollowerContext, onChan
 
   async function change(plan: Plan, present: readonly TargetServer[]): Promise<void> {
     isBusy = true;
+    hasApplied = true;
     const refusals = await Promise.all([
       plan.changes.length === 0 ? undefined : send(plan.changes),
       plan.growth === undefined ? undefined : grow(plan.growth),
@@ -158,7 +170,15 @@ export function createFollower(backend: string, context: FollowerContext, onChan
     backoff.reset();
     rejection = undefined;
     cancelRetry();
+    applied();
     onChange();
+  }
+
+  /** HAProxy has every server that is desired. What was not asked for by an answer is not told. */
+  function applied(): void {
+    if (heardAt !== undefined && hasApplied) context.onApplied(context.clock.monotonic() - heardAt);
+    heardAt = undefined;
+    hasApplied = false;
   }
 
   function fail(reason: string): void {
@@ -172,6 +192,7 @@ export function createFollower(backend: string, context: FollowerContext, onChan
   return {
     follow(next) {
       desired = next;
+      heardAt ??= context.clock.monotonic();
       step();
     },
     recheck: () => step(),

@@ -69,6 +69,7 @@ export class RunningSource {
         defaults: making.defaults,
         slots: making.slots,
         drainMs: making.drainMs,
+        onApplied: task.onApplied,
       },
       steady: this.#steady,
       onObserved: () => confirmations.arm(),

@@ -49,6 +49,8 @@ export interface SourceTask {
   readonly onState: () => void;
   /** Called when `services` may have changed. */
   readonly onServices: () => void;
+  /** See `FollowerContext`. */
+  readonly onApplied: (tookMs: number) => void;
   /** Called when `memory` has changed. */
   readonly onMemory: () => void;
 }

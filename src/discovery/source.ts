@@ -26,6 +26,8 @@ export interface SourceParts {
   readonly openRegistry: (settings: SourceSettings) => Registry;
   /** Called with a source's name when what is known of its services may have changed. */
   readonly onServices: (source: string) => void;
+  /** See `SourcesOptions`. */
+  readonly onApplied: SourcesOptions["onApplied"];
 }
 
 /** A source from its creation to its deletion: its settings, what is remembered of its registry, and its present run. */
@@ -108,6 +110,7 @@ export class Source {
         memory: this.#memory,
         onState: () => this.#onState(this),
         onServices: () => this.#parts.onServices(this.name),
+        onApplied: (tookMs) => this.#parts.onApplied(settings.name, tookMs),
         onMemory: () => this.#writer.touch(),
       },
       context,

@@ -74,6 +74,8 @@ export interface SourcesOptions {
    * unless any version will do.
    */
   readonly templateWords: (template: Server, version: "running" | "any-version") => readonly string[];
+  /** Called when HAProxy runs the servers that an answer of a source's registry added or changed, with the milliseconds since that answer was read. Removals are not told: they take as long as connections last. */
+  readonly onApplied: (source: string, tookMs: number) => void;
   /** Makes the registry that a source's settings describe. Default: a Consul over HTTP, or DNS. */
   readonly openRegistry?: (settings: SourceSettings) => Registry;
 }

@@ -13,7 +13,8 @@ export interface CommitMetrics {
   logged(entries: readonly LogEntry[]): void;
 }
 
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Buckets for how long HAProxy takes to run a change. */
+export const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Registers them. Names and labels are documented in docs/metrics.md. */
 export function createCommitMetrics(registry: Registry): CommitMetrics {

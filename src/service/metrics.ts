@@ -176,7 +176,7 @@ export function registerMetrics(
     },
   });
   new Gauge({
-    name: "haplane_discovery_lag_seconds",
+    name: "haplane_source_stale_seconds",
     help: "How long ago a source that should follow its registry last had a good answer from it, while it has none; 0 while all is well, and before the first.",
     labelNames: ["source"],
     registers: [registry],

@@ -41,6 +41,8 @@ export interface Discovery {
   readonly clock: ManualClock;
   /** What was published. */
   readonly changes: readonly SourceChange[];
+  /** What HAProxy was told to run: source, and milliseconds since the answer. */
+  readonly applied: readonly (readonly [source: string, tookMs: number])[];
   /** The states that were published, in order. */
   readonly states: readonly string[];
   /** Creates `sources/s`. */
@@ -69,12 +71,14 @@ export async function startDiscovery(
   const store = from?.store ?? new MemoryStore();
   const clock = from?.clock ?? new ManualClock();
   const changes: SourceChange[] = [];
+  const applied: [source: string, tookMs: number][] = [];
   const sources = createSources({
     target,
     store,
     clock,
     logger: silent,
     etag: (bytes) => createHash("sha256").update(bytes).digest("base64url"),
+    onApplied: (source, tookMs) => applied.push([source, tookMs]),
     openRegistry: () => registry,
     templateWords: (template) => templateWords(template, undefined, "source.server_template"),
   });
@@ -91,6 +95,7 @@ export async function startDiscovery(
     store,
     clock,
     changes,
+    applied,
     get states() {
       return changes.map(({ source }) => SourceState[source.status?.state ?? 0] as string);
     },
