@@ -20,7 +20,7 @@ const TYPES = {
 };
 
 /** A transaction of many writes tells after each of at most so many resources: all of them each time would be quadratic. */
-const MAX_WHILE_OPEN = 100;
+export const MAX_WHILE_OPEN = 100;
 
 /** What became of a transaction. */
 export interface TransactionStep {

@@ -12,6 +12,7 @@ import type { Commit } from "../commit/commit.ts";
 import { revisionFacts } from "../commit/history.ts";
 import type { TransactionView } from "../commit/open-transaction.ts";
 import { serverEvent } from "../commit/server-event.ts";
+import { MAX_WHILE_OPEN } from "../commit/transaction-event.ts";
 import { cutList } from "../lib/cut-list.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
@@ -42,7 +43,7 @@ export async function configurationEvents(
 
 /** What a watch begins with of an open transaction. */
 export function presentTransaction(view: TransactionView<unknown>): Event {
-  const { first, more } = cutList(view.resources);
+  const { first, more } = cutList(view.resources, MAX_WHILE_OPEN);
   return create(EventSchema, {
     ...{ kind: EventKind.TRANSACTION, type: EventType.CURRENT, time: timestampFromMs(view.createTime) },
     ...{ resource: view.name, author: view.owner },
