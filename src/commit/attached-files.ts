@@ -1,3 +1,4 @@
+import { Content } from "../lib/content.ts";
 import {
   type FileSystem,
   type Place,
@@ -23,7 +24,7 @@ export interface FileWrite {
 
 /** A file's content, with what belongs to it. */
 export interface FileContent {
-  readonly bytes: Buffer;
+  readonly content: Content;
   readonly mode: number;
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
 }
@@ -61,10 +62,13 @@ export class FileDraft {
   /** Makes an edit's writes. Throws what a guard throws, and then changes nothing. */
   make(edit: Replacing | undefined): void {
     const files = edit?.files ?? [];
-    for (const { path, guard } of files) guard?.(this.#next.get(path)?.bytes);
+    for (const { path, guard } of files) guard?.(this.#next.get(path)?.content.bytes);
     for (const { path, content, mode = 0o600, owner } of files) {
       const kept = this.#former.get(path) ?? { mode, owner };
-      this.#next.set(path, content && { bytes: Buffer.from(content), mode: kept.mode, owner: kept.owner });
+      this.#next.set(
+        path,
+        content && { content: Content.of(Buffer.from(content)), mode: kept.mode, owner: kept.owner },
+      );
     }
   }
 
@@ -72,7 +76,7 @@ export class FileDraft {
   get changes(): readonly AttachedChange[] {
     return [...this.#next].flatMap(([path, next]) => {
       const former = this.#former.get(path);
-      return isSame(former?.bytes, next?.bytes) ? [] : [{ path, former, next }];
+      return isSame(former?.content, next?.content) ? [] : [{ path, former, next }];
     });
   }
 }
@@ -85,22 +89,22 @@ export async function stageContent(
   place?: Place,
 ): Promise<StagedFile> {
   if (to === undefined) return stageRemoval(path, fs);
-  return stageFile(path, to.bytes, { fs, mode: to.mode, owner: to.owner }, place);
+  return stageFile(path, to.content, { fs, mode: to.mode, owner: to.owner }, place);
 }
 
 /** Gives a file its former content back, unless it holds something else than `next` by now: that is somebody's edit. */
 export async function putBack(fs: FileSystem, { path, former, next }: AttachedChange): Promise<void> {
-  await (await stageContent(fs, path, former)).place(next?.bytes);
+  await (await stageContent(fs, path, former)).place(next?.content);
 }
 
 /** Whether two contents are the same; undefined is the absence of a file. */
-export function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+export function isSame(a: Content | undefined, b: Content | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
 }
 
 async function readContent(fs: FileSystem, path: string): Promise<FileContent | undefined> {
   const bytes = await readIfThere(fs, path);
   if (bytes === undefined) return undefined;
   const { mode, uid, gid } = await fs.stat(path);
-  return { bytes, mode: mode & 0o7777, owner: { uid, gid } };
+  return { content: Content.of(bytes), mode: mode & 0o7777, owner: { uid, gid } };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { Content } from "../lib/content.ts";
 import { applyEdits } from "../store/delta.ts";
 import { byteEdit } from "./byte-edit.ts";
 
@@ -11,7 +12,7 @@ test("the edit makes one content of the other, and is no longer than where they 
   fc.assert(
     fc.property(long, piece, piece, long, (head, old, now, tail) => {
       const [before, after] = [Buffer.from(head + old + tail), Buffer.from(head + now + tail)];
-      const edit = byteEdit(before, after);
+      const edit = byteEdit(Content.of(before), Content.of(after));
       assert.deepEqual(Buffer.from(applyEdits(before, [edit])), after);
       assert.ok(edit.length <= old.length && edit.bytes.length <= now.length);
     }),

@@ -107,7 +107,7 @@ export class ChangeLane {
     const alone = waiting.findIndex(
       ({ edit }) => edit.files !== undefined || edit.prepare !== undefined || edit.alone === true,
     );
-    const bytes = this.#options.files.believed.reduce((sum, part) => sum + part.bytes.length, 1);
+    const bytes = this.#options.files.believed.reduce((sum, part) => sum + part.content.length, 1);
     const limit = Math.max(1, Math.min(MAX_TOGETHER, Math.floor(MAX_TOGETHER_BYTES / bytes)));
     return waiting.splice(0, alone < 0 ? limit : Math.min(limit, Math.max(alone, 1)));
   }

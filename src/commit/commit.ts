@@ -3,13 +3,14 @@ import type { Logger } from "pino";
 import type { Target } from "../discovery/target.ts";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
+import { Content } from "../lib/content.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import type { DomainError } from "../lib/errors.ts";
 import type { Store } from "../store/store.ts";
 import { Document } from "../text/document.ts";
 import { type ChangeOutcome, type ChangeRequest, type FileRequest, fileChange } from "./change.ts";
 import { ChangeLane } from "./change-lane.ts";
-import { ConfigFiles } from "./config-files.ts";
+import { ConfigFiles, FilePart } from "./config-files.ts";
 import { type CommitEnd, type CountChange, countChanges } from "./count-changes.ts";
 import { DiscoveryTarget } from "./discovery-target.ts";
 import { endLeftOpen } from "./end-left-open.ts";
@@ -139,7 +140,7 @@ export class Commit {
     files.believe(
       recorded === undefined
         ? parts
-        : parts.map(({ path }) => ({ path, bytes: recorded.get(path) ?? Buffer.alloc(0) })),
+        : parts.map(({ path }) => new FilePart(path, recorded.get(path) ?? Content.EMPTY)),
     );
     const held = readOnly ? undefined : await holdFiles(fs, options.paths, options.logger);
     return new Commit(options, files, history, held);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { Content } from "../lib/content.ts";
 import {
   type FileSystem,
   type FormerFile,
@@ -38,12 +39,27 @@ interface Step extends AttachedChange {
 /** A file of the configuration that was replaced, and what it held then. */
 export interface FormerContent extends FormerFile {
   readonly path: string;
-  readonly bytes: Buffer;
+  readonly content: Content;
+}
+
+/** One of the files, and what it holds; a document can be read from it. */
+export class FilePart implements PartInput {
+  readonly path: string;
+  readonly content: Content;
+
+  constructor(path: string, content: Content) {
+    this.path = path;
+    this.content = content;
+  }
+
+  get bytes(): Buffer {
+    return this.content.bytes;
+  }
 }
 
 /** What the files hold. */
 export interface Found {
-  readonly parts: readonly PartInput[];
+  readonly parts: readonly FilePart[];
   readonly document: Document;
 }
 
@@ -51,7 +67,7 @@ export interface Found {
 export class ConfigFiles {
   readonly paths: readonly string[];
   readonly #fs: FileSystem;
-  #believed: readonly Buffer[] = [];
+  #believed: readonly Content[] = [];
   /** Files beside the configuration that were placed by the change under way. */
   #placed: AttachedChange[] = [];
   /** Those that a change which was taken back has left, and that are to be put back. */
@@ -67,8 +83,8 @@ export class ConfigFiles {
   }
 
   /** What the files held when they were last read or written. */
-  get believed(): readonly PartInput[] {
-    return this.paths.map((path, index) => ({ path, bytes: this.#believed[index] ?? Buffer.alloc(0) }));
+  get believed(): readonly FilePart[] {
+    return this.paths.map((path, index) => new FilePart(path, this.#formerOf(index)));
   }
 
   /** What the files hold now, without believing it. Throws `NOT_SUPPORTED` when one is missing, or is a directory. */
@@ -78,7 +94,7 @@ export class ConfigFiles {
         const bytes = await readIfThere(this.#fs, path).catch(async (error: unknown) => {
           throw isDirectory(error) ? await namesDirectory(this.#fs, path) : error;
         });
-        if (bytes !== undefined) return { path, bytes };
+        if (bytes !== undefined) return new FilePart(path, Content.of(bytes));
         throw unusable(`there is no configuration file ${path}`, path);
       }),
     );
@@ -86,13 +102,13 @@ export class ConfigFiles {
   }
 
   /** From now on this is what the files are believed to hold. */
-  believe(parts: readonly PartInput[]): void {
-    this.#believed = parts.map(({ bytes }) => bytes);
+  believe(parts: readonly FilePart[]): void {
+    this.#believed = parts.map(({ content }) => content);
   }
 
   /** Whether the files hold something else than is believed. */
   async isForeign(): Promise<boolean> {
-    for (const { path, bytes } of this.believed) if (!(await holds(this.#fs, path, bytes))) return true;
+    for (const { path, content } of this.believed) if (!(await holds(this.#fs, path, content))) return true;
     return false;
   }
 
@@ -115,16 +131,16 @@ export class ConfigFiles {
 
   /** Writes what is to be in files beside them; those of the configuration that are believed to hold it already are left alone. `places` were asked for a moment ago. */
   async stage(
-    parts: readonly PartInput[],
+    parts: readonly FilePart[],
     attached: readonly AttachedChange[] = [],
     places?: Promise<readonly Place[]>,
   ): Promise<StagedFiles> {
     const found = (await places) ?? [];
-    const own = parts.flatMap(({ path, bytes }, index) => {
+    const own = parts.flatMap(({ path, content }, index) => {
       const former = this.#formerOf(index);
-      return isUnchanged(former, bytes)
+      return isUnchanged(former, content)
         ? []
-        : [{ path, index, former: content(former), next: content(bytes) }];
+        : [{ path, index, former: unattributed(former), next: unattributed(content) }];
     });
     const others = attached.map((change) => ({ ...change, index: undefined }));
     // What the configuration names is there at any time.
@@ -162,16 +178,16 @@ export class ConfigFiles {
     let placed = 0;
     try {
       for (const { path, index, former, next, file } of steps) {
-        const replaced = await file.place(former?.bytes, index === undefined ? undefined : "hold-former");
+        const replaced = await file.place(former?.content, index === undefined ? undefined : "hold-former");
         if (replaced.kind === "replaced" && replaced.former !== undefined)
-          this.onReplaced({ path, bytes: former!.bytes, ...replaced.former });
+          this.onReplaced({ path, content: former!.content, ...replaced.former });
         if (replaced.kind === "foreign") {
           await this.discard({ steps: steps.slice(placed + 1) });
           for (const step of steps.slice(0, placed).reverse()) await this.#putBack(step);
           return { kind: "foreign" };
         }
         placed += 1;
-        if (index !== undefined) this.#believed = this.#believed.with(index, next!.bytes);
+        if (index !== undefined) this.#believed = this.#believed.with(index, next!.content);
         else this.#placed.push({ path, former, next });
       }
     } catch (error) {
@@ -192,19 +208,19 @@ export class ConfigFiles {
     this.#placed = [];
   }
 
-  #formerOf(index: number): Buffer {
-    return this.#believed[index] ?? Buffer.alloc(0);
+  #formerOf(index: number): Content {
+    return this.#believed[index] ?? Content.EMPTY;
   }
 
   async #putBack(step: Step): Promise<void> {
     await putBack(this.#fs, step);
     if (step.index === undefined) this.#placed = this.#placed.filter(({ path }) => path !== step.path);
-    else this.#believed = this.#believed.with(step.index, step.former!.bytes);
+    else this.#believed = this.#believed.with(step.index, step.former!.content);
   }
 }
 
 /** An intent will ask how they differ: that is found out once. */
-function isUnchanged(former: Buffer, next: Buffer): boolean {
+function isUnchanged(former: Content, next: Content): boolean {
   const { length, bytes } = byteEdit(former, next);
   return length === 0 && bytes.length === 0;
 }
@@ -226,11 +242,11 @@ async function namesDirectory(fs: FileSystem, path: string): Promise<DomainError
 }
 
 /** A configuration file keeps the attributes it has. */
-function content(bytes: Buffer): FileContent {
-  return { bytes, mode: 0o600, owner: undefined };
+function unattributed(content: Content): FileContent {
+  return { content, mode: 0o600, owner: undefined };
 }
 
 /** The files' content that a document stands for. */
-export function printed(document: Document): PartInput[] {
-  return document.parts.map(({ path }, part) => ({ path, bytes: document.print(part) }));
+export function printed(document: Document): FilePart[] {
+  return document.parts.map(({ path }, part) => new FilePart(path, document.content(part)));
 }

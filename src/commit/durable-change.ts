@@ -1,8 +1,7 @@
 import type { Place } from "../lib/durable-file.ts";
 import type { Operation } from "../store/operations.ts";
-import type { PartInput } from "../text/document.ts";
 import type { AttachedChange } from "./attached-files.ts";
-import type { StagedFiles } from "./config-files.ts";
+import type { FilePart, StagedFiles } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import type { Entry } from "./history.ts";
 import type { CommitParts } from "./parts.ts";
@@ -13,7 +12,7 @@ export type ChangeParts = Pick<CommitParts, "store" | "files" | "writer" | "work
 /** What the files are to hold. */
 export interface NextFiles {
   /** The configuration's. */
-  readonly next: readonly PartInput[];
+  readonly next: readonly FilePart[];
   /** Others that change along with it. Default: none. */
   readonly attached?: readonly AttachedChange[];
   /** Where the configuration's files lie, if that was asked for a moment ago. */
@@ -67,7 +66,7 @@ export class DurableChange {
   }
 
   /** Announces what somebody has written into the files already: HAProxy has to take it. It is never undone. */
-  static async found(parts: ChangeParts, found: readonly PartInput[]): Promise<DurableChange> {
+  static async found(parts: ChangeParts, found: readonly FilePart[]): Promise<DurableChange> {
     const { store, files, history } = parts;
     const intent = history.intent(files.believed, found, "leave", []);
     await store.write([{ kind: "begin-intent", intent }]);

@@ -1,3 +1,4 @@
+import { Content } from "../lib/content.ts";
 import { isSame } from "./attached-files.ts";
 import { decodeIntent } from "./intent.ts";
 import { clearLeftovers } from "./leftovers.ts";
@@ -8,10 +9,11 @@ import { standBack } from "./stand-in.ts";
 export async function endLeftOpen(options: RecoveryOptions, kept: readonly string[]): Promise<void> {
   const { haproxy, fs, store, files, history, logger } = options;
   const intents = await store.pendingIntents();
-  const isKnown = async (path: string, content: Buffer) => {
+  const isKnown = async (path: string, bytes: Buffer) => {
+    const content = Content.of(bytes);
     if (history.isRecorded(path, content)) return true;
     const former = await Promise.all(intents.map((intent) => formerContent(store, intent, path)));
-    return former.some((bytes) => isSame(bytes, content));
+    return former.some((known) => isSame(known, content));
   };
   const attached = intents.flatMap(({ data }) => decodeIntent(data).next.map(({ path }) => path));
   const paths = [...new Set([...files.paths, ...attached])];

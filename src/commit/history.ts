@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { EventKind, EventType } from "../../gen/haplane/v1/events_pb.js";
 import type { Clock } from "../lib/clock.ts";
+import { Content } from "../lib/content.ts";
 import { cutList } from "../lib/cut-list.ts";
 import { Serial } from "../lib/serial.ts";
 import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import type { PartInput } from "../text/document.ts";
 import type { AttachedChange } from "./attached-files.ts";
 import { byteEdit } from "./byte-edit.ts";
+import type { FilePart } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { type AnnouncedFile, encodeIntent, type OnRefusal } from "./intent.ts";
 import { type EventDraft, eventNow, serverEvent } from "./server-event.ts";
@@ -21,7 +22,7 @@ const KEPT_IN_MIND = 100;
 /** What is to be recorded. */
 export interface Entry {
   /** What the files hold. */
-  readonly parts: readonly PartInput[];
+  readonly parts: readonly FilePart[];
   readonly lane: RevisionLane;
   /** The edits since the revision before. */
   readonly edits: readonly Edit[];
@@ -37,7 +38,7 @@ export class History {
   readonly #clock: Clock;
   readonly #serial = new Serial();
   /** What the newest revision's files hold. */
-  #recorded: ReadonlyMap<string, Buffer> = new Map();
+  #recorded: ReadonlyMap<string, Content> = new Map();
   #newest: number;
   /** Numbers of the revisions that are not discovery's alone, ascending; of those before the first it is not known. */
   #others: readonly number[];
@@ -71,11 +72,11 @@ export class History {
   }
 
   /** Reads what the newest revision's files hold, so that the next one can be told by what differs. Returns it; undefined when there is no revision yet. */
-  async load(): Promise<ReadonlyMap<string, Buffer> | undefined> {
+  async load(): Promise<ReadonlyMap<string, Content> | undefined> {
     if (this.#newest === 0) return undefined;
-    const recorded = new Map<string, Buffer>();
+    const recorded = new Map<string, Content>();
     for (const { path } of await this.#store.revisions.files(this.#newest)) {
-      recorded.set(path, await readRevision(this.#store, this.#newest, path));
+      recorded.set(path, Content.of(await readRevision(this.#store, this.#newest, path)));
     }
     this.#recorded = recorded;
     const recent = await this.#store.revisions.list({ limit: LOOKED_AT });
@@ -89,15 +90,15 @@ export class History {
    * along with their revisions, which after a crash will be one, the next.
    */
   intent(
-    former: readonly PartInput[],
-    next: readonly PartInput[],
+    former: readonly FilePart[],
+    next: readonly FilePart[],
     onRefusal: OnRefusal,
     attached: readonly AttachedChange[],
     edits: readonly Edit[] = [],
   ): NewIntent {
-    const own = next.map(({ path, bytes }, index) => ({
+    const own = next.map(({ path, content }, index) => ({
       path,
-      edit: byteEdit(former[index]!.bytes, bytes),
+      edit: byteEdit(former[index]!.content, content),
     }));
     return {
       id: randomUUID(),
@@ -113,8 +114,8 @@ export class History {
   }
 
   /** Whether the newest revision's file holds exactly these bytes. */
-  isRecorded(path: string, bytes: Buffer): boolean {
-    return this.#recorded.get(path)?.equals(bytes) ?? false;
+  isRecorded(path: string, content: Content): boolean {
+    return this.#recorded.get(path)?.equals(content) ?? false;
   }
 
   /** Appends a revision with its events, in one transaction; resolves with its number when it is durable. Rejects with `STORE_UNAVAILABLE`, and can then be tried again. */
@@ -189,17 +190,17 @@ export function revisionFacts(message: string, resources: readonly string[]) {
 
 /** How contents of files differ from those before. */
 function changesBetween(
-  former: ReadonlyMap<string, Buffer>,
-  content: ReadonlyMap<string, Buffer>,
+  former: ReadonlyMap<string, Content>,
+  present: ReadonlyMap<string, Content>,
 ): FileChange[] {
   const changes: FileChange[] = [];
-  for (const [path, bytes] of content) {
+  for (const [path, content] of present) {
     const before = former.get(path);
-    if (before === undefined) changes.push({ kind: "content", path, content: bytes });
-    else if (before !== bytes && !before.equals(bytes))
-      changes.push({ kind: "edits", path, edits: [byteEdit(before, bytes)] });
+    if (before === undefined) changes.push({ kind: "content", path, content: content.bytes });
+    else if (before !== content && !before.equals(content))
+      changes.push({ kind: "edits", path, edits: [byteEdit(before, content)] });
   }
-  for (const path of former.keys()) if (!content.has(path)) changes.push({ kind: "absent", path });
+  for (const path of former.keys()) if (!present.has(path)) changes.push({ kind: "absent", path });
   return changes;
 }
 
@@ -208,16 +209,18 @@ function alongOf(edits: readonly Edit[], revision: number): Operation[] {
 }
 
 function formerOf({ path, former }: AttachedChange): FileChange {
-  return former === undefined ? { kind: "absent", path } : { kind: "content", path, content: former.bytes };
+  return former === undefined
+    ? { kind: "absent", path }
+    : { kind: "content", path, content: former.content.bytes };
 }
 
 function announced({ path, former, next }: AttachedChange): AnnouncedFile {
-  const edit = next && byteEdit(former?.bytes ?? Buffer.alloc(0), next.bytes);
+  const edit = next && byteEdit(former?.content ?? Content.EMPTY, next.content);
   return { path, edit, ...(former && { mode: former.mode, owner: former.owner }) };
 }
 
-function contentOf(parts: readonly PartInput[]): ReadonlyMap<string, Buffer> {
-  return new Map(parts.map(({ path, bytes }) => [path, bytes]));
+function contentOf(parts: readonly FilePart[]): ReadonlyMap<string, Content> {
+  return new Map(parts.map(({ path, content }) => [path, content]));
 }
 
 /** The whole content of a file in a revision. */

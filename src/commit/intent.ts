@@ -1,4 +1,5 @@
 import { deserialize, serialize } from "node:v8";
+import { Content } from "../lib/content.ts";
 import { applyEdits, type Edit as ByteEdit } from "../store/delta.ts";
 import type { Operation } from "../store/operations.ts";
 
@@ -73,10 +74,10 @@ export function decodeIntent(data: Uint8Array): Announcement {
 
 /** What a file is to hold; undefined for one that is to be removed, `unknown` where the announcement does not fit the former content. */
 export function announcedContent(
-  former: Uint8Array | undefined,
+  former: Content | undefined,
   { edit }: AnnouncedFile,
-): Buffer | "unknown" | undefined {
+): Content | "unknown" | undefined {
   if (edit === undefined) return undefined;
-  const base = former ?? new Uint8Array(0);
-  return edit.offset + edit.length > base.length ? "unknown" : Buffer.from(applyEdits(base, [edit]));
+  const { bytes } = former ?? Content.EMPTY;
+  return edit.offset + edit.length > bytes.length ? "unknown" : Content.of(applyEdits(bytes, [edit]));
 }

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import type { Logger } from "pino";
 import type { Clock } from "../lib/clock.ts";
+import { Content } from "../lib/content.ts";
 import { type FileSystem, replaceFile } from "../lib/durable-file.ts";
 import { applyEdits } from "../store/delta.ts";
 import { byteEdit } from "./byte-edit.ts";
@@ -90,22 +91,22 @@ export class LateEdits {
   }
 
   /** What somebody wrote into a replaced file; undefined when nobody did. */
-  async #writtenInto({ handle, mtimeMs, bytes }: FormerContent): Promise<Buffer | undefined> {
+  async #writtenInto({ handle, mtimeMs, content }: FormerContent): Promise<Buffer | undefined> {
     const stat = await handle.stat();
-    if (stat.mtimeMs === mtimeMs && stat.size === bytes.length) return undefined;
-    const content = Buffer.alloc(stat.size);
-    const { bytesRead } = await handle.read(content, 0, content.length, 0);
-    const found = content.subarray(0, bytesRead);
-    return found.equals(bytes) ? undefined : found;
+    if (stat.mtimeMs === mtimeMs && stat.size === content.length) return undefined;
+    const read = Buffer.alloc(stat.size);
+    const { bytesRead } = await handle.read(read, 0, read.length, 0);
+    const found = read.subarray(0, bytesRead);
+    return content.equals(Content.of(found)) ? undefined : found;
   }
 
   /** Brings an edit into the file as it is now, as if the editor had written it there. */
-  async #bring({ path, bytes }: FormerContent, written: Buffer, look: () => Promise<void>): Promise<void> {
+  async #bring({ path, content }: FormerContent, written: Buffer, look: () => Promise<void>): Promise<void> {
     const { fs, logger, files, writer } = this.#options;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const outcome = await writer.exclusive(async () => {
-        const now = files.believed.find((part) => part.path === path)!.bytes;
-        const merged = merge(bytes, written, now);
+        const now = files.believed.find((part) => part.path === path)!.content;
+        const merged = merge(content, Content.of(written), now);
         return merged && (await replaceFile(path, merged, { expected: now, fs })).kind;
       });
       if (outcome === undefined) break;
@@ -135,9 +136,9 @@ export class LateEdits {
 }
 
 /** What both changed of a content; undefined where they changed the same. */
-function merge(base: Buffer, theirs: Buffer, ours: Buffer): Buffer | undefined {
+function merge(base: Content, theirs: Content, ours: Content): Content | undefined {
   const [a, b] = [byteEdit(base, theirs), byteEdit(base, ours)];
   const [first, second] = a.offset <= b.offset ? [a, b] : [b, a];
   if (first.offset + first.length > second.offset) return undefined;
-  return Buffer.from(applyEdits(base, [first, second]));
+  return Content.of(applyEdits(base.bytes, [first, second]));
 }

@@ -1,15 +1,16 @@
 import type { Logger } from "pino";
 import type { Haproxy } from "../haproxy/haproxy.ts";
 import type { Clock } from "../lib/clock.ts";
+import { Content } from "../lib/content.ts";
 import { type FileSystem, readIfThere } from "../lib/durable-file.ts";
 import type { PendingIntent } from "../store/intent-table.ts";
 import type { Operation } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
-import { Document, type PartInput } from "../text/document.ts";
+import { Document } from "../text/document.ts";
 import { type AttachedChange, isSame, putBack } from "./attached-files.ts";
 import { canReload } from "./can-reload.ts";
 import { serverChanges } from "./classify.ts";
-import type { ConfigFiles } from "./config-files.ts";
+import type { ConfigFiles, FilePart } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { type History, readRevision } from "./history.ts";
 import { announcedContent, decodeIntent } from "./intent.ts";
@@ -78,12 +79,12 @@ async function endReloads({ store, clock }: RecoveryOptions): Promise<void> {
   ]);
 }
 
-function isLatest({ history }: RecoveryOptions, intent: PendingIntent, parts: readonly PartInput[]): boolean {
+function isLatest({ history }: RecoveryOptions, intent: PendingIntent, parts: readonly FilePart[]): boolean {
   return history.newest === intent.base || isRecorded({ history }, parts);
 }
 
-function isRecorded({ history }: Pick<RecoveryOptions, "history">, parts: readonly PartInput[]): boolean {
-  return parts.every(({ path, bytes }) => history.isRecorded(path, bytes));
+function isRecorded({ history }: Pick<RecoveryOptions, "history">, parts: readonly FilePart[]): boolean {
+  return parts.every(({ path, content }) => history.isRecorded(path, content));
 }
 
 /** A file that an intent is about, as it is found. */
@@ -99,13 +100,14 @@ async function foundFiles({ fs, store }: RecoveryOptions, intent: PendingIntent)
   for (const file of decodeIntent(intent.data).next) {
     const { path, mode = 0o600, owner } = file;
     const bytes = await readIfThere(fs, path);
+    const present = bytes && Content.of(bytes);
     const former = await formerContent(store, intent, path);
     const next = announcedContent(former, file);
-    const content = (of: Buffer | undefined) => of && { bytes: of, mode, owner };
+    const attributed = (content: Content | undefined) => content && { content, mode, owner };
     found.push({
-      ...{ path, former: content(former), next: content(bytes) },
-      isNext: next !== "unknown" && isSame(bytes, next),
-      isFormer: isSame(bytes, former),
+      ...{ path, former: attributed(former), next: attributed(present) },
+      isNext: next !== "unknown" && isSame(present, next),
+      isFormer: isSame(present, former),
     });
   }
   return found;
@@ -116,10 +118,10 @@ export async function formerContent(
   store: Store,
   intent: PendingIntent,
   path: string,
-): Promise<Buffer | undefined> {
+): Promise<Content | undefined> {
   const told = intent.former.get(path);
-  if (intent.former.has(path)) return told && Buffer.from(told);
-  return intent.base === 0 ? Buffer.alloc(0) : readRevision(store, intent.base, path);
+  if (intent.former.has(path)) return told && Content.of(told);
+  return intent.base === 0 ? Content.EMPTY : Content.of(await readRevision(store, intent.base, path));
 }
 
 /** Whether HAProxy takes the files as they are. One that does not run is asked by its check, and one of ours is started, for a check does not see everything; where nobody can be asked, the files stay. */
@@ -137,7 +139,7 @@ async function takes(haproxy: Haproxy): Promise<"taken" | "refused" | "unknown">
 
 async function record(
   { files, history }: RecoveryOptions,
-  parts: readonly PartInput[],
+  parts: readonly FilePart[],
   base: number,
   along: readonly Operation[],
 ): Promise<void> {

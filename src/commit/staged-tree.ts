@@ -38,7 +38,7 @@ export async function stageTree(
         await fs.symlink(join(directory, name), join(staged, name));
     for (const { path, next } of changed) {
       const file = join(staged, basename(path));
-      if (next !== undefined) await writePrivate(fs, file, next.bytes);
+      if (next !== undefined) await writePrivate(fs, file, next.content.bytes);
       paths.set(path, file);
     }
     paths.set(directory, staged);

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import * as nodeFs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { Content } from "./content.ts";
 import { ifThere, isDirectory, syncDirectory } from "./files.ts";
 
 /** The operations that writing durably needs; tests pass their own to stop between two of them. */
@@ -44,7 +45,7 @@ export interface FormerFile {
 /** What a replacement may be told. */
 export interface ReplaceOptions {
   /** What the file is believed to hold; when it holds anything else nothing is replaced. Undefined: it does not exist yet. */
-  readonly expected: Uint8Array | undefined;
+  readonly expected: Uint8Array | Content | undefined;
   /** Permission bits of a file that does not exist yet. Default 0o600. An existing file keeps its mode, owner and group. */
   readonly mode?: number;
   /** Owner and group of a file that does not exist yet. Default: haplane's own. */
@@ -60,7 +61,7 @@ export interface ReplaceOptions {
  */
 export async function replaceFile(
   path: string,
-  content: Uint8Array,
+  content: Uint8Array | Content,
   options: ReplaceOptions,
 ): Promise<Replaced> {
   const staged = await stageFile(path, content, options);
@@ -70,7 +71,7 @@ export async function replaceFile(
 /** A file's next content: durable in a temporary file beside it, and not in place yet. To be placed or discarded, once. */
 export interface StagedFile {
   /** Puts it in place as `replaceFile` does. Where that fails the temporary file is gone. `hold`: the former file is handed over, open, where there was one. */
-  place(expected: Uint8Array | undefined, hold?: "hold-former"): Promise<Replaced>;
+  place(expected: Uint8Array | Content | undefined, hold?: "hold-former"): Promise<Replaced>;
   /** Removes it. */
   discard(): Promise<void>;
 }
@@ -94,7 +95,7 @@ export async function findPlace(path: string, options: Omit<ReplaceOptions, "exp
 /** Does the part of `replaceFile` that does not depend on what the file holds. `place` is what `findPlace` has found a moment ago. */
 export async function stageFile(
   path: string,
-  content: Uint8Array,
+  content: Uint8Array | Content,
   options: Omit<ReplaceOptions, "expected">,
   place?: Place,
 ): Promise<StagedFile> {
@@ -106,7 +107,7 @@ export async function stageFile(
   const former = join(directory, `.${basename(target)}.haplane-${FORMER}${suffix}${UNREAD}`);
   const discard = () => ifThere(fs.unlink(temporary));
   try {
-    await writeSynced(fs, temporary, content, attributes);
+    await writeSynced(fs, temporary, Content.of(content), attributes);
   } catch (error) {
     await discard();
     throw error;
@@ -187,7 +188,7 @@ export function stageRemoval(path: string, fs: FileSystem = nodeFs): StagedFile 
 async function letGo(
   fs: FileSystem,
   path: string,
-  expected: Uint8Array,
+  expected: Uint8Array | Content,
   hold: boolean,
 ): Promise<{ readonly former?: FormerFile } | undefined> {
   const handle = await fs.open(path, constants.O_RDONLY);
@@ -210,7 +211,7 @@ const PIECE_BYTES = 1_048_576;
 export async function holds(
   fs: Pick<FileSystem, "open">,
   path: string,
-  expected: Uint8Array | undefined,
+  expected: Uint8Array | Content | undefined,
 ): Promise<boolean> {
   const file = await ifThere(fs.open(path, constants.O_RDONLY));
   if (file === undefined || expected === undefined) {
@@ -227,15 +228,23 @@ export async function holds(
   }
 }
 
-async function holdsExactly(file: FileHandle, expected: Uint8Array): Promise<boolean> {
-  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, expected.length + 1));
-  for (let at = 0; ; ) {
-    const { bytesRead } = await file.read(piece, 0, piece.length, at);
-    const same = piece.subarray(0, bytesRead).equals(expected.subarray(at, at + bytesRead));
-    if (!same) return false;
-    at += bytesRead;
-    // Less than was asked for is where it ends.
-    if (bytesRead < piece.length) return at === expected.length;
+/** What the last comparing has read into, for the next one. */
+let spare: Buffer | undefined;
+
+async function holdsExactly(file: FileHandle, expected: Uint8Array | Content): Promise<boolean> {
+  const content = Content.of(expected);
+  const piece = spare ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
+  spare = undefined;
+  try {
+    for (let at = 0; ; ) {
+      const { bytesRead } = await file.read(piece, 0, piece.length, at);
+      if (!content.hasAt(at, piece.subarray(0, bytesRead))) return false;
+      at += bytesRead;
+      // Less than was asked for is where it ends.
+      if (bytesRead < piece.length) return at === content.length;
+    }
+  } finally {
+    spare = piece;
   }
 }
 
@@ -256,13 +265,13 @@ export interface Attributes {
 async function writeSynced(
   fs: FileSystem,
   path: string,
-  content: Uint8Array,
+  content: Content,
   attributes: Attributes,
 ): Promise<void> {
   const file = await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
     // Neither waits for the other, and nothing goes on behind the back of one that fails.
-    const steps = [file.writeFile(content), give(file, attributes)];
+    const steps = [file.writeFile(content.blocks()), give(file, attributes)];
     await Promise.allSettled(steps);
     await Promise.all(steps);
     await file.sync();

@@ -1,3 +1,4 @@
+import { Content } from "../lib/content.ts";
 import { type Arm, type Arms, armsOf } from "./arms.ts";
 import { type Group, groupsOf, keysOf } from "./group.ts";
 import { keyOf } from "./hints.ts";
@@ -169,25 +170,25 @@ export class Document {
     return this.#arms[part];
   }
 
-  /** The bytes of a part. */
-  print(part: number): Buffer {
-    const stretches: { bytes: Buffer; from: number; to: number }[] = [];
-    let size = 0;
+  /** The bytes of a part, those that other versions of the document share in memory that they share. */
+  content(part: number): Content {
+    const stretches: Stretch[] = [];
     const [from, to] = this.#rangeOf(part);
     for (let position = from; position < to; position++) {
       for (const section of this.#groups.at(position).sections) {
         section.eachStretch((bytes, from, to) => {
-          size += to - from;
           const last = stretches.at(-1);
           if (last !== undefined && last.bytes === bytes && last.to === from) last.to = to;
           else stretches.push({ bytes, from, to });
         });
       }
     }
-    const printed = Buffer.allocUnsafe(size);
-    let at = 0;
-    for (const { bytes, from, to } of stretches) at += bytes.copy(printed, at, from, to);
-    return printed;
+    return new Content(piecesOf(stretches));
+  }
+
+  /** The same in one piece. */
+  print(part: number): Buffer {
+    return this.content(part).bytes;
   }
 
   /**
@@ -289,4 +290,35 @@ export class Document {
       first += group.length;
     }
   }
+}
+
+interface Stretch {
+  readonly bytes: Buffer;
+  readonly from: number;
+  to: number;
+}
+
+/** A stretch below this is copied together with its neighbours, so that no content has more pieces than its size is worth. */
+const SHARED_BYTES = 16_384;
+
+function piecesOf(stretches: readonly Stretch[]): Buffer[] {
+  const pieces: Buffer[] = [];
+  let small: Stretch[] = [];
+  const join = () => {
+    if (small.length === 0) return;
+    const piece = Buffer.allocUnsafe(small.reduce((sum, { from, to }) => sum + to - from, 0));
+    let at = 0;
+    for (const { bytes, from, to } of small) at += bytes.copy(piece, at, from, to);
+    pieces.push(piece);
+    small = [];
+  };
+  for (const stretch of stretches) {
+    if (stretch.to - stretch.from < SHARED_BYTES) small.push(stretch);
+    else {
+      join();
+      pieces.push(stretch.bytes.subarray(stretch.from, stretch.to));
+    }
+  }
+  join();
+  return pieces;
 }
