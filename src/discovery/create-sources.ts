@@ -1,5 +1,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type Source as SourceMessage, SourceSchema } from "../../gen/haplane/v1/service_discovery_pb.js";
+import {
+  type DeleteSourceRequest,
+  type Source as SourceMessage,
+  SourceSchema,
+} from "../../gen/haplane/v1/service_discovery_pb.js";
 import { DomainError } from "../lib/errors.ts";
 import { Serial } from "../lib/serial.ts";
 import { createBackendNames } from "./backend-names.ts";
@@ -10,7 +14,7 @@ import { createDnsRegistry } from "./dns/registry.ts";
 import { dnsSettings } from "./dns/settings.ts";
 import { durationMs } from "./durations.ts";
 import { decodeMemory, NO_MEMORY } from "./memory.ts";
-import { pruneBackends } from "./prune.ts";
+import { type Kept, pruneBackends } from "./prune.ts";
 import type { Registry } from "./registry.ts";
 import { readSettings, retryDelays, withDefaults } from "./settings.ts";
 import { Source, type SourceParts } from "./source.ts";
@@ -18,6 +22,8 @@ import { readSourceName } from "./source-name.ts";
 import type { SourceSettings } from "./source-settings.ts";
 import type { SourceChange, Sources, SourcesOptions } from "./sources.ts";
 import { updateSettings } from "./update.ts";
+
+const NOTHING_KEPT: Promise<readonly Kept[]> = Promise.resolve([]);
 
 /** Sources that are kept in a store and drive a target. Not started yet. */
 export function createSources(options: SourcesOptions): Sources {
@@ -27,6 +33,8 @@ export function createSources(options: SourcesOptions): Sources {
   const serviceListeners = new Set<(source: string) => void>();
   /** Creations, updates and deletions, one at a time. */
   const writes = new Serial();
+  /** Removals of deleted sources' backends that are under way, with the identity of the source. They wait for reloads, which they share. */
+  const prunes = new Map<Promise<unknown>, string>();
   const parts: SourceParts = {
     context: {
       target,
@@ -70,6 +78,33 @@ export function createSources(options: SourcesOptions): Sources {
     return source;
   }
 
+  /** Deletes a source, without its backends. Resolves with the removal of those, which is under way: an object, since nobody is to wait for it here. */
+  const remove = ({ name, etag, allowMissing, prune }: DeleteSourceRequest) =>
+    writes.run(async () => {
+      if (allowMissing && !sources.has(name)) return { pruned: NOTHING_KEPT };
+      const source = find(name);
+      refuseStale(source, etag);
+      const last = source.describe();
+      const { backends, created } = await source.erase();
+      sources.delete(name);
+      publish("removed", last);
+      parts.onServices(name);
+      if (!prune) return { pruned: NOTHING_KEPT };
+      const pruned = created.then(() =>
+        pruneBackends(target, backends, name, durationMs(source.settings.drainTime)),
+      );
+      prunes.set(pruned, identityOf(source.settings));
+      const forget = () => void prunes.delete(pruned);
+      pruned.then(forget, forget);
+      return { pruned };
+    });
+
+  /** Resolves when the backends that a source would have are not about to be removed. */
+  async function untilPruned(settings: SourceSettings): Promise<void> {
+    const identity = identityOf(settings);
+    await Promise.allSettled([...prunes].filter(([, other]) => other === identity).map(([prune]) => prune));
+  }
+
   const onState = (source: Source) => publish("updated", source.describe());
 
   return {
@@ -87,6 +122,7 @@ export function createSources(options: SourcesOptions): Sources {
 
     async stop() {
       await writes.idle();
+      await Promise.allSettled(prunes.keys());
       await Promise.all([...sources.values()].map((source) => source.stop()));
     },
 
@@ -99,6 +135,7 @@ export function createSources(options: SourcesOptions): Sources {
         if (sources.has(name)) throw exists(name, `${name} exists already`);
         refuseSharedRegistry(sources.values(), settings);
         checkTemplate(settings);
+        await untilPruned(settings);
         const source = new Source(settings, NO_MEMORY, parts, onState);
         await source.save();
         sources.set(name, source);
@@ -148,20 +185,7 @@ export function createSources(options: SourcesOptions): Sources {
 
     serviceViews: (name) => find(name).services,
 
-    delete: ({ name, etag, allowMissing, prune }) =>
-      writes.run(async () => {
-        if (allowMissing && !sources.has(name)) return [];
-        const source = find(name);
-        refuseStale(source, etag);
-        const last = source.describe();
-        const { backends, created } = await source.erase();
-        sources.delete(name);
-        publish("removed", last);
-        parts.onServices(name);
-        if (!prune) return [];
-        await created;
-        return pruneBackends(target, backends, name, durationMs(source.settings.drainTime));
-      }),
+    delete: async (request) => (await remove(request)).pruned,
 
     subscribe(listener) {
       listeners.add(listener);

@@ -470,6 +470,43 @@ describe("delete", () => {
     assert.deepEqual(target.names(WEB), ["n-a", "n-b", "n-d"]);
   });
 
+  test("with prune lets other writes go on, but a source that would have the same backends begins when they are gone", async () => {
+    const discovery = await startDiscovery();
+    const { registry, target, sources } = discovery;
+    const settings = (backendName: string) => ({
+      ...{ backendName, registry: { case: "consul" as const, value: { address: "127.0.0.1" } } },
+    });
+    const creation = (sourceId: string, backendName: string) =>
+      sources.create(create(CreateSourceRequestSchema, { sourceId, source: settings(backendName) }));
+    await creation("a", "a-{service}");
+    await creation("b", "b-{service}");
+    registry.list({ web: [instance("x")] });
+    await discovery.pass(50);
+    assert.deepEqual([...target.backends.keys()].sort(), ["a-web", "b-web"]);
+
+    target.holdRemovals = true;
+    target.sent.length = 0;
+    const deletions = ["a", "b"].map((id) => sources.delete(request({ name: `sources/${id}`, prune: true })));
+    await creation("c", "c-{service}");
+    assert.deepEqual(
+      target.sent.map(({ kind }) => kind),
+      ["removal", "removal"],
+    );
+    let isThere = false;
+    const again = creation("z", "a-{service}").then(() => {
+      isThere = true;
+    });
+    await discovery.settle();
+    assert.equal(isThere, false);
+    target.release();
+    assert.deepEqual(await Promise.all(deletions), [[], []]);
+    await again;
+    registry.list({ web: [instance("x")] });
+    await discovery.pass(50);
+    assert.deepEqual([...target.backends.keys()].sort(), ["a-web", "c-web"]);
+    assert.deepEqual(target.names("a-web"), ["n-x"]);
+  });
+
   test("a server that is still leaving when its source is created again keeps its name and id", async () => {
     const discovery = await startDiscovery();
     await discovery.createSource();

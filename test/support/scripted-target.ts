@@ -28,6 +28,8 @@ export class ScriptedTarget implements Target {
   refuse: (change: ServerChange | NewBackend) => string | undefined = () => undefined;
   /** Decides which batches are answered by `release` only. */
   holdBack: (changes: readonly ServerChange[]) => boolean = () => false;
+  /** Whether removals of backends are made and answered by `release` only. */
+  holdRemovals = false;
   /** Whether backends that are created are answered by `release` only. */
   holdCreations = false;
   readonly #held: (() => void)[] = [];
@@ -71,7 +73,7 @@ export class ScriptedTarget implements Target {
 
   async removeBackends(names: readonly string[]): Promise<readonly ChangeResult[]> {
     this.sent.push({ kind: "removal", names });
-    await Promise.resolve();
+    await (this.holdRemovals ? new Promise<void>((resolve) => this.#held.push(resolve)) : undefined);
     return names.map((name) => {
       const referrer = this.refersTo(name);
       if (referrer !== undefined)
