@@ -91,7 +91,7 @@ export function createSources(options: SourcesOptions): Sources {
       parts.onServices(name);
       if (!prune) return { pruned: NOTHING_KEPT };
       const pruned = created.then(() =>
-        pruneBackends(target, backends, name, durationMs(source.settings.drainTime)),
+        pruneBackends(parts.context, backends, name, durationMs(source.settings.drainTime)),
       );
       prunes.set(pruned, identityOf(source.settings));
       const forget = () => void prunes.delete(pruned);

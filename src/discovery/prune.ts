@@ -1,5 +1,5 @@
 import { isManaged } from "./reconcile.ts";
-import type { Target } from "./target.ts";
+import type { SourceContext } from "./source-task.ts";
 
 /** A backend that stays. */
 export interface Kept {
@@ -10,15 +10,18 @@ export interface Kept {
 
 /**
  * Removes backends that nobody needs any more. One that holds servers of somebody else, or that the configuration names, stays: what discovery has put into it leaves as ever, and nobody waits for
- * that. Resolves with those that stay.
+ * that. One that a service of another source has by now is not touched at all. Resolves with those that stay.
  */
 export async function pruneBackends(
-  target: Target,
+  { target, backendNames }: Pick<SourceContext, "target" | "backendNames">,
   backends: readonly string[],
   author: string,
   drainMs: number,
 ): Promise<Kept[]> {
-  const there = backends.filter((backend) => target.servers(backend) !== undefined);
+  const present = backends.filter((backend) => target.servers(backend) !== undefined);
+  // The source may have been disabled, or its service gone, long before: the name was free then.
+  const taken = present.filter(backendNames.has);
+  const there = present.filter((backend) => !backendNames.has(backend));
   const [own, shared] = [there.filter((backend) => !isShared(backend)), there.filter(isShared)];
   const kept = shared.map((backend) => ({ backend, reason: "it has servers that discovery did not make" }));
   const results = own.length === 0 ? [] : await target.removeBackends(own, author);
@@ -26,7 +29,7 @@ export async function pruneBackends(
     if (!result.ok) kept.push({ backend: own[index] as string, reason: result.error.message });
   }
   for (const { backend } of kept) empty(backend);
-  return kept;
+  return [...taken.map((backend) => ({ backend, reason: "a service of another source has it" })), ...kept];
 
   function isShared(backend: string): boolean {
     return target.servers(backend)?.some((server) => !isManaged(server)) ?? false;

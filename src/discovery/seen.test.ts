@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import {
+  CreateSourceRequestSchema,
   DeleteSourceRequestSchema,
   DiscoveredServerState,
   DiscoveredServiceState,
@@ -241,4 +242,25 @@ test("prune removes what the source made, except what is named or shared: that i
   assert.deepEqual(kept.map(({ backend }) => backend).sort(), [db, WEB]);
   assert.deepEqual([...target.backends.keys()].sort(), [db, WEB]);
   assert.deepEqual([target.names(db), target.names(WEB)], [["hand"], []]);
+});
+
+test("prune leaves a backend alone that a service of another source has by now", async () => {
+  const discovery = await startDiscovery();
+  const { registry, target, sources } = discovery;
+  await discovery.createSource({ backendName: "x-{service}" });
+  list(discovery, { web: "a" });
+  await discovery.pass(50);
+  await sources.update(create(UpdateSourceRequestSchema, { source: { name: "sources/s", enabled: false } }));
+  await sources.create(
+    create(CreateSourceRequestSchema, {
+      sourceId: "other",
+      source: { backendName: "x-{service}", registry: { case: "consul", value: { address: "127.0.0.2" } } },
+    }),
+  );
+  registry.list({ web: [instance("a"), instance("b")] });
+  await discovery.pass(50);
+  const kept = await sources.delete(create(DeleteSourceRequestSchema, { name: "sources/s", prune: true }));
+  await discovery.settle();
+  assert.deepEqual(kept, [{ backend: "x-web", reason: "a service of another source has it" }]);
+  assert.deepEqual(target.names("x-web"), ["n-a", "n-b"]);
 });
