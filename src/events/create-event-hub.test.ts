@@ -491,6 +491,31 @@ describe("an idle watch", () => {
   });
 });
 
+describe("without watchers", () => {
+  test("nothing is held, and who resumes finds what happened in the log", async () => {
+    const { watch, log, hub } = scene();
+    const end = new AbortController();
+    const before = watch({ signal: end.signal });
+    await next(before);
+    // It does not read, so this is held for it.
+    for (const resource of ["a", "b", "c"]) log.tell(log.write(resource));
+    assert.ok(hub.counters.tailBytes > 0);
+    end.abort();
+    assert.equal(hub.counters.tailBytes, 0);
+    log.tell(log.write("d"));
+    hub.publishEphemeral([event("e")]);
+    assert.equal(hub.counters.tailBytes, 0);
+    const resumed = watch({ cursor: encodeCursor(EPOCH, { seq: 1, revision: 1 }) });
+    assert.deepEqual(await next(resumed), { bookmark: true, seq: 1 });
+    const parked = next(resumed);
+    log.answer();
+    assert.deepEqual(await parked, { events: ["b", "c", "d"], seq: 4 });
+    const live = next(resumed);
+    log.tell(log.write("f"));
+    assert.deepEqual(await live, { events: ["f"], seq: 5 });
+  });
+});
+
 describe("the demand for a kind", () => {
   test("begins with the first watch that lets it through, and ends with the last", async () => {
     const { hub, watch } = scene();

@@ -207,8 +207,13 @@ class Hub implements EventHub {
     for (const watcher of this.#behind) watcher.checkLag(this.#newest);
   }
 
-  /** Hands entries to every watcher that has room, before it returns; the others find them in the tail, or in the log. */
+  /** Hands entries to every watcher that has room, before it returns; the others find them in the tail, or in the log. Without watchers nothing is held. */
   #handOver(handed: readonly Omit<RecentEntry, "index" | "size">[]): void {
+    if (this.#watchers.size === 0) {
+      this.#newest = handed.at(-1)?.through ?? this.#newest;
+      this.#tail.clear(this.#newest);
+      return;
+    }
     const entries: RecentEntry[] = [];
     for (const each of handed) {
       const { entry, evicted } = this.#tail.push(each);
@@ -259,6 +264,7 @@ class Hub implements EventHub {
     }
     if (slow) this.#endedSlow += 1;
     if (this.#watchers.size === 0) {
+      this.#tail.clear(this.#newest);
       this.#cancelSweep?.();
       this.#cancelSweep = undefined;
     }

@@ -72,6 +72,15 @@ export class Tail {
     return { entry: added, evicted };
   }
 
+  /** Lets go of all entries: nobody needs them. The log is at `base`. */
+  clear(base: LogPosition): void {
+    this.#first = this.end;
+    this.#entries = [];
+    this.#gone = 0;
+    this.#bytes = 0;
+    this.#base = base;
+  }
+
   /** Whether every durable entry after this number is here. */
   covers(seq: number): boolean {
     return seq >= this.#base.seq;
