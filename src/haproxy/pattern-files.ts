@@ -56,8 +56,7 @@ const BATCH = 1_000;
 
 /** Makes the commands over the connections to the worker. */
 export function createPatternFiles(change: RunCommand, read: RunCommand): PatternFiles {
-  const ask = async (words: readonly string[], { signal }: CallOptions = {}): Promise<string> => {
-    const options = { timeoutMs: DUMP_MS, ...(signal && { signal }) };
+  const ask = async (words: readonly string[], options: CallOptions = {}): Promise<string> => {
     const answer = await read(encodeCommand(words), options);
     if (isRefusal(answer)) throw refusal(words.slice(0, 2).join(" "), answer);
     return answer.text;
@@ -77,7 +76,7 @@ export function createPatternFiles(change: RunCommand, read: RunCommand): Patter
       return [...maps, ...acls.filter(({ id }) => !known.has(id))];
     },
     async entries({ kind, path }, options) {
-      const text = await ask(["show", kind, path], options);
+      const text = await ask(["show", kind, path], { timeoutMs: DUMP_MS, ...options });
       if (text === "") return [];
       return text.split("\n").map((line) => loadedEntry(kind, line));
     },

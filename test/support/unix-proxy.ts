@@ -9,7 +9,7 @@ export type ProxyMood =
   | "stuck"
   /** Closes connections at once. */
   | "cut"
-  /** Gives every answer a byte at a time. */
+  /** Gives a byte a second. */
   | "slow"
   /** Gives half of an answer, and closes. */
   | "half";
@@ -81,12 +81,21 @@ export async function startUnixProxy(path: string, target: string): Promise<Unix
   return proxy;
 }
 
-/** A byte every 50 ms. */
+const BYTE_MS = 1_000;
+
+/** What a client is still to be given, a byte at a time. */
+const owed = new WeakMap<Socket, Buffer>();
+
+/** Gives a client the bytes in the order in which they came, however many chunks they came in. */
 function trickle(client: Socket, chunk: Buffer): void {
-  let at = 0;
+  const before = owed.get(client);
+  owed.set(client, before === undefined ? chunk : Buffer.concat([before, chunk]));
+  if (before !== undefined) return;
   const timer = setInterval(() => {
-    if (at < chunk.length && !client.destroyed) client.write(chunk.subarray(at, ++at));
-    else clearInterval(timer);
-  }, 50);
+    const rest = owed.get(client) as Buffer;
+    if (rest.length === 0 || client.destroyed) return;
+    client.write(rest.subarray(0, 1));
+    owed.set(client, rest.subarray(1));
+  }, BYTE_MS);
   client.once("close", () => clearInterval(timer));
 }
