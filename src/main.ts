@@ -9,6 +9,7 @@ import { DomainError } from "./lib/errors.ts";
 import { findExecutable } from "./lib/find-executable.ts";
 import { createLogger, setLevel } from "./lib/log.ts";
 import { LogFile } from "./lib/log-file.ts";
+import { requireRegular } from "./lib/regular-file.ts";
 import { createServiceManager } from "./lib/service-manager.ts";
 import { StartError } from "./lib/start-error.ts";
 import { readSettings } from "./settings/read-settings.ts";
@@ -77,6 +78,7 @@ function version(): string {
 /** A file as text; undefined when there is none. */
 function readIfThere(path: string): string | undefined {
   try {
+    requireRegular(path);
     return readFileSync(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;

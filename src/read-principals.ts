@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import type { Logger } from "pino";
 import { Role } from "../gen/haplane/v1/options_pb.js";
 import { whyUnreadable } from "./lib/files.ts";
+import { requireRegular } from "./lib/regular-file.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
 import { StartError } from "./lib/start-error.ts";
 import { hashToken, type TokenRecord } from "./rpc/auth.ts";
@@ -36,6 +37,7 @@ async function adminRecord(path: string): Promise<TokenRecord> {
 async function readTokens(path: string, logger: Logger): Promise<readonly TokenRecord[]> {
   let text: string;
   try {
+    requireRegular(path);
     text = await readFile(path, "utf8");
     const { mode } = await stat(path);
     if ((mode & 0o077) !== 0)

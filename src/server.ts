@@ -17,6 +17,7 @@ import { DEFAULT_WATCH_LIMITS } from "./events/watch-limits.ts";
 import { createHaproxy } from "./haproxy/create-haproxy.ts";
 import type { Haproxy, StopRequest } from "./haproxy/haproxy.ts";
 import type { Clock } from "./lib/clock.ts";
+import { requireReadable } from "./lib/regular-file.ts";
 import { ShutdownStack } from "./lib/shutdown-stack.ts";
 import { openEdge, readListening } from "./open-edge.ts";
 import { createHealth } from "./rpc/health.ts";
@@ -96,6 +97,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { settings, logger, clock, pid, haproxyBinary } = options;
   // What cannot be listened with is said before anything is started.
   const tls = await readListening(settings);
+  for (const path of [...settings.config, settings.tokensFile]) requireReadable(path);
   await using starting = new ShutdownStack();
   makeStateDirectory(settings.stateDir);
   const paths = serverPaths(settings.stateDir);

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type CheckOutcome, checkConfiguration } from "../haproxy/check.ts";
 import type { Clock } from "../lib/clock.ts";
 import { readIfThere } from "../lib/durable-file.ts";
+import { requireReadable } from "../lib/regular-file.ts";
 import { type ValidityTrouble, validityTroubles } from "../rpc/certificate-validity.ts";
 import { readTls } from "../rpc/read-tls.ts";
 import { parseTokens } from "../rpc/token-file.ts";
@@ -24,6 +25,7 @@ export interface CheckIo {
  * @returns Whether everything is right.
  */
 export async function runCheck({ settings, haproxyBinary, clock, out }: CheckIo): Promise<boolean> {
+  settings.config.forEach(requireReadable);
   const troubles = settings.tls === undefined ? [] : await checkTls(settings.tls, settings, clock);
   await checkTokens(settings.tokensFile);
   out("settings: can be used\n");
@@ -50,6 +52,7 @@ async function checkTls(
 
 /** Throws a SettingsError for lines that are no tokens. */
 async function checkTokens(file: string): Promise<void> {
+  requireReadable(file);
   const { problems } = parseTokens((await readIfThere({ readFile }, file))?.toString() ?? "");
   if (problems.length > 0)
     throw new SettingsError(problems.map(({ line, problem }) => `${file}:${line}: ${problem}`).join("\n"));

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readIfThere, replaceFile } from "../lib/durable-file.ts";
 import { makeDirectory } from "../lib/make-directory.ts";
+import { requireReadable } from "../lib/regular-file.ts";
 import { ROLE_NAMES, roleNamed } from "../rpc/roles.ts";
 import { addToken, describeToken, parseTokens, removeToken, tokenNameProblem } from "../rpc/token-file.ts";
 import { SettingsError } from "../settings/settings-error.ts";
@@ -44,6 +45,7 @@ export async function runToken(
   file: string,
   { out, note }: TokenOutput,
 ): Promise<void> {
+  requireReadable(file);
   const before = await readIfThere({ readFile }, file);
   const text = before?.toString() ?? "";
   const { records, problems } = parseTokens(text);

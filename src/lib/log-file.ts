@@ -1,7 +1,9 @@
-import { createWriteStream, type WriteStream } from "node:fs";
+import { closeSync, constants, createWriteStream, openSync, type WriteStream } from "node:fs";
 import { dirname } from "node:path";
 import type { DestinationStream } from "pino";
+import { isDirectory } from "./files.ts";
 import { makeDirectory } from "./make-directory.ts";
+import { StartError } from "./start-error.ts";
 
 /** A file that log lines are appended to. It can be opened anew, so that `logrotate` may move it away. */
 export class LogFile implements DestinationStream {
@@ -12,7 +14,7 @@ export class LogFile implements DestinationStream {
 
   constructor(path: string) {
     this.#path = path;
-    makeDirectory(dirname(path), 0o700);
+    requireWritable(path);
     this.#stream = this.#open();
   }
 
@@ -37,4 +39,22 @@ export class LogFile implements DestinationStream {
     });
     return stream;
   }
+}
+
+/** Throws a StartError for a log that cannot be written: later, its lines would be lost without a word. */
+function requireWritable(path: string): void {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  try {
+    makeDirectory(dirname(path), 0o700);
+    // Without O_NONBLOCK a FIFO that nobody reads would be waited for.
+    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o600));
+  } catch (cause) {
+    throw new StartError(`${path} (log_file) cannot be written: ${whyUnwritable(cause)}`, { cause });
+  }
+}
+
+function whyUnwritable(error: unknown): string {
+  if (isDirectory(error)) return "it is a directory, and must be a file";
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === "ENXIO" ? "it is a FIFO that nobody reads, or a socket" : message;
 }

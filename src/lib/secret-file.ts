@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, readFile, stat } from "node:fs/promises";
 import { replaceFile } from "./durable-file.ts";
+import { kindOf } from "./regular-file.ts";
 import { StartError } from "./start-error.ts";
 
 const MAX_LENGTH = 512;
@@ -13,10 +14,9 @@ export async function readOrCreateSecret(path: string, least: number): Promise<s
   const fresh = `${randomBytes(32).toString("base64url")}\n`;
   const outcome = await replaceFile(path, Buffer.from(fresh), { expected: undefined, mode: 0o600 });
   if (outcome.kind === "replaced") return fresh.trim();
-  if ((await stat(path)).isDirectory())
-    throw new StartError(
-      `${path} is a directory, and must be a file; move it away to have a new secret made`,
-    );
+  const kind = kindOf(await stat(path));
+  if (kind !== "file")
+    throw new StartError(`${path} is a ${kind}, and must be a file; move it away to have a new secret made`);
   await chmod(path, 0o600);
   const secret = (await readFile(path, "utf8")).trim();
   if (!/^[\x21-\x7e]+$/.test(secret) || secret.length < least || secret.length > MAX_LENGTH) {

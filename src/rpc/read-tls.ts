@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import { whyUnreadable } from "../lib/files.ts";
+import { requireRegular } from "../lib/regular-file.ts";
 import { StartError } from "../lib/start-error.ts";
 import { formatListenAddress, isLoopback, type ListenAddress } from "./listener.ts";
 import type { TlsMaterial } from "./tls.ts";
@@ -38,8 +39,11 @@ export function refusePlaintext(address: ListenAddress): void {
   );
 }
 
-function read(path: string): Promise<Buffer> {
-  return readFile(path).catch((error: unknown) => {
+async function read(path: string): Promise<Buffer> {
+  try {
+    requireRegular(path);
+    return await readFile(path);
+  } catch (error) {
     throw new StartError(`${path} cannot be read: ${whyUnreadable(error)}`, { cause: error });
-  });
+  }
 }
