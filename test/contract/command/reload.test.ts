@@ -203,7 +203,14 @@ test("what needs a start is named", async () => {
 });
 
 test("tokens are listed by name and role, and mistakes are told", () => {
-  assert.equal(token("create", "board", "operator").code, 0);
+  const made = token("create", "board", "operator");
+  assert.equal(made.code, 0);
+  assert.match(made.out, /^[\w-]{43}\n$/, "the token and nothing else, for scripts");
+  const file = join(haplane.dir, "state", "tokens");
+  assert.equal(
+    made.error,
+    `${file} is written. A haplane that runs as a service reads it on SIGHUP (systemctl reload haplane), any other when it is started.\n`,
+  );
   assert.equal(token("list").out, "board operator\n");
   for (const [words, said] of [
     [["create", "board", "viewer"], /has a token of the name board already/],
