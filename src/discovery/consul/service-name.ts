@@ -2,7 +2,7 @@ const MAX_NAME = 512;
 /** What most names are; thousands may be looked at for each change of one. */
 const ORDINARY = /^\w[\w-]{0,99}$/;
 /** Control characters, line ends of Unicode among them. */
-const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 
 /**
  * Why no query can be made for a service of this name; undefined when one can. Whoever may register in Consul may give a service any name, and one query that fails for ever must not make the
