@@ -1,7 +1,7 @@
 const MAX_NAME = 512;
 /** What most names are; thousands may be looked at for each change of one. */
 const ORDINARY = /^\w[\w-]{0,99}$/;
-/** Control characters, line ends of Unicode among them. */
+/** All that Go's unicode.IsPrint, by which Consul judges a path, refuses: controls, formats, and every space but the ordinary one. */
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 
 /**
