@@ -7,6 +7,7 @@ import {
   stageFile,
   stageRemoval,
 } from "../lib/durable-file.ts";
+import { writing } from "../lib/writing.ts";
 
 /** A file beside the configuration that HAProxy reads, a SPOE file or a certificate say, as an edit wants it. */
 export interface FileWrite {
@@ -81,15 +82,19 @@ export class FileDraft {
   }
 }
 
-/** Prepares what makes a file of `from` hold what `to` says, durably; it is placed with what `from` holds. */
+/** Prepares what makes a file hold what `to` says, durably; it is placed with what it holds before. Both reject with `STORE_UNAVAILABLE` where it cannot be written. */
 export async function stageContent(
   fs: FileSystem,
   path: string,
   to: FileContent | undefined,
   place?: Place,
 ): Promise<StagedFile> {
-  if (to === undefined) return stageRemoval(path, fs);
-  return stageFile(path, to.content, { fs, mode: to.mode, owner: to.owner }, place);
+  const staged = await writing(path, async () =>
+    to === undefined
+      ? stageRemoval(path, fs)
+      : stageFile(path, to.content, { fs, mode: to.mode, owner: to.owner }, place),
+  );
+  return { ...staged, place: (...how) => writing(path, () => staged.place(...how)) };
 }
 
 /** Gives a file its former content back, unless it holds something else than `next` by now: that is somebody's edit. */

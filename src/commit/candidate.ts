@@ -5,6 +5,7 @@ import type { Haproxy } from "../haproxy/haproxy.ts";
 import { type LogMessage, sentenceOf } from "../haproxy/log-messages.ts";
 import type { FileSystem } from "../lib/durable-file.ts";
 import { type ConfigurationAlert, DomainError } from "../lib/errors.ts";
+import { writing } from "../lib/writing.ts";
 import type { Document } from "../text/document.ts";
 import type { AttachedChange } from "./attached-files.ts";
 import { stageTree } from "./staged-tree.ts";
@@ -19,7 +20,7 @@ export interface CheckTools {
 /**
  * Lets the running binary's `haproxy -c` read a document before it becomes the configuration, with the files that change along with it. The document's files lie beside the originals for that time, as dot-files, so
  * that relative paths mean the same; the others in a directory there, by which the words of the document then name them. Returns HAProxy's warnings; throws `CONFIGURATION_REFUSED` with HAProxy's alerts, traced
- * back to file, line and resource.
+ * back to file, line and resource, and `STORE_UNAVAILABLE` when there is no room beside the files.
  */
 export async function checkCandidate(
   { haproxy, fs }: CheckTools,
@@ -30,9 +31,11 @@ export async function checkCandidate(
   const beside = await candidatePaths(fs, document);
   const root = `${beside[0]}.d`;
   try {
-    const tree = changes.length === 0 ? undefined : await stageTree(fs, root, document, changes);
+    const tree =
+      changes.length === 0 ? undefined : await writing(root, () => stageTree(fs, root, document, changes));
     const read = tree?.document ?? document;
-    for (const [part, file] of beside.entries()) await writePrivate(fs, file, read.print(part));
+    for (const [part, file] of beside.entries())
+      await writing(document.parts[part]!.path, () => writePrivate(fs, file, read.print(part)));
     const { ok, timedOut, failure, messages } = await haproxy.check({ files: beside }, { signal });
     const original = tree === undefined ? messages : messages.map(tree.original);
     if (ok) return traced(original, "warning", document, beside);

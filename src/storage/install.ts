@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { ifThere, syncDirectory } from "../lib/files.ts";
+import { writing } from "../lib/writing.ts";
 import { changedMeanwhile, type ResourceNames } from "./expected.ts";
 import { isFileName } from "./file-name.ts";
-import { type StorageFs, writing } from "./file-system.ts";
+import type { StorageFs } from "./file-system.ts";
 import type { FileFacts, KnownFiles } from "./known-files.ts";
 import {
   type ContentFacts,

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "../lib/clock.ts";
+import { writing } from "../lib/writing.ts";
 import { type ApplyOptions, createApply } from "./apply.ts";
 import { checkContent } from "./check-content.ts";
 import { contentWithoutKeys, wholeContent } from "./content.ts";
@@ -8,7 +9,6 @@ import { createExpiryWatch, type Expiry } from "./expiry.ts";
 import type { OnFileChange } from "./file-change.ts";
 import { certificatesOf } from "./file-details.ts";
 import { inUse, noFile, notWritten, tooLarge } from "./file-errors.ts";
-import { writing } from "./file-system.ts";
 import { invalidContent } from "./invalid-content.ts";
 import { FILE_KINDS, type FileKind, KINDS } from "./kinds.ts";
 import type { FileFacts } from "./known-files.ts";

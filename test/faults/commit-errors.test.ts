@@ -64,7 +64,10 @@ test("a new worker that refuses to catch up costs one more reload, and nothing w
 test("what failed on a full disk is told to HAProxy when it is tried again", async (t) => {
   const { w, haproxy, disk } = await scripted(t);
   disk.full = true;
-  await assert.rejects(w.commit.change({ edit: weight(9) }), /no space left/);
+  await assert.rejects(w.commit.change({ edit: weight(9) }), {
+    reason: "STORE_UNAVAILABLE",
+    message: `${w.path} cannot be written: ENOSPC`,
+  });
   disk.full = false;
   assert.equal((await w.commit.change({ edit: weight(9) })).via, "runtime");
   assert.ok(haproxy.servers().includes("web/b 127.0.0.1:18002 9 ready"));

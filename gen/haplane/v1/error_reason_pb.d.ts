@@ -136,7 +136,7 @@ export enum ErrorReason {
   FILE_HELD = 16,
 
   /**
-   * The state directory cannot be written, e.g. the disk is full. UNAVAILABLE with RetryInfo.
+   * The state directory, or a file that haplane keeps, the configuration say, cannot be written: the disk is full, or it was made read-only. Nothing is changed. UNAVAILABLE with RetryInfo.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 17;
    */
