@@ -4,6 +4,7 @@ import { DomainError } from "../lib/errors.ts";
 import type { CallOptions } from "./call-options.ts";
 import type { CommandQueue } from "./command-queue.ts";
 import { deleteServer, deleteWhenUnused, type TriedDeletion, tryDeletion } from "./delete-server.ts";
+import { HAPROXY_NAME, isHaproxyName } from "./haproxy-name.ts";
 import { OneWorker, type RunCommand, WORKER_CHANGED } from "./one-worker.ts";
 import type { AddServer, DeleteServer, ServerChange, ServerOutcome } from "./server-change.ts";
 import { resolveServerWords } from "./server-words.ts";
@@ -57,7 +58,7 @@ export function applyServers(
 
   /** Sends what can be sent without steps. False, and nothing done, where there is none, or where something is wrong, which the steps say. */
   function beginAtOnce(index: number, change: ServerChange): boolean {
-    if (!isName(change.backend) || !isName(change.server)) return false;
+    if (!isHaproxyName(change.backend) || !isHaproxyName(change.server)) return false;
     if (change.kind === "set" && change.address === undefined && change.port === undefined)
       return setAtOnce(queue, change, options, (setting) =>
         settle(
@@ -85,8 +86,7 @@ export function applyServers(
 
   async function applyOne(change: ServerChange, tried: TriedDeletion | undefined): Promise<number> {
     for (const field of ["backend", "server"] as const)
-      if (!isName(change[field]))
-        throw invalid(field, `is made of A-Z a-z 0-9 . _ : and - only, at most ${MAX_NAME} of them`);
+      if (!isHaproxyName(change[field])) throw invalid(field, HAPROXY_NAME);
     if (tried?.kind === "worker-changed") requireWanted(change);
     for (let attempt = tried?.kind === "worker-changed" ? 2 : 1; ; attempt += 1) {
       const worker = new OneWorker(run, options, attempt === 1 && tried?.kind === "in-use" ? tried.pid : 0);
@@ -120,13 +120,6 @@ export function applyServers(
     throw new DomainError("CANCELLED", `server ${change.backend}/${change.server} is to be there again`);
   }
 }
-
-/** What HAProxy allows in names of proxies and servers, which are no longer than a line of a configuration. */
-function isName(name: string): boolean {
-  return name.length <= MAX_NAME && /^[A-Za-z0-9._:-]+$/.test(name);
-}
-
-const MAX_NAME = 2_048;
 
 function keyOf({ backend, server }: ServerChange): string {
   return `${backend}/${server}`;

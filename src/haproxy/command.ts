@@ -75,6 +75,17 @@ export function encodePieceCommand(words: readonly string[], payload: string): s
   );
 }
 
+/** Longest single value that a command may hold, escaped, so that two of them fit beside the rest. */
+const MAX_VALUE_BYTES = 7 * 1024;
+
+/** Why a value that somebody gave cannot be a word of a command; undefined when it can. */
+export function wordProblem(word: string): string | undefined {
+  if (controls.test(word)) return "holds a control character, which HAProxy has no way to read";
+  return Buffer.byteLength(word.replace(special, "\\$&")) > MAX_VALUE_BYTES
+    ? `is longer than ${MAX_VALUE_BYTES} bytes`
+    : undefined;
+}
+
 function escapeWord(word: string): string {
   if (word === "") throw unwritable("HAProxy has no way to write an empty word");
   if (controls.test(word)) throw unwritable("a word holds a control character");

@@ -21,6 +21,7 @@ import { NOT_PERSISTED, type PersistAlong, persist, requireEditor } from "./pers
 import type { RuntimeTools } from "./runtime-options.ts";
 import { type ServerMessage, serverMessage } from "./server-message.ts";
 import {
+  assertHaproxyNames,
   checkAdd,
   checkSet,
   configuredName,
@@ -44,6 +45,7 @@ const DRAIN_MS = { default: 10_000, max: 3_600_000 };
 /** A page of the running servers. */
 export async function listServers(tools: RuntimeTools, request: ListServersRequest, signal: AbortSignal) {
   const [backend] = parseName(request.parent, BACKEND, "parent") as [string];
+  assertHaproxyNames([backend], "parent");
   const [states, table] = await Promise.all([
     serverStates(tools, backend === ALL ? undefined : backend, signal),
     tools.feed.latest(),

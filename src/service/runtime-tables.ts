@@ -15,6 +15,7 @@ import { parseEntries, parseTables, type StickTableEntry } from "../haproxy/stic
 import { DomainError, type FieldViolation } from "../lib/errors.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
 import { checkRequest } from "./check-request.ts";
+import { checkWords } from "./command-words.ts";
 import type { RuntimeTools } from "./runtime-options.ts";
 
 /** Entries of a message. */
@@ -42,6 +43,7 @@ export async function* listStickTableEntries(
   signal: AbortSignal,
 ) {
   checkRequest(ListStickTableEntriesRequestSchema, request);
+  checkWords({ table: request.table, key: request.key });
   const words = ["show", "table", request.table, ...selection(request)];
   const answer = await ofTable(request.table, () =>
     haproxy.runtime.ask(words, { signal, timeoutMs: DUMP_MS }),
@@ -66,6 +68,7 @@ export async function setStickTableEntry(
   signal: AbortSignal,
 ) {
   checkRequest(SetStickTableEntryRequestSchema, request);
+  checkWords({ table: request.table, key: request.key });
   const data = Object.entries(request.data);
   const wrong = data.filter(([type]) => !TYPE.test(type));
   if (wrong.length > 0 || data.length > MAX_DATA) {
@@ -87,6 +90,7 @@ export async function clearStickTable(
   signal: AbortSignal,
 ) {
   checkRequest(ClearStickTableRequestSchema, request);
+  checkWords({ table: request.table, key: request.key });
   const words = selection(request);
   if (request.all === words.length > 0)
     throw fieldsInvalid([

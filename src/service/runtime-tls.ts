@@ -21,6 +21,7 @@ import type { SslStore } from "../haproxy/ssl-files.ts";
 import { DomainError } from "../lib/errors.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
 import { checkRequest } from "./check-request.ts";
+import { checkWords } from "./command-words.ts";
 import type { RuntimeTools } from "./runtime-options.ts";
 
 const STORES: readonly (readonly [kind: TlsFileKind, store: SslStore])[] = [
@@ -55,6 +56,7 @@ export async function getTlsFile(
   signal: AbortSignal,
 ): Promise<{ file: MessageInitShape<typeof TlsFileSchema> }> {
   checkRequest(GetTlsFileRequestSchema, request);
+  checkWords({ path: request.path });
   const { kind, path } = request;
   if (TlsFileKind[kind] === undefined) throw unknownKind();
   const isList = kind === TlsFileKind.CRT_LIST;

@@ -9,6 +9,7 @@ import {
 } from "../../gen/haplane/v1/runtime_pb.js";
 import { formatName, parseName } from "../config/name.ts";
 import { backendSection } from "../config/server.ts";
+import { HAPROXY_NAME, isHaproxyName } from "../haproxy/haproxy-name.ts";
 import type { AdminState as RuntimeAdminState, SetServer } from "../haproxy/server-change.ts";
 import type { FieldViolation } from "../lib/errors.ts";
 import { fieldsInvalid } from "../rpc/fields.ts";
@@ -25,7 +26,13 @@ export interface ServerPath {
 /** Reads a server's name. Throws `FIELD_INVALID`. */
 export function serverPath(name: string, field: string): ServerPath {
   const [backend, server] = parseName(name, SERVER, field) as [string, string];
+  assertHaproxyNames([backend, server], field);
   return { backend, server };
+}
+
+/** Refuses ids that HAProxy cannot have as names, as parts of the resource name in `field`. Throws `FIELD_INVALID`. */
+export function assertHaproxyNames(ids: readonly string[], field: string): void {
+  if (!ids.every(isHaproxyName)) throw fieldsInvalid([{ field, description: `each part ${HAPROXY_NAME}` }]);
 }
 
 /** What has to hold of the values of an AddServer. Throws `FIELD_INVALID`. */
