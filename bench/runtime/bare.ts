@@ -1,4 +1,7 @@
-/** A bare grpc-js server whose handler sends one command to HAProxy and answers with what comes back. `node bare.ts LISTEN STATS` */
+/**
+ * A bare grpc-js server whose handler sends commands to HAProxy. A request is a line with a number, then the commands, a line each. It is answered with as many ready bytes, or for 0 with what HAProxy printed.
+ * `node bare.ts LISTEN STATS`
+ */
 
 import process from "node:process";
 import * as grpc from "@grpc/grpc-js";
@@ -7,6 +10,11 @@ import { Prompt } from "./prompt.ts";
 const [listen, stats] = process.argv.slice(2) as [string, string];
 const prompt = new Prompt(stats);
 const asIs = (bytes: Buffer) => bytes;
+let bytes = Buffer.alloc(0);
+const ready = (size: number) => {
+  if (bytes.length !== size) bytes = Buffer.alloc(size, "x");
+  return bytes;
+};
 const server = new grpc.Server();
 server.addService(
   {
@@ -18,7 +26,13 @@ server.addService(
   },
   {
     ask(call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) {
-      prompt.ask(call.request.toString()).then((answer) => done(null, Buffer.from(answer)), done);
+      const [size, ...commands] = call.request.toString().split("\n");
+      prompt
+        .askTogether(commands)
+        .then(
+          (answers) => done(null, size === "0" ? Buffer.from(answers.join("")) : ready(Number(size))),
+          done,
+        );
     },
   },
 );

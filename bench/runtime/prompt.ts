@@ -22,6 +22,13 @@ export class Prompt {
     });
   }
 
+  /** Sends commands in one write. */
+  askTogether(commands: readonly string[]): Promise<string[]> {
+    const answers = commands.map(() => new Promise<string>((resolve) => this.#waiting.push(resolve)));
+    this.#socket.write(commands.map((command) => `${command}\n`).join(""));
+    return Promise.all(answers);
+  }
+
   /** Sends commands with at most `window` of them unanswered. */
   async askAll(commands: readonly string[], window: number): Promise<void> {
     let next = 0;
