@@ -19,6 +19,7 @@ import {
   WatchStatsRequestSchema,
 } from "../gen/haplane/v1/runtime_pb.js";
 import type { Bench, Measurement } from "../scripts/bench/bench.ts";
+import { WINDOW } from "../src/haproxy/command-queue.ts";
 import { endChild } from "../test/support/child.ts";
 import { startHaplane, type TestHaplane } from "../test/support/haplane.ts";
 import { Prompt } from "./runtime/prompt.ts";
@@ -29,8 +30,6 @@ const BATCH = 1_000;
 const BATCH_ROUNDS = 40;
 /** Before anything counts: both sides are compiled while they run. */
 const WARM_UP_ROUNDS = 10;
-/** As many as haplane's own connection. */
-const WINDOW = 128;
 const CALLS = 3_000;
 const CALLERS = 16;
 const ROUNDS = 5;

@@ -11,7 +11,7 @@ import type { WorkerConnection } from "./worker-connection.ts";
  * Commands sent and not answered on one connection. HAProxy's own speed is reached with a quarter of it; the rest is what HAProxy works on while this process is busy with something else for some
  * milliseconds.
  */
-const WINDOW = 512;
+export const WINDOW = 512;
 
 /** While more commands wait than the window has room for, it is filled again when so many are left: a write for each answer would cost more than the commands. */
 const LOW_WATER = WINDOW / 2;
