@@ -5,7 +5,7 @@ import type { ChangeOutcome, ChangeRequest } from "./change.ts";
 import { type Classification, classify, touchedServers } from "./classify.ts";
 import { describeCommand } from "./describe-command.ts";
 import { type Edit, prepare, remembered, withApply } from "./edit.ts";
-import { requireUsable } from "./file-state.ts";
+import { busyFile, requireUsable } from "./file-state.ts";
 import type { History } from "./history.ts";
 import { type NeedsReload, NOTHING } from "./judgement.ts";
 import { lostSocket } from "./lost-socket.ts";
@@ -227,10 +227,4 @@ function notRunning(): DomainError {
     "HAProxy does not run, so it cannot be said that it takes a change",
     { retryAfterMs: 1_000 },
   );
-}
-
-function busyFile(): DomainError {
-  return new DomainError("FILE_HELD", "the configuration file is being edited by somebody else; try again", {
-    retryAfterMs: 1_000,
-  });
 }

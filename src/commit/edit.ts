@@ -68,6 +68,15 @@ export function withApply(edit: Edit, apply: Edit["apply"]): Edit {
   };
 }
 
+/** The document with an edit; as it is where the edit cannot be made on it. */
+export function applyIfPossible(document: Document, edit: Edit): Document {
+  try {
+    return edit.apply(document);
+  } catch {
+    return document;
+  }
+}
+
 /** The same edit, which is not made a second time on the document that it was last made on: a commit asks at each of its steps. */
 export function remembered(edit: Edit): Edit {
   let last: { readonly before: Document; readonly after: Document } | undefined;

@@ -23,3 +23,10 @@ export function readOnly(): DomainError {
     metadata: { needs: "a haplane that is not read-only" },
   });
 }
+
+/** The error that says that somebody went on editing a file for as long as a change was tried. */
+export function busyFile(): DomainError {
+  return new DomainError("FILE_HELD", "the configuration file is being edited by somebody else; try again", {
+    retryAfterMs: 1_000,
+  });
+}

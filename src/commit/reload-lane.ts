@@ -2,7 +2,7 @@ import { DomainError } from "../lib/errors.ts";
 import { canReload } from "./can-reload.ts";
 import type { TouchedServers } from "./classify.ts";
 import type { Edit } from "./edit.ts";
-import { requireUsable } from "./file-state.ts";
+import { busyFile, requireUsable } from "./file-state.ts";
 import type { CommitParts } from "./parts.ts";
 import { checkGroup, halves, type ReloadDone, type ReloadRequest, writeAndReload } from "./reload-group.ts";
 import type { FollowUp, Handover } from "./worker-handover.ts";
@@ -202,12 +202,6 @@ export class ReloadLane {
         );
     });
   }
-}
-
-function busyFile(): DomainError {
-  return new DomainError("FILE_HELD", "the configuration file is being edited by somebody else; try again", {
-    retryAfterMs: 1_000,
-  });
 }
 
 function shuttingDown(): DomainError {

@@ -1,5 +1,5 @@
 import type { Document } from "../text/document.ts";
-import type { Edit } from "./edit.ts";
+import { applyIfPossible, type Edit } from "./edit.ts";
 import type { ServerEventFacts } from "./server-event.ts";
 
 /** A place in the sequence of edits; edits made from then on are "since" it. */
@@ -76,7 +76,7 @@ export class WorkingDocument {
     this.#untold.set(edit, undefined);
     const last = this.#last;
     if (last?.edit === edit && last.before === this.#running) this.#running = last.after;
-    else this.#running = applyIfPossible(edit, this.#running);
+    else this.#running = applyIfPossible(this.#running, edit);
   }
 
   /** Makes an edit that the running worker is being told. Throws as `apply` does. */
@@ -89,7 +89,7 @@ export class WorkingDocument {
   applyAllLive(edits: readonly Edit[], together: Edit["apply"]): void {
     const before = this.#current;
     const after = together(before);
-    this.#running = this.#running === before ? after : edits.reduce(applyTo, this.#running);
+    this.#running = this.#running === before ? after : edits.reduce(applyIfPossible, this.#running);
     this.#current = after;
     this.#last = undefined;
     for (const edit of edits) {
@@ -115,7 +115,7 @@ export class WorkingDocument {
 
   /** Says that a worker was started from `document`, which was written before `position`; what was made live since it is about to be told. */
   startedFrom(document: Document, position: Position): void {
-    this.#running = this.since(position).reduce((running, edit) => applyIfPossible(edit, running), document);
+    this.#running = this.since(position).reduce(applyIfPossible, document);
   }
 
   /** The edits made since a position. Throws when they were forgotten. */
@@ -187,18 +187,6 @@ export class WorkingDocument {
         `edits from position ${position} on are not kept (${this.#first} to ${this.position} are)`,
       );
     }
-  }
-}
-
-function applyTo(document: Document, edit: Edit): Document {
-  return applyIfPossible(edit, document);
-}
-
-function applyIfPossible(edit: Edit, document: Document): Document {
-  try {
-    return edit.apply(document);
-  } catch {
-    return document;
   }
 }
 

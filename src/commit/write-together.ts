@@ -3,7 +3,7 @@ import { type AttachedChange, FileDraft } from "./attached-files.ts";
 import type { Classification } from "./classify.ts";
 import { printed } from "./config-files.ts";
 import { DurableChange } from "./durable-change.ts";
-import type { Edit } from "./edit.ts";
+import { applyIfPossible, type Edit } from "./edit.ts";
 import { type Judged, judge, type NeedsReload, type Unchanged } from "./judgement.ts";
 import type { CommitParts } from "./parts.ts";
 import { type PublishEphemeral, serverEvent } from "./server-event.ts";
@@ -129,7 +129,7 @@ function plan(
     const { edit, resolve, reject } = request;
     try {
       // Made on what the worker runs first, so that what the edit says of itself is of the document that its revision will have.
-      const followed = moment.running === moment.before ? undefined : followedBy(edit, moment.running);
+      const followed = moment.running === moment.before ? undefined : applyIfPossible(moment.running, edit);
       const judged = judge(haproxy, moment, edit, attached);
       if (judged.kind !== "runtime") {
         others.push(() => resolve(judged));
@@ -145,15 +145,6 @@ function plan(
     for (const tell of others) tell();
   };
   return { base, steps, tellOthers };
-}
-
-/** What the worker will run when it has followed an edit. */
-function followedBy(edit: Edit, running: Document): Document {
-  try {
-    return edit.apply(running);
-  } catch {
-    return running;
-  }
 }
 
 function make({ working }: WriteTogetherOptions, steps: readonly Step[]): readonly Made[] {
