@@ -20,7 +20,7 @@ export type InheritedKeyword = keyof typeof INHERITED;
  * The sections that a proxy inherits from, the nearest first: the `defaults` named behind `from`, else the last one above it, and what that one names in turn
  * (configuration manual, section 4).
  */
-export function defaultsOf(document: Document, section: Section): Section[] {
+function defaultsOf(document: Document, section: Section): Section[] {
   const chain: Section[] = [];
   let next =
     section.from === undefined ? lastAbove(document, section) : document.find("defaults", section.from)[0];

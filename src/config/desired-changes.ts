@@ -112,8 +112,8 @@ class Comparison {
     const key = `${kind.collection}/${section}/${child.collection}`;
     if (!this.#values.has(key)) {
       const located = locate(this.#document, { kind, section, child: undefined });
-      const known = located === undefined || located.ambiguity !== undefined;
-      this.#values.set(key, known ? undefined : childValues(located.section, kind, child));
+      const isUnclear = located === undefined || located.ambiguity !== undefined;
+      this.#values.set(key, isUnclear ? undefined : childValues(located.section, kind, child));
     }
     return this.#values.get(key);
   }
