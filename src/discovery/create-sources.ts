@@ -114,6 +114,11 @@ export function createSources(options: SourcesOptions): Sources {
         const source = new Source(settings, decodeMemory(stored.memory), parts, onState);
         sources.set(source.name, source);
       }
+      // Of two that remember the same backend, which an earlier version may have let happen, one that is enabled has it.
+      const all = [...sources.values()];
+      for (const enabled of [true, false]) {
+        for (const source of all) if (source.settings.enabled === enabled) source.keepBackends();
+      }
     },
 
     start() {
@@ -147,7 +152,10 @@ export function createSources(options: SourcesOptions): Sources {
 
     get: (name) => find(name).describe(),
 
-    owns: (backend) => parts.context.backendNames.has(backend),
+    owns(backend) {
+      const source = parts.context.backendNames.sourceOf(backend);
+      return source !== undefined && sources.get(source)?.settings.enabled === true;
+    },
 
     drainMsOf(backend) {
       const source = [...sources.values()].find((candidate) => candidate.hasMade(backend));

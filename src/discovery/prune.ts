@@ -10,7 +10,7 @@ export interface Kept {
 
 /**
  * Removes backends that nobody needs any more. One that holds servers of somebody else, or that the configuration names, stays: what discovery has put into it leaves as ever, and nobody waits for
- * that. One that a service of another source has by now is not touched at all. Resolves with those that stay.
+ * that. One that a service of another source has by now, be it a disabled one, is not touched at all. Resolves with those that stay.
  */
 export async function pruneBackends(
   { target, backendNames }: Pick<SourceContext, "target" | "backendNames">,
@@ -19,7 +19,7 @@ export async function pruneBackends(
   drainMs: number,
 ): Promise<Kept[]> {
   const present = backends.filter((backend) => target.servers(backend) !== undefined);
-  // The source may have been disabled, or its service gone, long before: the name was free then.
+  // Its service may be gone since long, or the source deleted while this waited: the name was free then.
   const taken = present.filter(backendNames.has);
   const there = present.filter((backend) => !backendNames.has(backend));
   const [own, shared] = [there.filter((backend) => !isShared(backend)), there.filter(isShared)];

@@ -115,12 +115,9 @@ export class ServiceSet {
     }
   }
 
-  /** Sends nothing more, and lets others have the backends' names. */
+  /** Sends nothing more. The backends' names stay claimed for the next run. */
   stop(): void {
-    for (const { follower, backend } of this.#services.values()) {
-      follower.stop();
-      this.#options.context.backendNames.release(backend);
-    }
+    for (const { follower } of this.#services.values()) follower.stop();
   }
 
   #add(name: string, remembered?: string): void {

@@ -86,6 +86,11 @@ export class Source {
     return message;
   }
 
+  /** Claims the backends of its services before anybody starts, be it that it is disabled. */
+  keepBackends(): void {
+    this.#parts.context.backendNames.keep(this.name, this.#memory.backends);
+  }
+
   /** Begins to watch, if it is enabled. */
   start(): void {
     if (!this.#settings.enabled || this.#run !== undefined) return;
@@ -143,7 +148,7 @@ export class Source {
     this.#parts.onServices(this.name);
   }
 
-  /** Removes the source from the store and ends it. Resolves with the backends that it has made, and when those are there that it was making. */
+  /** Removes the source from the store, ends it, and lets others have its backends' names. Resolves with the backends that it has made, and when those are there that it was making. */
   async erase(): Promise<{ readonly backends: readonly string[]; readonly created: Promise<void> }> {
     await this.#storing.run(async () => {
       await this.#parts.store.delete(this.name);
@@ -151,6 +156,7 @@ export class Source {
     });
     const run = this.#run;
     await this.stop();
+    this.#parts.context.backendNames.releaseAll(this.name);
     return { backends: backendsOf(this.#memory), created: run?.created() ?? Promise.resolve() };
   }
 

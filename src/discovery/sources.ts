@@ -32,7 +32,7 @@ export interface Sources {
   /** Durable when it resolves. */
   create(request: CreateSourceRequest): Promise<Source>;
   get(name: string): Source;
-  /** Whether a service of a running source has this backend, so that its servers follow a registry. */
+  /** Whether a service of an enabled source has this backend, so that its servers follow a registry. Those of a disabled one are for people to change meanwhile. */
   owns(backend: string): boolean;
   /** How long a server of this backend may take to finish its connections when it is removed, in milliseconds; undefined when no source has made the backend. */
   drainMsOf(backend: string): number | undefined;

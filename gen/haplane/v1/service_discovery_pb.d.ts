@@ -40,7 +40,7 @@ export declare type Source = Message<"haplane.v1.Source"> & {
   description: string;
 
   /**
-   * Whether the registry is watched. A disabled source leaves its backends as they are. Default true.
+   * Whether the registry is watched. A disabled source leaves its backends as they are, and no other source takes them over; their servers are for people to change meanwhile. Default true.
    *
    * @generated from field: optional bool enabled = 4;
    */
