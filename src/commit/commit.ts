@@ -76,15 +76,15 @@ export class Commit {
   readonly #workers: StartedWorkers;
   readonly #target: DiscoveryTarget;
   readonly #count: CountChange;
-  readonly #held: HeldFiles | undefined;
+  readonly #locks: HeldFiles | undefined;
 
   private constructor(
     options: CommitOptions,
     files: ConfigFiles,
     history: History,
-    held: HeldFiles | undefined,
+    locks: HeldFiles | undefined,
   ) {
-    this.#held = held;
+    this.#locks = locks;
     const { haproxy, store, clock, logger, publishEphemeral, onEnd = () => {}, fs = nodeFs } = options;
     const policy = { ...DEFAULT_POLICY, ...options.policy };
     const working = new WorkingDocument(Document.parse(files.believed));
@@ -142,8 +142,8 @@ export class Commit {
         ? parts
         : parts.map(({ path }) => new FilePart(path, recorded.get(path) ?? Content.EMPTY)),
     );
-    const held = readOnly ? undefined : await holdFiles(fs, options.paths, options.logger);
-    return new Commit(options, files, history, held);
+    const locks = readOnly ? undefined : await holdFiles(fs, options.paths, options.logger);
+    return new Commit(options, files, history, locks);
   }
 
   /**
@@ -153,7 +153,7 @@ export class Commit {
     const { files, history, working, writer, policy } = this.#parts;
     this.#workers.watch();
     if (policy.readOnly) files.state = { kind: "observed" };
-    else await endLeftOpen(this.#parts, this.#held?.locks ?? []);
+    else await endLeftOpen(this.#parts, this.#locks?.lockPaths ?? []);
     const document = Document.parse(files.believed);
     working.rebase(document, writer.written);
     working.startedFrom(document, working.position);
@@ -176,7 +176,7 @@ export class Commit {
     await this.#reloads.stop();
     await this.#parts.writer.flush();
     await this.#late.stop();
-    this.#held?.release();
+    this.#locks?.release();
   }
 
   /** Lets go of what would keep the process awake, without finishing anything: for a process that cannot go on. */
@@ -184,7 +184,7 @@ export class Commit {
     this.#foreign.stop();
     this.#parts.writer.stop();
     this.#late.abandon();
-    this.#held?.release();
+    this.#locks?.release();
     this.#workers.stop();
   }
 

@@ -10,7 +10,7 @@ import {
   type StagedFile,
 } from "../lib/durable-file.ts";
 import { DomainError } from "../lib/errors.ts";
-import { isDirectory } from "../lib/files.ts";
+import { saysDirectory } from "../lib/files.ts";
 import { Document, type PartInput } from "../text/document.ts";
 import { type AttachedChange, type FileContent, putBack, stageContent } from "./attached-files.ts";
 import { byteEdit } from "./byte-edit.ts";
@@ -92,7 +92,7 @@ export class ConfigFiles {
     const parts = await Promise.all(
       this.paths.map(async (path) => {
         const bytes = await readIfThere(this.#fs, path).catch(async (error: unknown) => {
-          throw isDirectory(error) ? await namesDirectory(this.#fs, path) : error;
+          throw saysDirectory(error) ? await namesDirectory(this.#fs, path) : error;
         });
         if (bytes !== undefined) return new FilePart(path, Content.of(bytes));
         throw unusable(`there is no configuration file ${path}`, path);

@@ -7,8 +7,8 @@ import { type HeldFile, holdFile } from "../lib/hold-file.ts";
 
 /** Files that no other haplane writes meanwhile. */
 export interface HeldFiles {
-  /** What says so, beside the files. */
-  readonly locks: readonly string[];
+  /** The files that say so, beside them. */
+  readonly lockPaths: readonly string[];
   /** Lets others have them. */
   release(): void;
 }
@@ -49,7 +49,7 @@ export async function holdFiles(
       );
     }
   }
-  return { locks: [...held.keys()], release };
+  return { lockPaths: [...held.keys()], release };
 }
 
 function taken(path: string, lock: string): DomainError {

@@ -4,7 +4,7 @@ import type { FileHandle } from "node:fs/promises";
 import * as nodeFs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Content } from "./content.ts";
-import { ifThere, isDirectory, syncDirectory } from "./files.ts";
+import { ifThere, saysDirectory, syncDirectory } from "./files.ts";
 
 /** The operations that writing durably needs; tests pass their own to stop between two of them. */
 export type FileSystem = Pick<
@@ -221,7 +221,7 @@ export async function holds(
   try {
     return await holdsExactly(file, expected);
   } catch (error) {
-    if (isDirectory(error)) return false;
+    if (saysDirectory(error)) return false;
     throw error;
   } finally {
     await file.close();

@@ -12,13 +12,13 @@ export async function ifThere<T>(operation: Promise<T>): Promise<T | undefined> 
 }
 
 /** Whether an error says that what was to be read or written as a file is a directory. */
-export function isDirectory(error: unknown): boolean {
+export function saysDirectory(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | undefined)?.code === "EISDIR";
 }
 
 /** Why a file cannot be read, for a person; to follow "cannot be read: ". */
 export function whyUnreadable(error: unknown): string {
-  if (isDirectory(error)) return "it is a directory, and must be a file";
+  if (saysDirectory(error)) return "it is a directory, and must be a file";
   return error instanceof Error ? error.message : String(error);
 }
 

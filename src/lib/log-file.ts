@@ -1,7 +1,7 @@
 import { closeSync, constants, createWriteStream, openSync, type WriteStream } from "node:fs";
 import { dirname } from "node:path";
 import type { DestinationStream } from "pino";
-import { isDirectory } from "./files.ts";
+import { saysDirectory } from "./files.ts";
 import { makeDirectory } from "./make-directory.ts";
 import { StartError } from "./start-error.ts";
 
@@ -54,7 +54,7 @@ function requireWritable(path: string): void {
 }
 
 function whyUnwritable(error: unknown): string {
-  if (isDirectory(error)) return "it is a directory, and must be a file";
+  if (saysDirectory(error)) return "it is a directory, and must be a file";
   const { code, message } = error as NodeJS.ErrnoException;
   return code === "ENXIO" ? "it is a FIFO that nobody reads, or a socket" : message;
 }
