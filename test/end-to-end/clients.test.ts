@@ -107,6 +107,9 @@ backend shop
     server first 127.0.0.1:9
 `;
 
+/** Every client sends the same wrong token, and all of them from one address. */
+const PATIENT = "--max-failed-logins=1000";
+
 let haplane: StartedHaplane;
 
 before(async () => {
@@ -115,7 +118,7 @@ before(async () => {
     mkdirSync(modules);
     generatePythonModules(clients.python.path, modules);
   }
-  haplane = await startCommand({ stateDir, ports, args: ["--no-consul", `--config=${config}`] });
+  haplane = await startCommand({ stateDir, ports, args: ["--no-consul", `--config=${config}`, PATIENT] });
 });
 
 after(async () => {
