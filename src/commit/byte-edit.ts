@@ -9,6 +9,12 @@ export function byteEdit(before: Content, after: Content): ByteEdit {
   return last.edit;
 }
 
+/** Whether two contents are the same. Where they are not, how they differ is asked next, and known by then. */
+export function isUnchanged(before: Content, after: Content): boolean {
+  const { length, bytes } = byteEdit(before, after);
+  return length === 0 && bytes.length === 0;
+}
+
 function compare(before: Content, after: Content): ByteEdit {
   const shorter = Math.min(before.length, after.length);
   const head = before.commonHead(after, shorter);

@@ -131,8 +131,8 @@ export class Commit {
     const history = new History(options.store, options.clock);
     const recorded = await history.load();
     const { parts, document } = await files.peek();
-    if (!readOnly) for (const { path } of parts) await requireReplaceable(fs, path);
     if (!readOnly) {
+      for (const { path } of parts) await requireReplaceable(fs, path);
       await createStateFile(fs, document).catch((error: unknown) => {
         options.logger.warn({ err: error }, "the server state file cannot be made");
       });

@@ -13,7 +13,7 @@ import { DomainError } from "../lib/errors.ts";
 import { saysDirectory } from "../lib/files.ts";
 import { Document, type PartInput } from "../text/document.ts";
 import { type AttachedChange, type FileContent, putBack, stageContent } from "./attached-files.ts";
-import { byteEdit } from "./byte-edit.ts";
+import { isUnchanged } from "./byte-edit.ts";
 import type { FileState } from "./file-state.ts";
 
 /** How a write ended. */
@@ -217,12 +217,6 @@ export class ConfigFiles {
     if (step.index === undefined) this.#placed = this.#placed.filter(({ path }) => path !== step.path);
     else this.#believed = this.#believed.with(step.index, step.former!.content);
   }
-}
-
-/** An intent will ask how they differ: that is found out once. */
-function isUnchanged(former: Content, next: Content): boolean {
-  const { length, bytes } = byteEdit(former, next);
-  return length === 0 && bytes.length === 0;
 }
 
 function unusable(why: string, path: string): DomainError {

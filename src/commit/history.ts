@@ -7,7 +7,7 @@ import { Serial } from "../lib/serial.ts";
 import type { FileChange, NewIntent, Operation, RevisionLane } from "../store/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { AttachedChange } from "./attached-files.ts";
-import { byteEdit } from "./byte-edit.ts";
+import { byteEdit, isUnchanged } from "./byte-edit.ts";
 import type { FilePart } from "./config-files.ts";
 import type { Edit } from "./edit.ts";
 import { type AnnouncedFile, encodeIntent, type OnRefusal } from "./intent.ts";
@@ -197,7 +197,7 @@ function changesBetween(
   for (const [path, content] of present) {
     const before = former.get(path);
     if (before === undefined) changes.push({ kind: "content", path, content: content.bytes });
-    else if (before !== content && !before.equals(content))
+    else if (before !== content && !isUnchanged(before, content))
       changes.push({ kind: "edits", path, edits: [byteEdit(before, content)] });
   }
   for (const path of former.keys()) if (!present.has(path)) changes.push({ kind: "absent", path });

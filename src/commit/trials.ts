@@ -53,34 +53,36 @@ export class Trials {
   }
 
   async #try(edit: Edit): Promise<Trial> {
-    const { working, fs, haproxy } = this.#options;
-    await prepare(edit, working);
-    const draft = await FileDraft.over(fs, [edit]);
-    draft.make(edit);
-    const moment = { running: working.running, before: working.current };
-    const judged = judge(haproxy, moment, edit, draft.changes);
+    await prepare(edit, this.#options.working);
+    const { judged, changes } = await this.#judge(edit);
     const { before } = judged;
     if (judged.kind === "unchanged") return { before, after: before, classification: NOTHING, warnings: [] };
     const { after, classification } = judged;
     // Nothing depends on it, so it leaves the processors to others: one at a time.
     const warnings = await this.#turns.run(async () => {
-      await requireStartable(fs, after);
-      return unlessUnknown(checkCandidate(this.#options, after, NEVER, draft.changes));
+      await requireStartable(this.#options.fs, after);
+      return unlessUnknown(checkCandidate(this.#options, after, NEVER, changes));
     });
     return { before, after, classification, warnings };
   }
 
   /** Has HAProxy's check read what would be written without a reload, and so without a check: one at a time, but none waits for what is only tried. Where no binary is known nobody can be asked. */
   checkText(edit: Edit): Promise<void> {
-    const { working, fs, haproxy } = this.#options;
     return this.#texts.run(async () => {
-      const draft = await FileDraft.over(fs, [edit]);
-      draft.make(edit);
-      const moment = { running: working.running, before: working.current };
-      const judged = judge(haproxy, moment, edit, draft.changes);
+      const { judged, changes } = await this.#judge(edit);
       if (judged.kind !== "runtime") return;
-      await unlessUnknown(checkCandidate(this.#options, judged.after, NEVER, draft.changes));
+      await unlessUnknown(checkCandidate(this.#options, judged.after, NEVER, changes));
     });
+  }
+
+  /** What an edit would do to what there is now, and to files beside it. */
+  async #judge(edit: Edit) {
+    const { working, fs, haproxy } = this.#options;
+    const draft = await FileDraft.over(fs, [edit]);
+    draft.make(edit);
+    const { changes } = draft;
+    const moment = { running: working.running, before: working.current };
+    return { judged: judge(haproxy, moment, edit, changes), changes };
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   create,
   type DescMessage,
+  type DescMethodUnary,
   type Message,
   type MessageInitShape,
   type MessageShape,
@@ -40,8 +41,7 @@ type Persistable = Message & { readonly persist: boolean; readonly requestId: st
 /** A handler of requests that can be persisted: one that comes again under its id gets the first answer. What is made at runtime only is made again. */
 export function persistable<I extends DescMessage, O extends DescMessage>(
   answers: FirstAnswers,
-  method: string,
-  [input, output]: readonly [input: I, output: O],
+  { name, input, output }: DescMethodUnary<I, O>,
   handle: (
     request: MessageShape<I>,
     context: CallContext,
@@ -54,7 +54,7 @@ export function persistable<I extends DescMessage, O extends DescMessage>(
   return async (request, context) => {
     checkRequest(input, request);
     if (!request.persist) return handle(request, context, undefined);
-    const again = repeatable(context.caller, `Runtime.${method}`, input, request);
+    const again = repeatable(context.caller, `Runtime.${name}`, input, request);
     return answers.once(again, output, async (keep) => {
       // What is known when the revision is: the server or frontend is read later.
       const early = ({ revision, applied }: WriteAnswer) => answerOf({ revision, applied });

@@ -1,16 +1,4 @@
-import {
-  AddServerRequestSchema,
-  AddServerResponseSchema,
-  BatchSetServersRequestSchema,
-  BatchSetServersResponseSchema,
-  DeleteServerRequestSchema,
-  DeleteServerResponseSchema,
-  Runtime,
-  SetFrontendRequestSchema,
-  SetFrontendResponseSchema,
-  SetServerRequestSchema,
-  SetServerResponseSchema,
-} from "../../gen/haplane/v1/runtime_pb.js";
+import { Runtime } from "../../gen/haplane/v1/runtime_pb.js";
 import { createStatsFeed } from "../haproxy/stats-feed.ts";
 import { type Service, service } from "../rpc/handler.ts";
 import { persistable } from "./persist.ts";
@@ -59,38 +47,17 @@ export function runtimeService(options: RuntimeOptions): Service {
 
     listServers: (request, { signal }) => listServers(tools, request, signal),
     getServer: ({ name }, { signal }) => getServer(tools, name, signal),
-    addServer: persistable(
-      answers,
-      "AddServer",
-      [AddServerRequestSchema, AddServerResponseSchema],
-      (...call) => addServer(tools, ...call),
+    addServer: persistable(answers, Runtime.method.addServer, (...call) => addServer(tools, ...call)),
+    setServer: persistable(answers, Runtime.method.setServer, (...call) => setServer(tools, ...call)),
+    batchSetServers: persistable(answers, Runtime.method.batchSetServers, (...call) =>
+      batchSetServers(tools, ...call),
     ),
-    setServer: persistable(
-      answers,
-      "SetServer",
-      [SetServerRequestSchema, SetServerResponseSchema],
-      (...call) => setServer(tools, ...call),
-    ),
-    batchSetServers: persistable(
-      answers,
-      "BatchSetServers",
-      [BatchSetServersRequestSchema, BatchSetServersResponseSchema],
-      (...call) => batchSetServers(tools, ...call),
-    ),
-    deleteServer: persistable(
-      answers,
-      "DeleteServer",
-      [DeleteServerRequestSchema, DeleteServerResponseSchema],
-      (...call) => deleteServer(tools, ...call),
+    deleteServer: persistable(answers, Runtime.method.deleteServer, (...call) =>
+      deleteServer(tools, ...call),
     ),
 
     listFrontends: (request) => listFrontends(tools, request),
-    setFrontend: persistable(
-      answers,
-      "SetFrontend",
-      [SetFrontendRequestSchema, SetFrontendResponseSchema],
-      (...call) => setFrontend(tools, ...call),
-    ),
+    setFrontend: persistable(answers, Runtime.method.setFrontend, (...call) => setFrontend(tools, ...call)),
 
     listSessions: (request, { signal }) => listSessions(tools, request, signal),
     getSession: (request, { signal }) => getSession(tools, request, signal),
