@@ -10,6 +10,7 @@ import type { Bench, BenchContext, BenchModule, Measurement } from "../scripts/b
 import { startConsul } from "../test/support/consul.ts";
 import { startHaplane, type TestHaplane } from "../test/support/haplane.ts";
 import { startHaproxy, type TestHaproxy } from "../test/support/haproxy.ts";
+import { residentKb } from "../test/support/process-use.ts";
 import { startScriptedConsul } from "../test/support/scripted-consul.ts";
 import { waitFor } from "../test/support/wait.ts";
 import { registerInCatalog } from "./catalog.ts";
@@ -117,7 +118,12 @@ async function manyServices(context: BenchContext): Promise<Measurement[]> {
       SHARED_MS,
     ),
     atMost("1,000 services, idle: share of a core", idle, "%", IDLE_PERCENT),
-    atMost("1,000 services, 10,000 instances: resident memory", residentMb(haplane.pid), "MB", MEMORY_MB),
+    atMost(
+      "1,000 services, 10,000 instances: resident memory",
+      residentKb(haplane.pid) / 1_024,
+      "MB",
+      MEMORY_MB,
+    ),
   ];
 }
 
@@ -243,11 +249,6 @@ function cpuMs(pid: number): number {
     Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
   );
   return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
-}
-
-function residentMb(pid: number): number {
-  const [, kilobytes = "0"] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kilobytes) / 1_024;
 }
 
 function head(statsSocket: string): string {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startConsul, type TestConsul } from "../support/consul.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
+import { openFiles } from "../support/process-use.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** How long after its beginning a source is deleted: before the first answer, while its backends wait to be joined, during their reload, and after it. */
@@ -89,7 +90,7 @@ describe("a source that is deleted", () => {
   }
 
   test("takes its connections with it: fifty come and go, again and again, and nothing is left of them", async () => {
-    const sockets = () => readdirSync(`/proc/${haplane.pid}/fd`).length;
+    const sockets = () => openFiles(haplane.pid);
     const before = sockets();
     for (let round = 0; round < ROUNDS; round++) {
       const ids = Array.from({ length: MANY }, (_, i) => `many-${i}`);

@@ -19,6 +19,7 @@ import { haproxyBinary } from "../support/haproxy.ts";
 import { hostileMessage, INJECTED, type Random, seeded } from "../support/hostile-messages.ts";
 import { freePort } from "../support/ports.ts";
 import { preamble } from "../support/preamble.ts";
+import { residentKb } from "../support/process-use.ts";
 
 /** How long; `npm run soak` says more. */
 const SECONDS = Number(process.env.HAPLANE_SOAK_SECONDS ?? 60);
@@ -215,7 +216,7 @@ test(`no request harms haplane, HAProxy or a file (${SECONDS} s, seed ${SEED})`,
     readdirSync(haplane.dir).filter((name) => !known.test(name) && !name.startsWith(".")),
     [],
   );
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${haplane.pid}/status`, "utf8"))?.[1]) * 1024;
+  const rss = residentKb(haplane.pid) * 1024;
   t.diagnostic(`haplane holds ${Math.round(rss / 1024 / 1024)} MB`);
   assert.ok(rss < MAX_RSS, `haplane holds ${rss} bytes`);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -10,6 +10,7 @@ import { adminTransport } from "../support/configuration-client.ts";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
 import { testConfig } from "../support/haproxy.ts";
 import { freePort } from "../support/ports.ts";
+import { openFiles, residentKb } from "../support/process-use.ts";
 import { callRuntime, type RuntimeCall, runtimeCalls, runtimeCallsConfig } from "../support/runtime-calls.ts";
 import { type ProxyMood, startUnixProxy, type UnixProxy } from "../support/unix-proxy.ts";
 import { eventually, waitFor } from "../support/wait.ts";
@@ -63,9 +64,8 @@ function fault(mood: ProxyMood): void {
       rmSync(dir, { recursive: true, force: true });
     });
 
-    const sockets = () => readdirSync(`/proc/${haplane.pid}/fd`).length;
-    const memoryKb = () =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${haplane.pid}/status`, "utf8"))?.[1]);
+    const sockets = () => openFiles(haplane.pid);
+    const memoryKb = () => residentKb(haplane.pid);
     const transport = (n: number) => transports[n % transports.length] as Transport;
     const allWell = async () => {
       for (const [n, { method, row }] of calls.entries()) {

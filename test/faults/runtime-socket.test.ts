@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -8,6 +8,7 @@ import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { EventKind } from "../../gen/haplane/v1/events_pb.js";
 import { Runtime } from "../../gen/haplane/v1/runtime_pb.js";
 import { startHaplane, type TestHaplane } from "../support/haplane.ts";
+import { openFiles, residentKb } from "../support/process-use.ts";
 import { type ProxyMood, startUnixProxy, type UnixProxy } from "../support/unix-proxy.ts";
 import { eventually, waitFor } from "../support/wait.ts";
 import { adminHeaders, STACKS, stackTransport, Watching, type WatchStack } from "../support/watching.ts";
@@ -62,9 +63,8 @@ ${Array.from({ length: 50 }, (_, n) => `    server s${n} 127.0.0.1:${9_000 + n}`
     rmSync(dir, { recursive: true, force: true });
   });
 
-  const sockets = () => readdirSync(`/proc/${haplane.pid}/fd`).length;
-  const memoryKb = () =>
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${haplane.pid}/status`, "utf8"))?.[1]);
+  const sockets = () => openFiles(haplane.pid);
+  const memoryKb = () => residentKb(haplane.pid);
 
   for (const mood of ["stuck", "cut", "slow", "half"] satisfies ProxyMood[]) {
     test(`that is ${mood}: calls end in time and say so, and nothing leaks`, async (t) => {

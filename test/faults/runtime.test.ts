@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { signalProcess } from "../../src/lib/other-process.ts";
 import { freePort } from "../support/ports.ts";
+import { openFiles } from "../support/process-use.ts";
 import { runtimeWorld, STACKS } from "../support/runtime-world.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -25,8 +25,7 @@ describe("a HAProxy that is stuck", { timeout: 120_000 }, () => {
   });
   after(() => signalProcess(worker, "SIGCONT"));
 
-  /** Files and sockets that haplane has open. */
-  const openFiles = () => readdirSync(`/proc/${world.haplane.pid}/fd`).length;
+  const sockets = () => openFiles(world.haplane.pid);
 
   async function unavailable(call: Promise<unknown>): Promise<void> {
     const error = await call.then(() => undefined, ConnectError.from);
@@ -40,7 +39,7 @@ describe("a HAProxy that is stuck", { timeout: 120_000 }, () => {
       const client = world.client(stack);
       await client.getInfo({});
       await client.setServer({ name: "backends/app/servers/a", weight: 2 });
-      const before = openFiles();
+      const before = sockets();
       const stream = client.watchStats({})[Symbol.asyncIterator]();
       assert.equal((await stream.next()).value?.full, true);
       signalProcess(worker, "SIGSTOP");
@@ -71,7 +70,7 @@ describe("a HAProxy that is stuck", { timeout: 120_000 }, () => {
       }
       await waitFor("HAProxy to answer", async () => (await client.getInfo({})).workerPid === worker);
       await client.setServer({ name: "backends/app/servers/a", weight: 1 });
-      await waitFor("what was opened to be closed", () => openFiles() <= before + 2);
+      await waitFor("what was opened to be closed", () => sockets() <= before + 2);
     });
   }
 });

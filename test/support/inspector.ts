@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { openFiles } from "./process-use.ts";
 
 /** What a process holds at one moment. */
 export interface Held {
@@ -55,7 +55,7 @@ export async function inspect(pid: number, log: string): Promise<Inspector> {
       };
       const counts: Record<string, number> = {};
       for (const kind of resources) counts[kind] = (counts[kind] ?? 0) + 1;
-      return { resources: counts, memory, files: readdirSync(`/proc/${pid}/fd`).length };
+      return { resources: counts, memory, files: openFiles(pid) };
     },
     close: () => socket.close(),
   };
