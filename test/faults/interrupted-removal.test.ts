@@ -55,7 +55,12 @@ frontend front
       .flatMap((line) => line.split(" ")[3] ?? []);
   await consul.register({ id: "stays", service: "web", port: first });
   await consul.register({ id: "goes", service: "web", port: second });
-  await waitFor("both servers", async () => (await servers()).length === 2);
+  // A server is there before it takes connections, and before the file has it.
+  await waitFor("both servers to take connections", async () => {
+    const stat = (await haplane.ask("show stat web 4 -1")).trim().split("\n").slice(1);
+    return stat.length === 2 && stat.every((row) => row.includes(",no check,"));
+  });
+  await waitFor("the file to have it", () => readFileSync(haplane.config, "utf8").includes("goes"));
 
   const clients = await Promise.all(
     [1, 2].map(async () => {
@@ -70,6 +75,14 @@ frontend front
   await consul.deregister("goes");
   // From now on it is only the worker that still has it.
   await waitFor("the file to have it no more", () => !readFileSync(haplane.config, "utf8").includes("goes"));
+  // Before that is recorded, the next start takes it for an edit by hand, and reloads: an old worker would keep the connections.
+  await waitFor("the history to have that", async () => {
+    const { revisions } = await haplane.call<{ revisions: { message: string }[] }>(
+      "haplane.v1.Configuration/ListRevisions",
+      { pageSize: 1 },
+    );
+    return /removes .*goes/.test(revisions[0]?.message ?? "");
+  });
   await haplane.crash();
   await waitFor("the server to be gone", async () => (await servers()).join() === "test-stays", {
     timeoutMs: LIMIT_MS,
